@@ -1,0 +1,147 @@
+//! What stages hand to each other and what reports are made of: plain data, no behaviour of any stage.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The Python environment that trained, as its own interpreter describes it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Environment {
+    /// `X.Y.Z`.
+    pub(crate) python: String,
+    /// `CPython`, `PyPy`, …
+    pub(crate) implementation: String,
+    /// Path of the interpreter.
+    pub(crate) executable: String,
+    /// `linux`, `darwin`, …
+    pub(crate) system: String,
+    /// `x86_64`, `aarch64`, …
+    pub(crate) machine: String,
+    /// `glibc 2.36`, `musl`, or empty when unknown.
+    pub(crate) libc: String,
+    /// Installed distributions, sorted by normalised name.
+    pub(crate) distributions: Vec<Distribution>,
+}
+
+/// One installed distribution.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Distribution {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    /// sha256 of its RECORD file in hex: the same files give the same hash. Empty when it has none.
+    pub(crate) record_sha256: String,
+}
+
+/// A run as the tracking server knows it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Run {
+    pub(crate) id: String,
+    pub(crate) experiment_id: String,
+    pub(crate) name: String,
+    /// Where a person can look at it; `None` for a store without a server.
+    pub(crate) url: Option<String>,
+    /// Last value of each metric. Not-a-number and infinities are kept.
+    pub(crate) metrics: BTreeMap<String, f64>,
+    pub(crate) params: BTreeMap<String, String>,
+    /// `models:/<id>` (MLflow 3) or `runs:/<run>/<path>` when the script logged a model.
+    pub(crate) model_uri: Option<String>,
+}
+
+/// What the training made.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Model {
+    /// Absolute path of the model's file or folder.
+    pub(crate) path: PathBuf,
+    /// sha256 in hex over the sorted relative paths and contents of all its files.
+    pub(crate) sha256: String,
+    /// Size of all files in bytes.
+    pub(crate) bytes: u64,
+    pub(crate) run: Option<Run>,
+    pub(crate) environment: Option<Environment>,
+}
+
+/// An image in the engine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Image {
+    /// `sha256:…` of the image's configuration.
+    pub(crate) id: String,
+    /// Repository without tag, for example `ghcr.io/org/name`.
+    pub(crate) repository: String,
+    /// Tags it carries, at least one.
+    pub(crate) tags: Vec<String>,
+    /// Uncompressed size in bytes.
+    pub(crate) bytes: u64,
+}
+
+/// An image in a registry, its digest confirmed by the registry.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Pushed {
+    pub(crate) repository: String,
+    /// First tag; `None` when only a digest was given.
+    pub(crate) tag: Option<String>,
+    /// `sha256:…` of the manifest.
+    pub(crate) digest: String,
+}
+
+impl Pushed {
+    /// `repository:tag@digest`, or `repository@digest`: what is deployed, and the output `image-ref`.
+    pub(crate) fn reference(&self) -> String {
+        match &self.tag {
+            Some(tag) => format!("{}:{tag}@{}", self.repository, self.digest),
+            None => format!("{}@{}", self.repository, self.digest),
+        }
+    }
+}
+
+/// What is live after a deployment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Deployment {
+    /// `kubernetes`, `docker`.
+    pub(crate) target: String,
+    /// What was changed, as `Kind/name` or a container's name.
+    pub(crate) objects: Vec<String>,
+    /// Where it answers, when that is known outside of the cluster.
+    pub(crate) endpoint: Option<String>,
+    /// The image that serves, pinned by digest where there is one.
+    pub(crate) image: Option<String>,
+    /// Kubernetes only.
+    pub(crate) namespace: Option<String>,
+}
+
+/// One thing that was checked on what is live.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Check {
+    /// `health`, `digest`, `golden row 3`.
+    pub(crate) name: String,
+    pub(crate) passed: bool,
+    /// What was seen, in one line. Untrusted text.
+    pub(crate) detail: String,
+}
+
+/// The verdict on what is live.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Verification {
+    pub(crate) checks: Vec<Check>,
+}
+
+/// A result of a stage.
+#[derive(Clone, Debug)]
+pub(crate) enum Artifact {
+    Model(Model),
+    Image(Image),
+    Pushed(Pushed),
+    Deployment(Deployment),
+    Verification(Verification),
+}
+
+macro_rules! artifact_from {
+    ($($name:ident),*) => {$(
+        impl From<$name> for Artifact {
+            fn from(value: $name) -> Self {
+                Self::$name(value)
+            }
+        }
+    )*};
+}
+artifact_from!(Model, Image, Pushed, Deployment, Verification);

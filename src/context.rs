@@ -1,0 +1,53 @@
+//! What every stage is given besides its own specification: where to speak, when to stop, where files lie.
+
+use std::path::{Path, PathBuf};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::diagnostic::Location;
+use crate::event::{Events, Stage};
+
+/// Folders of the run.
+#[derive(Clone, Debug)]
+pub(crate) struct Workspace {
+    /// Root of the checkout: annotations are relative to it.
+    pub(crate) root: PathBuf,
+    /// `working-directory`, absolute: inputs are relative to it.
+    pub(crate) folder: PathBuf,
+    /// `.ml-deploy` in the working directory: reports and state of ours.
+    pub(crate) state: PathBuf,
+    /// Content-addressed caches that outlive the run (Python environments).
+    pub(crate) cache: PathBuf,
+}
+
+impl Workspace {
+    /// The path as annotations want it: relative to the root, with `/`. A path outside is kept as it is.
+    pub(crate) fn relative(&self, path: &Path) -> String {
+        let path = path.strip_prefix(&self.root).unwrap_or(path);
+        path.to_string_lossy().trim_start_matches("./").to_owned()
+    }
+
+    /// A place in a file of the workspace; line 0 means the whole file.
+    pub(crate) fn locate(&self, path: &Path, line: u32) -> Location {
+        Location::line(self.relative(path), line)
+    }
+}
+
+/// Handed to every stage. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    pub(crate) events: Events,
+    /// Cancelled on SIGINT, SIGTERM and at the run's deadline: stop, clean up within 5 s, say what was left.
+    pub(crate) cancel: CancellationToken,
+    pub(crate) workspace: Workspace,
+}
+
+impl Context {
+    /// The same context, speaking as another stage.
+    pub(crate) fn stage(&self, stage: Stage) -> Self {
+        Self {
+            events: self.events.stage(stage),
+            ..self.clone()
+        }
+    }
+}

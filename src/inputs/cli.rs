@@ -1,0 +1,51 @@
+//! The command line: subcommands, each with the same inputs.
+
+use clap::{Parser, Subcommand};
+
+use super::flags::Inputs;
+
+/// Takes a model from source to verified production in one step.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ml-deploy",
+    version,
+    about,
+    max_term_width = 120,
+    propagate_version = true,
+    args_override_self = true
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the job: preflight, train, build, push, deploy, verify
+    Run(Box<Inputs>),
+    /// Print what `run` would do, and change nothing
+    Plan(Box<Inputs>),
+    /// Train only
+    Train(Box<Inputs>),
+    /// Build and push the image only
+    Build(Box<Inputs>),
+    /// Deploy only, an image given by `image-ref` or manifests as they are
+    Deploy(Box<Inputs>),
+    /// Check only what is live
+    Verify(Box<Inputs>),
+}
+
+impl Command {
+    /// The inputs, whatever the subcommand.
+    pub(crate) fn inputs(&self) -> &Inputs {
+        match self {
+            Self::Run(inputs)
+            | Self::Plan(inputs)
+            | Self::Train(inputs)
+            | Self::Build(inputs)
+            | Self::Deploy(inputs)
+            | Self::Verify(inputs) => inputs,
+        }
+    }
+}

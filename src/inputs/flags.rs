@@ -1,0 +1,219 @@
+//! The one definition of inputs: a flag of the command line, an input of `action.yml` and a key of `ml-deploy.yml` are the
+//! same name, described once here. It knows the shape of a single value, not what values mean together (see `plan`).
+
+use std::time::Duration;
+
+use clap::Args;
+use secrecy::SecretString;
+
+/// Every input. Lists take one entry a line; `stages`, `tags` and `platforms` also take commas.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Inputs {
+    /// Stages to run, of: train, build, push, deploy, verify. Preflight always runs. Default: all that the inputs allow
+    #[arg(long, value_name = "LIST", help_heading = "Job")]
+    pub(crate) stages: Vec<String>,
+    /// Folder that all paths are relative to
+    #[arg(long, value_name = "DIR", default_value = ".", help_heading = "Job")]
+    pub(crate) working_directory: String,
+    /// File with inputs, read when it exists; an explicit one must exist
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "ml-deploy.yml",
+        help_heading = "Job"
+    )]
+    pub(crate) config: String,
+    /// Longest time for the whole run, such as 2h; none by default
+    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Job")]
+    pub(crate) timeout: Option<Duration>,
+    /// End at once with the earlier result when nothing has changed since (sources, requirements, manifests, image)
+    #[arg(long, value_name = "BOOL", default_value = "false", value_parser = boolean, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Job")]
+    pub(crate) reuse: bool,
+    /// Where report.json is written
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = ".ml-deploy/report.json",
+        help_heading = "Job"
+    )]
+    pub(crate) report: String,
+
+    /// Training command, run in the Python environment; without it, `model` must exist
+    #[arg(long, value_name = "COMMAND", help_heading = "Training")]
+    pub(crate) train: Option<String>,
+    /// File or folder that the training writes
+    #[arg(
+        long,
+        value_name = "PATH",
+        default_value = "model",
+        help_heading = "Training"
+    )]
+    pub(crate) model: String,
+    /// Python version, such as 3.11; by default the one on the machine
+    #[arg(long, value_name = "VERSION", help_heading = "Training")]
+    pub(crate) python_version: Option<String>,
+    /// Requirements file or pyproject.toml; by default requirements.txt, or pyproject.toml with uv.lock, when there is one
+    #[arg(long, value_name = "FILE", help_heading = "Training")]
+    pub(crate) requirements: Option<String>,
+    /// More requirements, one a line, such as pandas==2.2.3
+    #[arg(long, value_name = "LIST", help_heading = "Training")]
+    pub(crate) extra_requirements: Vec<String>,
+    /// MLflow version to add when tracking is asked for and the requirements lack it
+    #[arg(long, value_name = "VERSION", help_heading = "Training")]
+    pub(crate) mlflow_version: Option<String>,
+    /// Environment of the training: NAME=value, or NAME alone to pass on a variable that would be withheld
+    #[arg(long, value_name = "LIST", help_heading = "Training")]
+    pub(crate) train_env: Vec<String>,
+    /// Longest time for the training, such as 90m; none by default
+    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Training")]
+    pub(crate) train_timeout: Option<Duration>,
+
+    /// MLflow tracking server or store; by default a local store when an experiment is named
+    #[arg(long, value_name = "URI", help_heading = "Tracking")]
+    pub(crate) mlflow_tracking_uri: Option<String>,
+    /// MLflow experiment
+    #[arg(long, value_name = "NAME", help_heading = "Tracking")]
+    pub(crate) mlflow_experiment_name: Option<String>,
+    /// User name for the tracking server
+    #[arg(long, value_name = "NAME", help_heading = "Tracking")]
+    pub(crate) mlflow_tracking_username: Option<String>,
+    /// Password for the tracking server
+    #[arg(long, value_name = "SECRET", value_parser = secret, help_heading = "Tracking")]
+    pub(crate) mlflow_tracking_password: Option<SecretString>,
+    /// Bearer token for the tracking server
+    #[arg(long, value_name = "SECRET", value_parser = secret, help_heading = "Tracking")]
+    pub(crate) mlflow_tracking_token: Option<SecretString>,
+
+    /// Image repository, such as ghcr.io/org/name
+    #[arg(
+        long,
+        alias = "image-name",
+        value_name = "REPOSITORY",
+        help_heading = "Image"
+    )]
+    pub(crate) image: Option<String>,
+    /// Tags; by default the short commit
+    #[arg(long, value_name = "LIST", help_heading = "Image")]
+    pub(crate) tags: Vec<String>,
+    /// Build context, a folder
+    #[arg(long, value_name = "DIR", default_value = ".", help_heading = "Image")]
+    pub(crate) context: String,
+    /// Dockerfile; by default Dockerfile in the context
+    #[arg(long, value_name = "FILE", help_heading = "Image")]
+    pub(crate) file: Option<String>,
+    /// Stage of the Dockerfile to build
+    #[arg(long, value_name = "NAME", help_heading = "Image")]
+    pub(crate) build_target: Option<String>,
+    /// Build arguments, NAME=value
+    #[arg(long, value_name = "LIST", help_heading = "Image")]
+    pub(crate) build_args: Vec<String>,
+    /// Labels, NAME=value, added to those of ours
+    #[arg(long, value_name = "LIST", help_heading = "Image")]
+    pub(crate) labels: Vec<String>,
+    /// Build secrets, ID=value, for RUN --mount=type=secret,id=ID
+    #[arg(long, value_name = "SECRETS", value_parser = secret, help_heading = "Image")]
+    pub(crate) secrets: Vec<SecretString>,
+    /// Platform to build for; by default, and at the moment only, the engine's own
+    #[arg(long, value_name = "LIST", help_heading = "Image")]
+    pub(crate) platforms: Vec<String>,
+    /// Images whose layers may be reused
+    #[arg(long, value_name = "LIST", help_heading = "Image")]
+    pub(crate) cache_from: Vec<String>,
+    /// User name for the registry
+    #[arg(long, value_name = "NAME", help_heading = "Image")]
+    pub(crate) registry_username: Option<String>,
+    /// Password or token for the registry
+    #[arg(long, value_name = "SECRET", value_parser = secret, help_heading = "Image")]
+    pub(crate) registry_password: Option<SecretString>,
+    /// Build and push the dependency layers while the training runs
+    #[arg(long, value_name = "BOOL", default_value = "true", value_parser = boolean, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Image")]
+    pub(crate) early_layers: bool,
+    /// Image that exists, by digest or tag, when build and push ran in an earlier job
+    #[arg(long, value_name = "IMAGE", help_heading = "Image")]
+    pub(crate) image_ref: Option<String>,
+
+    /// Where to deploy: kubernetes, docker or none; by default kubernetes when there are manifests
+    #[arg(long, value_name = "TARGET", help_heading = "Deployment")]
+    pub(crate) target: Option<String>,
+    /// Longest time for the rollout
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10m", help_heading = "Deployment")]
+    pub(crate) deploy_timeout: Duration,
+    /// Manifests: files, folders, globs
+    #[arg(
+        long,
+        alias = "deployment-file",
+        value_name = "LIST",
+        help_heading = "Deployment to Kubernetes"
+    )]
+    pub(crate) manifests: Vec<String>,
+    /// Namespace; by default the one of the kubeconfig's context
+    #[arg(long, value_name = "NAME", help_heading = "Deployment to Kubernetes")]
+    pub(crate) namespace: Option<String>,
+    /// Allow manifests that name other namespaces
+    #[arg(long, value_name = "BOOL", default_value = "false", value_parser = boolean, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Deployment to Kubernetes")]
+    pub(crate) allow_namespaces: bool,
+    /// Kubeconfig: its text, its base64 form or a path; by default KUBECONFIG, ~/.kube/config or the pod's service account
+    #[arg(long, value_name = "SECRET", value_parser = secret, help_heading = "Deployment to Kubernetes")]
+    pub(crate) kubeconfig: Option<SecretString>,
+    /// Context of the kubeconfig
+    #[arg(long, value_name = "NAME", help_heading = "Deployment to Kubernetes")]
+    pub(crate) kube_context: Option<String>,
+    /// Take over fields that another field manager owns
+    #[arg(long, value_name = "BOOL", default_value = "false", value_parser = boolean, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Deployment to Kubernetes")]
+    pub(crate) force_conflicts: bool,
+    /// Name of the container; by default the last part of the image's name
+    #[arg(long, value_name = "NAME", help_heading = "Deployment to Docker")]
+    pub(crate) container_name: Option<String>,
+    /// Published ports, HOST:CONTAINER or ADDRESS:HOST:CONTAINER; ADDRESS is 127.0.0.1 by default
+    #[arg(long, value_name = "LIST", help_heading = "Deployment to Docker")]
+    pub(crate) ports: Vec<String>,
+    /// Environment of the container, NAME=value
+    #[arg(long, value_name = "LIST", help_heading = "Deployment to Docker")]
+    pub(crate) container_env: Vec<String>,
+
+    /// Port the service listens on in its container; by default the Service's, the image's EXPOSE or 8080
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Verification")]
+    pub(crate) port: Option<u16>,
+    /// Path that answers 2xx when the service is ready
+    #[arg(long, value_name = "PATH", help_heading = "Verification")]
+    pub(crate) health_path: Option<String>,
+    /// Path that golden rows are posted to
+    #[arg(long, value_name = "PATH", help_heading = "Verification")]
+    pub(crate) predict_path: Option<String>,
+    /// JSON lines of {"request": …, "response": …} that the live service must answer
+    #[arg(long, value_name = "FILE", help_heading = "Verification")]
+    pub(crate) golden: Option<String>,
+}
+
+/// Names whose values are secret: never shown, masked as soon as they are known.
+pub(crate) const SECRET_INPUTS: &[&str] = &[
+    "registry-password",
+    "mlflow-tracking-password",
+    "mlflow-tracking-token",
+    "kubeconfig",
+    "secrets",
+];
+
+fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
+    Ok(SecretString::from(text))
+}
+
+/// `true` or `false`, as the runner writes them.
+fn boolean(text: &str) -> Result<bool, String> {
+    match text {
+        "true" | "True" | "TRUE" => Ok(true),
+        "false" | "False" | "FALSE" => Ok(false),
+        _ => Err("expected true or false".to_owned()),
+    }
+}
+
+/// A time such as `90s`, `10m`, `1h 30m`; a bare number is refused because its unit would be a guess.
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed: jiff::SignedDuration = text
+        .parse()
+        .map_err(|_| "expected a time with its unit, such as 90s, 10m or 2h".to_owned())?;
+    Duration::try_from(parsed)
+        .ok()
+        .filter(|time| !time.is_zero())
+        .ok_or_else(|| "expected a time above zero".to_owned())
+}

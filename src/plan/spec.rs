@@ -1,0 +1,184 @@
+//! What each stage is told to do: resolved, validated values. Paths are absolute. Nothing here is read from the environment.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::registry::Reference;
+
+/// How the training's Python environment is made.
+#[derive(Clone, Debug)]
+pub(crate) struct PythonSpec {
+    /// Such as `3.11`; `None`: whatever the machine has.
+    pub(crate) version: Option<String>,
+    pub(crate) requirements: Requirements,
+    /// PEP 508 strings on top of the file's.
+    pub(crate) extra: Vec<String>,
+    /// Add MLflow when the requirements lack it: the version asked for, or any.
+    pub(crate) mlflow: Option<MlflowVersion>,
+}
+
+/// A version of MLflow to add.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum MlflowVersion {
+    Any,
+    Exactly(String),
+}
+
+/// Where the requirements stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Requirements {
+    /// No file: only the extra ones.
+    None,
+    /// A requirements.txt.
+    File(PathBuf),
+    /// The folder with pyproject.toml; `locked` when uv.lock stands beside it.
+    Project { folder: PathBuf, locked: bool },
+}
+
+/// The training.
+#[derive(Clone, Debug)]
+pub(crate) struct TrainSpec {
+    /// Program and arguments.
+    pub(crate) command: Vec<String>,
+    /// Line of the configuration or name of the input it came from is not kept: it is shown as the user wrote it.
+    pub(crate) shown: String,
+    pub(crate) python: PythonSpec,
+    /// Where the model is written.
+    pub(crate) model: PathBuf,
+    pub(crate) deadline: Option<Duration>,
+    /// Variables set for the training.
+    pub(crate) set: Vec<(String, SecretString)>,
+    /// Names of variables passed on although they look secret.
+    pub(crate) pass: Vec<String>,
+    pub(crate) tracking: TrackingSpec,
+    /// Commit of the sources, for the run's tags.
+    pub(crate) commit: Option<String>,
+}
+
+/// Where runs are recorded.
+#[derive(Clone, Debug)]
+pub(crate) struct TrackingSpec {
+    /// Whether the user asked for tracking; else the training's own choice is only read.
+    pub(crate) asked: bool,
+    pub(crate) uri: TrackingUri,
+    pub(crate) experiment: Option<String>,
+    pub(crate) username: Option<String>,
+    pub(crate) password: Option<SecretString>,
+    pub(crate) token: Option<SecretString>,
+}
+
+/// The kinds of tracking stores that MLflow knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum TrackingUri {
+    /// `http://` or `https://`, without a trailing slash.
+    Server(String),
+    /// `sqlite:///` and the path of the database.
+    Sqlite(PathBuf),
+    /// Any other kind that MLflow itself reads: a folder, `file:`, `postgresql:`, `mysql:`, `mssql:`, `databricks`.
+    Other(String),
+}
+
+/// The image build.
+#[derive(Clone, Debug)]
+pub(crate) struct BuildSpec {
+    pub(crate) context: PathBuf,
+    pub(crate) dockerfile: PathBuf,
+    pub(crate) target: Option<String>,
+    pub(crate) args: BTreeMap<String, String>,
+    /// The user's labels; those of ours are added by the stage.
+    pub(crate) labels: BTreeMap<String, String>,
+    /// BuildKit secrets by id.
+    pub(crate) secrets: BTreeMap<String, SecretString>,
+    pub(crate) platform: Option<String>,
+    pub(crate) cache_from: Vec<String>,
+    /// Repository to tag; registry host included.
+    pub(crate) repository: Reference,
+    /// At least one.
+    pub(crate) tags: Vec<String>,
+    /// URL of the sources and commit, for OCI labels.
+    pub(crate) source: Option<String>,
+    pub(crate) commit: Option<String>,
+    /// Build (and, when a push follows, push) dependency layers while the training runs.
+    pub(crate) early_layers: bool,
+}
+
+/// Credentials for one registry, from inputs; `DOCKER_CONFIG` is asked where there are none.
+#[derive(Clone, Debug)]
+pub(crate) struct RegistryLogin {
+    pub(crate) username: String,
+    pub(crate) password: SecretString,
+}
+
+/// The push.
+#[derive(Clone, Debug)]
+pub(crate) struct PushSpec {
+    pub(crate) repository: Reference,
+    pub(crate) tags: Vec<String>,
+    pub(crate) login: Option<RegistryLogin>,
+}
+
+/// The deployment.
+#[derive(Clone, Debug)]
+pub(crate) enum DeploySpec {
+    Kubernetes(KubernetesSpec),
+    Docker(DockerSpec),
+}
+
+/// How to reach the cluster.
+#[derive(Clone, Debug)]
+pub(crate) struct ClusterSpec {
+    /// Text, base64 or path, as given.
+    pub(crate) kubeconfig: Option<SecretString>,
+    pub(crate) context: Option<String>,
+}
+
+/// A deployment to Kubernetes.
+#[derive(Clone, Debug)]
+pub(crate) struct KubernetesSpec {
+    pub(crate) cluster: ClusterSpec,
+    /// Files, folders, globs as given.
+    pub(crate) manifests: Vec<String>,
+    /// Folder that they are relative to.
+    pub(crate) folder: PathBuf,
+    pub(crate) namespace: Option<String>,
+    pub(crate) allow_namespaces: bool,
+    pub(crate) force_conflicts: bool,
+    pub(crate) deadline: Duration,
+    /// Repository whose images are pinned to the digest; `None`: manifests are applied as they are.
+    pub(crate) repository: Option<Reference>,
+    pub(crate) commit: Option<String>,
+}
+
+/// A deployment to the local engine.
+#[derive(Clone, Debug)]
+pub(crate) struct DockerSpec {
+    pub(crate) name: String,
+    pub(crate) ports: Vec<PublishedPort>,
+    pub(crate) environment: Vec<(String, String)>,
+    /// Container port that answers; `None`: the image's EXPOSE, else 8080.
+    pub(crate) port: Option<u16>,
+    pub(crate) health_path: Option<String>,
+    pub(crate) deadline: Duration,
+    pub(crate) commit: Option<String>,
+    pub(crate) login: Option<RegistryLogin>,
+}
+
+/// A port of a container, reachable from the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PublishedPort {
+    pub(crate) address: String,
+    pub(crate) host: u16,
+    pub(crate) container: u16,
+}
+
+/// The checks on what is live.
+#[derive(Clone, Debug)]
+pub(crate) struct VerifySpec {
+    pub(crate) health_path: Option<String>,
+    pub(crate) predict_path: Option<String>,
+    pub(crate) golden: Option<PathBuf>,
+    pub(crate) port: Option<u16>,
+}

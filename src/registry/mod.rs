@@ -1,0 +1,5 @@
+//! Registries: references, credentials per registry, manifests and blobs. It knows no stage and no container engine.
+
+mod reference;
+
+pub(crate) use reference::Reference;
