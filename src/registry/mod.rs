@@ -2,4 +2,4 @@
 
 mod reference;
 
-pub(crate) use reference::Reference;
+pub(crate) use reference::{Reference, check_tag};
