@@ -19,6 +19,7 @@ mod preflight;
 mod python;
 mod registry;
 mod report;
+mod reuse;
 mod shutdown;
 mod tracking;
 mod train;

@@ -2,16 +2,25 @@
 
 use std::time::{Duration, Instant};
 
-use crate::artifact::{Deployment, Image, Model, Pushed};
+use crate::artifact::{Artifact, Deployment, Image, Model, Pushed};
 use crate::code::Code;
 use crate::context::Context;
 use crate::engine::Engine;
 use crate::event::{End, EventKind, Stage};
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Fail, Failure, Outcome, chain};
 use crate::image::EarlyLayers;
 use crate::plan::{DeploySpec, Plan};
 use crate::preflight;
+use crate::reuse::{self, Results};
 use crate::{deploy, image, registry, train, verify};
+
+/// How a run that did not fail came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Done,
+    /// Nothing had changed.
+    Reused,
+}
 
 /// How long a stage may take to clean up after it was told to stop.
 const GRACE: Duration = Duration::from_millis(5_500);
@@ -20,9 +29,16 @@ const GRACE: Duration = Duration::from_millis(5_500);
 ///
 /// # Errors
 /// The first stage that fails ends the run; what it left is said in its findings.
-pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<()> {
+pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
+    // Taken before the run, because the run itself writes into the workspace.
+    let fingerprint = if plan.reuse { Some(reuse::fingerprint(plan).fail(Code::Internal)?) } else { None };
     let ready = stage(plan, ctx, Stage::Preflight, async |ctx| preflight::run(plan, ctx).await).await?;
     let engine = ready.engine.as_ref();
+    if let Some(fingerprint) = &fingerprint
+        && still_holds(plan, ctx, engine, fingerprint).await
+    {
+        return Ok(Ended::Reused);
+    }
 
     let (model, early) = tokio::join!(train_stage(plan, ctx), early_layers(plan, ctx, engine));
     let model = model?;
@@ -30,7 +46,38 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<()> {
     let image = build_stage(plan, ctx, engine, model.as_ref()).await?;
     let pushed = push_stage(plan, ctx, engine, image.as_ref()).await?;
     let deployment = deploy_stage(plan, ctx, engine, image.as_ref(), pushed.as_ref(), model.as_ref()).await?;
-    verify_stage(plan, ctx, engine, deployment.as_ref(), pushed.as_ref()).await
+    verify_stage(plan, ctx, engine, deployment.as_ref(), pushed.as_ref()).await?;
+    if let Some(fingerprint) = fingerprint {
+        let kept = reuse::remember(plan, fingerprint, Results { model, image, pushed, deployment });
+        if let Err(error) = kept {
+            ctx.events.note(format!("the next run cannot reuse this one: {}", chain(&error))).await;
+        }
+    }
+    Ok(Ended::Done)
+}
+
+/// Whether the last run had the same sources and inputs, its image is still in the registry, and what is live still answers.
+async fn still_holds(plan: &Plan, ctx: &Context, engine: Option<&Engine>, fingerprint: &str) -> bool {
+    let Some(last) = reuse::recall(plan, fingerprint) else { return false };
+    if let Some((push, pushed)) = plan.push.as_ref().zip(last.pushed.as_ref()) {
+        let reference = push.repository.with_tag(pushed.tag.as_deref().unwrap_or("latest"));
+        let found = registry::digest(&reference, push.login.as_ref()).await.ok().flatten();
+        if found.as_deref() != Some(&pushed.digest) {
+            ctx.events.note("sources are unchanged, but the registry no longer has the image: everything runs again").await;
+            return false;
+        }
+    }
+    if verify_stage(plan, ctx, engine, last.deployment.as_ref(), last.pushed.as_ref()).await.is_err() {
+        ctx.events.note("sources are unchanged, but what is live does not answer as it should: everything runs again").await;
+        return false;
+    }
+    ctx.events.note("nothing has changed since the last run, and what it made still holds").await;
+    let Results { model, image, pushed, deployment } = last;
+    let artifacts: [Option<Artifact>; 4] = [model.map(Into::into), image.map(Into::into), pushed.map(Into::into), deployment.map(Into::into)];
+    for artifact in artifacts.into_iter().flatten() {
+        ctx.events.produced(artifact).await;
+    }
+    true
 }
 
 async fn train_stage(plan: &Plan, ctx: &Context) -> Outcome<Option<Model>> {

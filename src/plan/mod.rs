@@ -8,7 +8,7 @@ mod values;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) use resolve::{Places, resolve};
+pub(crate) use resolve::{Places, resolve, secret_values};
 pub(crate) use spec::*;
 
 use crate::context::Workspace;

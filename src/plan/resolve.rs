@@ -28,6 +28,25 @@ pub(crate) struct Places {
     pub(crate) tracking_uri: Option<String>,
 }
 
+impl Places {
+    /// Reads them from the environment.
+    pub(crate) fn new(folder: PathBuf, env: &[(String, String)]) -> Self {
+        let get = |name: &str| env.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.clone());
+        let cache = get("ML_DEPLOY_CACHE").map(PathBuf::from);
+        let cache = cache.or_else(|| get("XDG_CACHE_HOME").map(|folder| PathBuf::from(folder).join("ml-deploy")));
+        let cache = cache.or_else(|| get("HOME").map(|home| PathBuf::from(home).join(".cache/ml-deploy")));
+        let cache = cache.unwrap_or_else(|| std::env::temp_dir().join("ml-deploy-cache"));
+        Self { folder, cache, tracking_uri: get("MLFLOW_TRACKING_URI") }
+    }
+}
+
+/// The values inside of inputs that hold several secrets: each build secret, each variable set for the training.
+pub(crate) fn secret_values(inputs: &Inputs) -> Vec<SecretString> {
+    let blocks = inputs.secrets.iter().map(ExposeSecret::expose_secret);
+    let lines = blocks.flat_map(str::lines).chain(inputs.train_env.iter().flat_map(|block| block.lines()));
+    lines.filter_map(|line| line.split_once('=')).map(|(_, value)| SecretString::from(value)).collect()
+}
+
 /// Resolves everything. `only` are the stages that a subcommand stands for; `None` for `run` and `plan`.
 ///
 /// # Errors
