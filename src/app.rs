@@ -24,20 +24,50 @@ use crate::shutdown::{self, Reason};
 /// Runs the program and returns its exit status.
 pub(crate) async fn run() -> u8 {
     let cancel = CancellationToken::new();
-    let Ok(reason) = shutdown::listen(cancel.clone()) else { return Code::Internal.exit() };
+    let Ok(reason) = shutdown::listen(cancel.clone()) else {
+        return Code::Internal.exit();
+    };
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let env: Vec<(String, String)> =
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
+    let env: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
     let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let host = Host::detect(&env, &folder);
-    match layers::parse(&args, &env, |path| fs_err::read_to_string(folder.join(path))) {
+    match layers::parse(&args, &env, |path| {
+        fs_err::read_to_string(folder.join(path))
+    }) {
         Parsed::Text(text) => report::clap(&text),
-        Parsed::Invalid(findings) => refuse(&host, &folder.join(".ml-deploy/report.json"), Vec::new(), findings).await,
-        Parsed::Run { cli, sources } => start(*cli, &sources, host, Places::new(folder, &env), cancel, reason).await,
+        Parsed::Invalid(findings) => {
+            refuse(
+                &host,
+                &folder.join(".ml-deploy/report.json"),
+                Vec::new(),
+                findings,
+            )
+            .await
+        }
+        Parsed::Run { cli, sources } => {
+            start(
+                *cli,
+                &sources,
+                host,
+                Places::new(folder, &env),
+                cancel,
+                reason,
+            )
+            .await
+        }
     }
 }
 
-async fn start(cli: Cli, sources: &Sources, host: Host, places: Places, cancel: CancellationToken, reason: Reason) -> u8 {
+async fn start(
+    cli: Cli,
+    sources: &Sources,
+    host: Host,
+    places: Places,
+    cancel: CancellationToken,
+    reason: Reason,
+) -> u8 {
     let inputs = cli.command.inputs();
     let secrets = secrets(inputs);
     let only = match &cli.command {
@@ -48,7 +78,10 @@ async fn start(cli: Cli, sources: &Sources, host: Host, places: Places, cancel: 
         Command::Deploy(_) => Some(&[Stage::Deploy, Stage::Verify][..]),
         Command::Verify(_) => Some(&[Stage::Verify][..]),
     };
-    let report = places.folder.join(&inputs.working_directory).join(&inputs.report);
+    let report = places
+        .folder
+        .join(&inputs.working_directory)
+        .join(&inputs.report);
     let plan = match plan::resolve(inputs, sources, host.clone(), &places, only) {
         Ok(plan) => plan,
         Err(findings) => return refuse(&host, &report, secrets, findings).await,
@@ -63,17 +96,31 @@ async fn start(cli: Cli, sources: &Sources, host: Host, places: Places, cancel: 
 }
 
 /// Runs the plan with reporters listening.
-async fn execute(plan: &Plan, secrets: Vec<SecretString>, cancel: CancellationToken, reason: &Reason) -> u8 {
+async fn execute(
+    plan: &Plan,
+    secrets: Vec<SecretString>,
+    cancel: CancellationToken,
+    reason: &Reason,
+) -> u8 {
     let (events, receiver) = Events::channel();
-    let reporters = report::start(settings(&plan.host, &plan.report, &plan.workspace.root, secrets), receiver);
+    let reporters = report::start(
+        settings(&plan.host, &plan.report, &plan.workspace.root, secrets),
+        receiver,
+    );
     for line in plan.lines() {
         events.note(line).await;
     }
-    let ctx = Context { events, cancel, workspace: plan.workspace.clone() };
+    let ctx = Context {
+        events,
+        cancel,
+        workspace: plan.workspace.clone(),
+    };
     let outcome = pipeline::run(plan, &ctx).await;
     let (outcome, left) = explain(outcome, reason);
     drop(ctx);
-    let Ok(reporters) = reporters.await else { return Code::Internal.exit() };
+    let Ok(reporters) = reporters.await else {
+        return Code::Internal.exit();
+    };
     let verdict = match &outcome {
         Ok(Ended::Done) => Verdict::success(Status::Success),
         Ok(Ended::Reused) => Verdict::success(Status::Reused),
@@ -89,7 +136,10 @@ async fn execute(plan: &Plan, secrets: Vec<SecretString>, cancel: CancellationTo
 fn explain(outcome: Outcome<Ended>, reason: &Reason) -> (Outcome<Ended>, Vec<String>) {
     match (outcome, reason.code()) {
         (Err(failure), Some(code)) => {
-            let left = failure.findings().map(|finding| finding.message.clone()).collect();
+            let left = failure
+                .findings()
+                .map(|finding| finding.message.clone())
+                .collect();
             (Err(Failure::new(code, code.title())), left)
         }
         (outcome, _) => (outcome, Vec::new()),
@@ -97,11 +147,18 @@ fn explain(outcome: Outcome<Ended>, reason: &Reason) -> (Outcome<Ended>, Vec<Str
 }
 
 /// Ends a run that must not begin, with all findings reported as for any other failure.
-async fn refuse(host: &Host, report: &Path, secrets: Vec<SecretString>, findings: Vec<Diagnostic>) -> u8 {
+async fn refuse(
+    host: &Host,
+    report: &Path,
+    secrets: Vec<SecretString>,
+    findings: Vec<Diagnostic>,
+) -> u8 {
     let (events, receiver) = Events::channel();
     let reporters = report::start(settings(host, report, &host.root, secrets), receiver);
     drop(events);
-    let (Ok(reporters), Some(failure)) = (reporters.await, Failure::all(findings)) else { return Code::Internal.exit() };
+    let (Ok(reporters), Some(failure)) = (reporters.await, Failure::all(findings)) else {
+        return Code::Internal.exit();
+    };
     let verdict = Verdict::failure(&failure, &[]);
     let exit = verdict.exit;
     reporters.finish(&verdict);
@@ -110,14 +167,29 @@ async fn refuse(host: &Host, report: &Path, secrets: Vec<SecretString>, findings
 }
 
 fn settings(host: &Host, report: &Path, root: &Path, secrets: Vec<SecretString>) -> Settings {
-    let github = (host.kind == Kind::GitHub).then(|| GithubFiles { output: host.output.clone(), summary: host.summary.clone() });
-    let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    Settings { github, report: report.to_owned(), workspace_root: root.to_owned(), colour, secrets }
+    let github = (host.kind == Kind::GitHub).then(|| GithubFiles {
+        output: host.output.clone(),
+        summary: host.summary.clone(),
+    });
+    let colour = std::io::stdout().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    Settings {
+        github,
+        report: report.to_owned(),
+        workspace_root: root.to_owned(),
+        colour,
+        secrets,
+    }
 }
 
 /// Every secret value of the inputs, to be hidden before anything is said.
 fn secrets(inputs: &Inputs) -> Vec<SecretString> {
-    let single = [&inputs.registry_password, &inputs.mlflow_tracking_password, &inputs.mlflow_tracking_token, &inputs.kubeconfig];
+    let single = [
+        &inputs.registry_password,
+        &inputs.mlflow_tracking_password,
+        &inputs.mlflow_tracking_token,
+        &inputs.kubeconfig,
+    ];
     let mut secrets: Vec<SecretString> = single.into_iter().flatten().cloned().collect();
     secrets.extend(plan::secret_values(inputs));
     secrets

@@ -1,7 +1,7 @@
 //! Everything that can be checked before the first change, at once: read-only, concurrent, all findings together.
 
-use futures_util::future::join_all;
 use futures_util::future::BoxFuture;
+use futures_util::future::join_all;
 
 use crate::context::Context;
 use crate::diagnostic::{Diagnostic, Severity};
@@ -28,17 +28,33 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ready> {
         checks.push(Box::pin(tracking::preflight(&train.tracking)));
     }
     if let Some(build) = plan.build.as_ref().filter(|_| plan.runs(Stage::Build)) {
-        checks.push(Box::pin(async { image::preflight(ctx, build, &plan.model) }));
+        checks.push(Box::pin(async {
+            image::preflight(ctx, build, &plan.model)
+        }));
     }
     if let Some(push) = plan.push.as_ref().filter(|_| plan.runs(Stage::Push)) {
-        checks.push(Box::pin(async { registry::check_push(&push.repository, push.login.as_ref()).await.err().into_iter().collect() }));
+        checks.push(Box::pin(async {
+            registry::check_push(&push.repository, push.login.as_ref())
+                .await
+                .err()
+                .into_iter()
+                .collect()
+        }));
     }
     if plan.runs(Stage::Verify) {
         checks.push(Box::pin(async { verify::preflight(ctx, &plan.verify) }));
     }
     // A pull request deploys nothing, but its manifests are tried all the same when the cluster can be reached.
-    if let Some(DeploySpec::Kubernetes(spec)) = plan.deploy.as_ref().filter(|_| plan.runs(Stage::Deploy) || has_cluster(plan)) {
-        checks.push(Box::pin(deploy::kubernetes::preflight(ctx, spec, plan.image_ref.as_ref())));
+    if let Some(DeploySpec::Kubernetes(spec)) = plan
+        .deploy
+        .as_ref()
+        .filter(|_| plan.runs(Stage::Deploy) || has_cluster(plan))
+    {
+        checks.push(Box::pin(deploy::kubernetes::preflight(
+            ctx,
+            spec,
+            plan.image_ref.as_ref(),
+        )));
     }
     let (engine, found) = tokio::join!(engine(plan), join_all(checks));
     let mut findings: Vec<Diagnostic> = found.into_iter().flatten().collect();
@@ -49,7 +65,9 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ready> {
             None
         }
     };
-    let (errors, others): (Vec<_>, Vec<_>) = findings.into_iter().partition(|finding| finding.severity == Severity::Error);
+    let (errors, others): (Vec<_>, Vec<_>) = findings
+        .into_iter()
+        .partition(|finding| finding.severity == Severity::Error);
     for finding in others {
         ctx.events.diagnosed(finding).await;
     }

@@ -28,7 +28,15 @@ struct Remembered {
 }
 
 /// Folders that runs write and nobody edits.
-const NOT_SOURCES: &[&str] = &[".git", ".ml-deploy", "__pycache__", ".venv", "mlruns", "mlartifacts", "node_modules"];
+const NOT_SOURCES: &[&str] = &[
+    ".git",
+    ".ml-deploy",
+    "__pycache__",
+    ".venv",
+    "mlruns",
+    "mlartifacts",
+    "node_modules",
+];
 
 /// sha256 over everything that a result depends on: our version, the plan, and every source file below the working
 /// directory that git would not ignore. The model is a result, not a source, unless nothing trains it.
@@ -41,7 +49,20 @@ pub(crate) fn fingerprint(plan: &Plan) -> anyhow::Result<String> {
     for line in plan.lines() {
         feed(&mut hash, line.as_bytes());
     }
-    feed(&mut hash, format!("{:?}", (&plan.train, &plan.build, &plan.push, &plan.deploy, &plan.verify)).as_bytes());
+    feed(
+        &mut hash,
+        format!(
+            "{:?}",
+            (
+                &plan.train,
+                &plan.build,
+                &plan.push,
+                &plan.deploy,
+                &plan.verify
+            )
+        )
+        .as_bytes(),
+    );
     for secret in secrets(plan) {
         feed(&mut hash, secret.as_bytes());
     }
@@ -52,7 +73,10 @@ pub(crate) fn fingerprint(plan: &Plan) -> anyhow::Result<String> {
         .require_git(false)
         .sort_by_file_path(Path::cmp)
         .filter_entry(move |entry| {
-            let generated = entry.file_name().to_str().is_some_and(|name| NOT_SOURCES.contains(&name));
+            let generated = entry
+                .file_name()
+                .to_str()
+                .is_some_and(|name| NOT_SOURCES.contains(&name));
             !generated && !(trained && entry.path() == model)
         })
         .build();
@@ -65,7 +89,11 @@ pub(crate) fn fingerprint(plan: &Plan) -> anyhow::Result<String> {
             hash.update(length.to_le_bytes());
         }
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
 /// The results of the last successful run, if it had this fingerprint.
@@ -81,7 +109,10 @@ pub(crate) fn recall(plan: &Plan, fingerprint: &str) -> Option<Results> {
 /// The state folder cannot be written.
 pub(crate) fn remember(plan: &Plan, fingerprint: String, results: Results) -> anyhow::Result<()> {
     fs_err::create_dir_all(&plan.workspace.state)?;
-    let text = serde_json::to_vec_pretty(&Remembered { fingerprint, results })?;
+    let text = serde_json::to_vec_pretty(&Remembered {
+        fingerprint,
+        results,
+    })?;
     fs_err::write(path(plan), text).context("failed to keep the results for the next run")
 }
 
@@ -93,7 +124,12 @@ fn path(plan: &Plan) -> std::path::PathBuf {
 fn secrets(plan: &Plan) -> Vec<&str> {
     let mut found = Vec::new();
     if let Some(DeploySpec::Kubernetes(spec)) = &plan.deploy {
-        found.extend(spec.cluster.kubeconfig.as_ref().map(ExposeSecret::expose_secret));
+        found.extend(
+            spec.cluster
+                .kubeconfig
+                .as_ref()
+                .map(ExposeSecret::expose_secret),
+        );
     }
     if let Some(build) = &plan.build {
         found.extend(build.secrets.values().map(ExposeSecret::expose_secret));

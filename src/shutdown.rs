@@ -54,7 +54,13 @@ pub(crate) fn after(time: Duration, cancel: CancellationToken, reason: Reason) {
     });
 }
 
-async fn wait(mut interrupt: Signal, mut terminate: Signal, mut hangup: Signal, cancel: CancellationToken, reason: Reason) {
+async fn wait(
+    mut interrupt: Signal,
+    mut terminate: Signal,
+    mut hangup: Signal,
+    cancel: CancellationToken,
+    reason: Reason,
+) {
     let mut seen: u32 = 0;
     loop {
         let code = tokio::select! {

@@ -6,13 +6,24 @@ use std::path::Path;
 /// Gives every file below `root` that belongs to root to the owner of `root`. Does nothing unless we are root and the
 /// owner is somebody else. Returns how many could not be handed over.
 pub(crate) fn hand_over(root: &Path) -> usize {
-    let Ok(owner) = fs_err::metadata(root) else { return 0 };
+    let Ok(owner) = fs_err::metadata(root) else {
+        return 0;
+    };
     if owner.uid() == 0 || !rustix::process::geteuid().is_root() {
         return 0;
     }
-    let walk = ignore::WalkBuilder::new(root).standard_filters(false).follow_links(false).build();
-    let made_by_us = walk.flatten().filter(|entry| entry.metadata().is_ok_and(|found| found.uid() == 0));
-    made_by_us.filter(|entry| std::os::unix::fs::lchown(entry.path(), Some(owner.uid()), Some(owner.gid())).is_err()).count()
+    let walk = ignore::WalkBuilder::new(root)
+        .standard_filters(false)
+        .follow_links(false)
+        .build();
+    let made_by_us = walk
+        .flatten()
+        .filter(|entry| entry.metadata().is_ok_and(|found| found.uid() == 0));
+    made_by_us
+        .filter(|entry| {
+            std::os::unix::fs::lchown(entry.path(), Some(owner.uid()), Some(owner.gid())).is_err()
+        })
+        .count()
 }
 
 #[cfg(test)]

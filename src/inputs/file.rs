@@ -24,20 +24,36 @@ pub(crate) struct Entry {
 /// # Errors
 /// Not YAML, not a map of scalars and lists of scalars, a key that stands twice: one finding with its line.
 pub(crate) fn read(text: &str, path: &str) -> Result<Vec<Entry>, Box<Diagnostic>> {
-    if let Some(line) = text.lines().position(|line| line.trim_start_matches(' ').starts_with('\t')) {
-        let finding = Diagnostic::error(Code::ConfigInvalid, format!("`{path}` is indented with a tab, which YAML does not allow"));
+    if let Some(line) = text
+        .lines()
+        .position(|line| line.trim_start_matches(' ').starts_with('\t'))
+    {
+        let finding = Diagnostic::error(
+            Code::ConfigInvalid,
+            format!("`{path}` is indented with a tab, which YAML does not allow"),
+        );
         let at = Location::line(path, u32::try_from(line + 1).unwrap_or(u32::MAX));
         return Err(Box::new(finding.at(at).help("indent with spaces")));
     }
     let parsed: Result<Option<BTreeMap<String, Spanned<Value>>>, _> = serde_saphyr::from_str(text);
     match parsed {
-        Ok(map) => Ok(map.unwrap_or_default().into_iter().map(|(name, value)| entry(text, name, value)).collect()),
+        Ok(map) => Ok(map
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(name, value)| entry(text, name, value))
+            .collect()),
         Err(error) => {
-            let line = error.location().map_or(0, |at| u32::try_from(at.line()).unwrap_or(0));
+            let line = error
+                .location()
+                .map_or(0, |at| u32::try_from(at.line()).unwrap_or(0));
             let reason = error.to_string();
             let reason = reason.lines().next().unwrap_or_default().to_owned();
             Err(Box::new(
-                Diagnostic::error(Code::ConfigInvalid, format!("failed to read `{path}`: {reason}")).at(Location::line(path, line)),
+                Diagnostic::error(
+                    Code::ConfigInvalid,
+                    format!("failed to read `{path}`: {reason}"),
+                )
+                .at(Location::line(path, line)),
             ))
         }
     }
@@ -48,7 +64,10 @@ fn entry(text: &str, name: String, value: Spanned<Value>) -> Entry {
     let values = match value.value {
         Value::Text(text) => vec![text],
         Value::Number(shown) => vec![as_written(text, value.referenced).unwrap_or(shown)],
-        Value::List(items) => items.into_iter().map(|item| item_text(text, item)).collect(),
+        Value::List(items) => items
+            .into_iter()
+            .map(|item| item_text(text, item))
+            .collect(),
     };
     Entry { name, values, line }
 }
@@ -64,7 +83,9 @@ fn item_text(text: &str, item: Spanned<Value>) -> String {
 
 /// The scalar as it stands in the file: a version such as `3.10` must not become the number 3.1.
 fn as_written(text: &str, at: serde_saphyr::Location) -> Option<String> {
-    let line = text.lines().nth(usize::try_from(at.line()).ok()?.checked_sub(1)?)?;
+    let line = text
+        .lines()
+        .nth(usize::try_from(at.line()).ok()?.checked_sub(1)?)?;
     let from = usize::try_from(at.column()).ok()?.checked_sub(1)?;
     let rest: String = line.chars().skip(from).collect();
     let end = rest.find(['#', ',', ']', '}']).unwrap_or(rest.len());
@@ -123,7 +144,9 @@ impl<'de> Visitor<'de> for ValueVisitor {
         let mut list = Vec::new();
         while let Some(item) = items.next_element::<Spanned<Value>>()? {
             if matches!(item.value, Value::List(_)) {
-                return Err(serde::de::Error::custom("a list inside a list is not allowed here"));
+                return Err(serde::de::Error::custom(
+                    "a list inside a list is not allowed here",
+                ));
             }
             list.push(item);
         }
@@ -151,7 +174,13 @@ mod tests {
 
     #[test]
     fn what_is_not_a_flat_map_is_refused_with_its_line() {
-        for (text, line) in [("a: 1\nb: {c: 1}\n", 2), ("a: 1\n\tb: 2\n", 2), ("a: [1\n", 1), ("a: 1\na: 2\n", 2), ("a: 1\nb: [[1]]\n", 2)] {
+        for (text, line) in [
+            ("a: 1\nb: {c: 1}\n", 2),
+            ("a: 1\n\tb: 2\n", 2),
+            ("a: [1\n", 1),
+            ("a: 1\na: 2\n", 2),
+            ("a: 1\nb: [[1]]\n", 2),
+        ] {
             let finding = read(text, "ml-deploy.yml").unwrap_err();
             let at = finding.at.clone().unwrap();
             assert_eq!(finding.code, Code::ConfigInvalid);

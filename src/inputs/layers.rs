@@ -45,7 +45,11 @@ pub(crate) fn parse(
 ) -> Parsed {
     let names = Names::new();
     let mut findings = Vec::new();
-    let given: BTreeSet<String> = args.iter().filter_map(|arg| flag_name(arg)).map(|name| names.canonical(name)).collect();
+    let given: BTreeSet<String> = args
+        .iter()
+        .filter_map(|arg| flag_name(arg))
+        .map(|name| names.canonical(name))
+        .collect();
     let mut layered: BTreeMap<String, (Source, Vec<String>)> = BTreeMap::new();
 
     for entry in config_entries(args, env, &read, &mut findings) {
@@ -56,7 +60,9 @@ pub(crate) fn parse(
         }
     }
     for (variable, value) in env {
-        let Some(name) = variable.strip_prefix("INPUT_").map(str::to_lowercase) else { continue };
+        let Some(name) = variable.strip_prefix("INPUT_").map(str::to_lowercase) else {
+            continue;
+        };
         if value.is_empty() || RUNNER_KEYS.contains(&name.as_str()) {
             continue;
         }
@@ -71,7 +77,11 @@ pub(crate) fn parse(
     let mut argv = vec!["ml-deploy".to_owned()];
     argv.extend(args.first().cloned());
     for (name, (source, values)) in layered {
-        argv.extend(values.iter().map(|value| format!("--{name}={}", value.trim_end_matches('\n'))));
+        argv.extend(
+            values
+                .iter()
+                .map(|value| format!("--{name}={}", value.trim_end_matches('\n'))),
+        );
         sources.insert(name, source);
     }
     argv.extend(args.iter().skip(1).cloned());
@@ -79,23 +89,38 @@ pub(crate) fn parse(
 }
 
 /// Lets clap give every value its type; a value that does not fit is noted, taken out, and the rest is tried again.
-fn typed(mut argv: Vec<String>, sources: Sources, names: &Names, mut findings: Vec<Diagnostic>) -> Parsed {
+fn typed(
+    mut argv: Vec<String>,
+    sources: Sources,
+    names: &Names,
+    mut findings: Vec<Diagnostic>,
+) -> Parsed {
     loop {
         let error = match Cli::try_parse_from(&argv) {
-            Ok(cli) if findings.is_empty() => return Parsed::Run { cli: Box::new(cli), sources },
+            Ok(cli) if findings.is_empty() => {
+                return Parsed::Run {
+                    cli: Box::new(cli),
+                    sources,
+                };
+            }
             Ok(_) => return Parsed::Invalid(findings),
             Err(error) => error,
         };
         let culprit = match error.get(ContextKind::InvalidArg) {
-            Some(ContextValue::String(text)) => flag_name(text.split([' ', '=', '[']).next().unwrap_or_default()).map(str::to_owned),
+            Some(ContextValue::String(text)) => {
+                flag_name(text.split([' ', '=', '[']).next().unwrap_or_default()).map(str::to_owned)
+            }
             _ => None,
         };
-        let Some(name) = culprit else { return Parsed::Text(Box::new(error)) };
+        let Some(name) = culprit else {
+            return Parsed::Text(Box::new(error));
+        };
         let finding = match error.kind() {
             ErrorKind::UnknownArgument => names.unknown(&name, "flag", None),
-            ErrorKind::InvalidValue | ErrorKind::ValueValidation | ErrorKind::NoEquals | ErrorKind::TooManyValues => {
-                invalid_value(&name, &error, sources.get(&name))
-            }
+            ErrorKind::InvalidValue
+            | ErrorKind::ValueValidation
+            | ErrorKind::NoEquals
+            | ErrorKind::TooManyValues => invalid_value(&name, &error, sources.get(&name)),
             _ => return Parsed::Text(Box::new(error)),
         };
         findings.push(finding);
@@ -126,13 +151,22 @@ fn invalid_value(name: &str, error: &clap::Error, source: Option<&Source>) -> Di
         Some(ContextValue::String(value)) => value.as_str(),
         _ => "",
     };
-    let reason = std::error::Error::source(error).map_or_else(|| "no value given".to_owned(), ToString::to_string);
-    let shown = if SECRET_INPUTS.contains(&name) { "its value".to_owned() } else { format!("`{value}`") };
+    let reason = std::error::Error::source(error)
+        .map_or_else(|| "no value given".to_owned(), ToString::to_string);
+    let shown = if SECRET_INPUTS.contains(&name) {
+        "its value".to_owned()
+    } else {
+        format!("`{value}`")
+    };
     let at = match source {
         Some(Source::File(location)) => Some(location.clone()),
         _ => None,
     };
-    Diagnostic::error(Code::InputInvalid, format!("input `{name}`: {shown} cannot be used: {reason}")).at(at)
+    Diagnostic::error(
+        Code::InputInvalid,
+        format!("input `{name}`: {shown} cannot be used: {reason}"),
+    )
+    .at(at)
 }
 
 /// The entries of the configuration file, each with its place. A file that was not asked for need not exist.
@@ -146,17 +180,29 @@ fn config_entries(
     let folder = early("working-directory").unwrap_or_else(|| ".".to_owned());
     let asked = early("config");
     let name = asked.clone().unwrap_or_else(|| "ml-deploy.yml".to_owned());
-    let path = if folder == "." || name.starts_with('/') { name } else { format!("{}/{name}", folder.trim_end_matches('/')) };
+    let path = if folder == "." || name.starts_with('/') {
+        name
+    } else {
+        format!("{}/{name}", folder.trim_end_matches('/'))
+    };
     let text = match read(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && asked.is_none() => return Vec::new(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && asked.is_none() => {
+            return Vec::new();
+        }
         Err(error) => {
-            findings.push(Diagnostic::error(Code::ConfigInvalid, format!("failed to read `{path}`: {error}")));
+            findings.push(Diagnostic::error(
+                Code::ConfigInvalid,
+                format!("failed to read `{path}`: {error}"),
+            ));
             return Vec::new();
         }
     };
     match file::read(&text, &path) {
-        Ok(entries) => entries.into_iter().map(|entry| (Location::line(path.clone(), entry.line), entry)).collect(),
+        Ok(entries) => entries
+            .into_iter()
+            .map(|entry| (Location::line(path.clone(), entry.line), entry))
+            .collect(),
         Err(finding) => {
             findings.push(*finding);
             Vec::new()
@@ -169,11 +215,16 @@ fn early_value(name: &str, args: &[String], env: &[(String, String)]) -> Option<
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
         if flag_name(arg) == Some(name) {
-            return arg.split_once('=').map(|(_, value)| value.to_owned()).or_else(|| rest.next().cloned());
+            return arg
+                .split_once('=')
+                .map(|(_, value)| value.to_owned())
+                .or_else(|| rest.next().cloned());
         }
     }
     let variable = format!("INPUT_{}", name.to_uppercase());
-    env.iter().find(|(key, value)| *key == variable && !value.is_empty()).map(|(_, value)| value.clone())
+    env.iter()
+        .find(|(key, value)| *key == variable && !value.is_empty())
+        .map(|(_, value)| value.clone())
 }
 
 /// `--name` or `--name=value` → `name`.
@@ -193,7 +244,11 @@ impl Names {
     fn new() -> Self {
         let command = Cli::command();
         let mut all = BTreeMap::new();
-        for arg in command.find_subcommand("run").into_iter().flat_map(clap::Command::get_arguments) {
+        for arg in command
+            .find_subcommand("run")
+            .into_iter()
+            .flat_map(clap::Command::get_arguments)
+        {
             let Some(name) = arg.get_long() else { continue };
             all.insert(name.to_owned(), name.to_owned());
             for alias in arg.get_all_aliases().unwrap_or_default() {
@@ -220,9 +275,12 @@ impl Names {
             let score = |known: &str| strsim::jaro_winkler(&normal, known);
             score(a).total_cmp(&score(b))
         });
-        let finding = Diagnostic::error(Code::InputUnknown, format!("unknown {what} `{name}`")).at(at);
+        let finding =
+            Diagnostic::error(Code::InputUnknown, format!("unknown {what} `{name}`")).at(at);
         match nearest.filter(|known| strsim::jaro_winkler(&normal, known) > 0.75) {
-            Some(known) => finding.help(format!("did you mean `{known}`? `ml-deploy run --help` lists all inputs")),
+            Some(known) => finding.help(format!(
+                "did you mean `{known}`? `ml-deploy run --help` lists all inputs"
+            )),
             None => finding,
         }
     }
@@ -237,8 +295,14 @@ mod tests {
     }
 
     fn run(args: &[&str], env: &[(&str, &str)], file: Option<&str>) -> Parsed {
-        let env: Vec<_> = env.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
-        parse(&strings(args), &env, |_| file.map(str::to_owned).ok_or_else(|| std::io::ErrorKind::NotFound.into()))
+        let env: Vec<_> = env
+            .iter()
+            .map(|&(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
+        parse(&strings(args), &env, |_| {
+            file.map(str::to_owned)
+                .ok_or_else(|| std::io::ErrorKind::NotFound.into())
+        })
     }
 
     fn image(parsed: &Parsed) -> Option<String> {
@@ -251,19 +315,42 @@ mod tests {
     #[test]
     fn a_flag_beats_an_input_beats_the_file() {
         let file = Some("image: from/file\n");
-        assert_eq!(image(&run(&["run"], &[], file)).as_deref(), Some("from/file"));
-        assert_eq!(image(&run(&["run"], &[("INPUT_IMAGE", "from/input")], file)).as_deref(), Some("from/input"));
-        assert_eq!(image(&run(&["run"], &[("INPUT_IMAGE", "")], file)).as_deref(), Some("from/file"));
-        let parsed = run(&["run", "--image", "from/flag"], &[("INPUT_IMAGE", "from/input")], file);
+        assert_eq!(
+            image(&run(&["run"], &[], file)).as_deref(),
+            Some("from/file")
+        );
+        assert_eq!(
+            image(&run(&["run"], &[("INPUT_IMAGE", "from/input")], file)).as_deref(),
+            Some("from/input")
+        );
+        assert_eq!(
+            image(&run(&["run"], &[("INPUT_IMAGE", "")], file)).as_deref(),
+            Some("from/file")
+        );
+        let parsed = run(
+            &["run", "--image", "from/flag"],
+            &[("INPUT_IMAGE", "from/input")],
+            file,
+        );
         assert_eq!(image(&parsed).as_deref(), Some("from/flag"));
     }
 
     #[test]
     fn an_alias_is_the_same_input() {
-        let parsed = run(&["run", "--image-name=from/flag"], &[("INPUT_IMAGE", "from/input")], None);
+        let parsed = run(
+            &["run", "--image-name=from/flag"],
+            &[("INPUT_IMAGE", "from/input")],
+            None,
+        );
         assert_eq!(image(&parsed).as_deref(), Some("from/flag"));
-        let parsed = run(&["run"], &[("INPUT_DEPLOYMENT-FILE", "k8s/a.yaml\nk8s/b.yaml")], None);
-        let Parsed::Run { cli, .. } = parsed else { panic!("{parsed:?}") };
+        let parsed = run(
+            &["run"],
+            &[("INPUT_DEPLOYMENT-FILE", "k8s/a.yaml\nk8s/b.yaml")],
+            None,
+        );
+        let Parsed::Run { cli, .. } = parsed else {
+            panic!("{parsed:?}")
+        };
         assert_eq!(cli.command.inputs().manifests, ["k8s/a.yaml\nk8s/b.yaml"]);
     }
 
@@ -274,27 +361,64 @@ mod tests {
             &[("INPUT_NAMSPACE", "x"), ("INPUT_REUSE", "maybe")],
             Some("trian: python a.py\ndeploy-timeout: 5\n"),
         );
-        let Parsed::Invalid(findings) = parsed else { panic!("{parsed:?}") };
-        let text: Vec<String> = findings.iter().map(|f| format!("{} {}", f.message, f.advice())).collect();
+        let Parsed::Invalid(findings) = parsed else {
+            panic!("{parsed:?}")
+        };
+        let text: Vec<String> = findings
+            .iter()
+            .map(|f| format!("{} {}", f.message, f.advice()))
+            .collect();
         let text = text.join("\n");
-        for wanted in ["`imge`", "`image`", "`namspace`", "`namespace`", "`trian`", "`train`", "`reuse`", "`port`", "`deploy-timeout`"] {
+        for wanted in [
+            "`imge`",
+            "`image`",
+            "`namspace`",
+            "`namespace`",
+            "`trian`",
+            "`train`",
+            "`reuse`",
+            "`port`",
+            "`deploy-timeout`",
+        ] {
             assert!(text.contains(wanted), "{wanted} in\n{text}");
         }
-        let trian = findings.iter().find(|f| f.message.contains("trian")).unwrap();
+        let trian = findings
+            .iter()
+            .find(|f| f.message.contains("trian"))
+            .unwrap();
         assert_eq!(trian.at, Some(Location::line("ml-deploy.yml", 1)));
-        let timeout = findings.iter().find(|f| f.message.contains("deploy-timeout")).unwrap();
+        let timeout = findings
+            .iter()
+            .find(|f| f.message.contains("deploy-timeout"))
+            .unwrap();
         assert_eq!(timeout.at, Some(Location::line("ml-deploy.yml", 2)));
     }
 
     #[test]
     fn a_secret_is_not_shown_when_it_cannot_be_used() {
-        let parsed = run(&["run"], &[("INPUT_PORT", "secret-ish"), ("INPUT_REGISTRY-PASSWORD", "hunter22")], None);
-        let Parsed::Invalid(findings) = parsed else { panic!("{parsed:?}") };
-        assert!(findings.iter().all(|finding| !finding.message.contains("hunter22")));
+        let parsed = run(
+            &["run"],
+            &[
+                ("INPUT_PORT", "secret-ish"),
+                ("INPUT_REGISTRY-PASSWORD", "hunter22"),
+            ],
+            None,
+        );
+        let Parsed::Invalid(findings) = parsed else {
+            panic!("{parsed:?}")
+        };
+        assert!(
+            findings
+                .iter()
+                .all(|finding| !finding.message.contains("hunter22"))
+        );
     }
 
     #[test]
     fn the_runners_own_keys_are_no_mistake() {
-        assert!(matches!(run(&["run"], &[("INPUT_ARGS", "x")], None), Parsed::Run { .. }));
+        assert!(matches!(
+            run(&["run"], &[("INPUT_ARGS", "x")], None),
+            Parsed::Run { .. }
+        ));
     }
 }

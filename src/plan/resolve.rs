@@ -31,28 +31,55 @@ pub(crate) struct Places {
 impl Places {
     /// Reads them from the environment.
     pub(crate) fn new(folder: PathBuf, env: &[(String, String)]) -> Self {
-        let get = |name: &str| env.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.clone());
+        let get = |name: &str| {
+            env.iter()
+                .find(|(key, value)| key == name && !value.is_empty())
+                .map(|(_, value)| value.clone())
+        };
         let cache = get("ML_DEPLOY_CACHE").map(PathBuf::from);
-        let cache = cache.or_else(|| get("XDG_CACHE_HOME").map(|folder| PathBuf::from(folder).join("ml-deploy")));
-        let cache = cache.or_else(|| get("HOME").map(|home| PathBuf::from(home).join(".cache/ml-deploy")));
+        let cache = cache.or_else(|| {
+            get("XDG_CACHE_HOME").map(|folder| PathBuf::from(folder).join("ml-deploy"))
+        });
+        let cache =
+            cache.or_else(|| get("HOME").map(|home| PathBuf::from(home).join(".cache/ml-deploy")));
         let cache = cache.unwrap_or_else(|| std::env::temp_dir().join("ml-deploy-cache"));
-        Self { folder, cache, tracking_uri: get("MLFLOW_TRACKING_URI") }
+        Self {
+            folder,
+            cache,
+            tracking_uri: get("MLFLOW_TRACKING_URI"),
+        }
     }
 }
 
 /// The values inside of inputs that hold several secrets: each build secret, each variable set for the training.
 pub(crate) fn secret_values(inputs: &Inputs) -> Vec<SecretString> {
     let blocks = inputs.secrets.iter().map(ExposeSecret::expose_secret);
-    let lines = blocks.flat_map(str::lines).chain(inputs.train_env.iter().flat_map(|block| block.lines()));
-    lines.filter_map(|line| line.split_once('=')).map(|(_, value)| SecretString::from(value)).collect()
+    let lines = blocks
+        .flat_map(str::lines)
+        .chain(inputs.train_env.iter().flat_map(|block| block.lines()));
+    lines
+        .filter_map(|line| line.split_once('='))
+        .map(|(_, value)| SecretString::from(value))
+        .collect()
 }
 
 /// Resolves everything. `only` are the stages that a subcommand stands for; `None` for `run` and `plan`.
 ///
 /// # Errors
 /// All findings: missing, contradictory and malformed inputs.
-pub(crate) fn resolve(inputs: &Inputs, sources: &Sources, host: Host, places: &Places, only: Option<&[Stage]>) -> Result<Plan, Vec<Diagnostic>> {
-    let mut resolver = Resolver { inputs, sources, host: &host, findings: Vec::new() };
+pub(crate) fn resolve(
+    inputs: &Inputs,
+    sources: &Sources,
+    host: Host,
+    places: &Places,
+    only: Option<&[Stage]>,
+) -> Result<Plan, Vec<Diagnostic>> {
+    let mut resolver = Resolver {
+        inputs,
+        sources,
+        host: &host,
+        findings: Vec::new(),
+    };
     let workspace = resolver.workspace(places);
     let image = resolver.reference("image", inputs.image.as_deref());
     let image_ref = resolver.reference("image-ref", inputs.image_ref.as_deref());
@@ -61,15 +88,31 @@ pub(crate) fn resolve(inputs: &Inputs, sources: &Sources, host: Host, places: &P
     let tags = resolver.tags();
     let tracking = resolver.tracking(&workspace, places);
     let train = resolver.train(&workspace, tracking);
-    let build = image.clone().and_then(|image| resolver.build(&workspace, image, &tags));
-    let push = image.clone().map(|repository| PushSpec { repository, tags: tags.clone(), login: login.clone() });
+    let build = image
+        .clone()
+        .and_then(|image| resolver.build(&workspace, image, &tags));
+    let push = image.clone().map(|repository| PushSpec {
+        repository,
+        tags: tags.clone(),
+        login: login.clone(),
+    });
     let named = image.clone().or_else(|| image_ref.clone());
     let deploy = resolver.deploy(&workspace, target, named, login);
     let verify = resolver.verify(&workspace);
-    let (stages, left_out) = resolver.stages(only, train.is_some(), build.is_some(), image_ref.is_some(), deploy.is_some());
+    let (stages, left_out) = resolver.stages(
+        only,
+        train.is_some(),
+        build.is_some(),
+        image_ref.is_some(),
+        deploy.is_some(),
+    );
     let model = workspace.folder.join(&inputs.model);
     resolver.model(&stages, only, &model, train.is_some());
-    if stages.contains(&Stage::Deploy) && image.is_some() && image_ref.is_none() && !stages.contains(&Stage::Push) {
+    if stages.contains(&Stage::Deploy)
+        && image.is_some()
+        && image_ref.is_none()
+        && !stages.contains(&Stage::Push)
+    {
         let local = matches!(deploy, Some(DeploySpec::Docker(_))) && stages.contains(&Stage::Build);
         if !local {
             resolver.missing("image-ref", "the stage deploy runs without push, so it must be told which image: the output `image-ref` of the earlier job");
@@ -79,7 +122,22 @@ pub(crate) fn resolve(inputs: &Inputs, sources: &Sources, host: Host, places: &P
         return Err(resolver.findings);
     }
     let report = workspace.folder.join(&inputs.report);
-    Ok(Plan { workspace, host, stages, left_out, train, model, build, push, deploy, verify, image_ref, report, reuse: inputs.reuse, timeout: inputs.timeout })
+    Ok(Plan {
+        workspace,
+        host,
+        stages,
+        left_out,
+        train,
+        model,
+        build,
+        push,
+        deploy,
+        verify,
+        image_ref,
+        report,
+        reuse: inputs.reuse,
+        timeout: inputs.timeout,
+    })
 }
 
 struct Resolver<'a> {
@@ -96,9 +154,13 @@ impl Resolver<'_> {
     }
 
     fn missing(&mut self, name: &str, why: &str) {
-        let mut finding = Diagnostic::error(Code::InputMissing, format!("input `{name}` is not set: {why}"));
+        let mut finding = Diagnostic::error(
+            Code::InputMissing,
+            format!("input `{name}` is not set: {why}"),
+        );
         if self.host.without_secrets {
-            finding = finding.help("this run comes from a fork or from Dependabot, where every secret is empty");
+            finding = finding
+                .help("this run comes from a fork or from Dependabot, where every secret is empty");
         }
         self.findings.push(finding);
     }
@@ -114,19 +176,40 @@ impl Resolver<'_> {
     fn workspace(&mut self, places: &Places) -> Workspace {
         let folder = places.folder.join(&self.inputs.working_directory);
         let folder = fs_err::canonicalize(&folder).unwrap_or_else(|_| {
-            self.invalid("working-directory", format!("names `{}`, which is no folder here", self.inputs.working_directory));
+            self.invalid(
+                "working-directory",
+                format!(
+                    "names `{}`, which is no folder here",
+                    self.inputs.working_directory
+                ),
+            );
             folder
         });
         let root = fs_err::canonicalize(&self.host.root).unwrap_or_else(|_| self.host.root.clone());
-        let root = if folder.starts_with(&root) { root } else { folder.clone() };
-        Workspace { state: folder.join(".ml-deploy"), root, folder, cache: places.cache.clone() }
+        let root = if folder.starts_with(&root) {
+            root
+        } else {
+            folder.clone()
+        };
+        Workspace {
+            state: folder.join(".ml-deploy"),
+            root,
+            folder,
+            cache: places.cache.clone(),
+        }
     }
 
     fn reference(&mut self, name: &str, text: Option<&str>) -> Option<Reference> {
         match text?.trim().parse() {
             Ok(reference) => Some(reference),
             Err(why) => {
-                self.invalid(name, format!("is `{}`, which is no image reference: it {why}", text.unwrap_or_default()));
+                self.invalid(
+                    name,
+                    format!(
+                        "is `{}`, which is no image reference: it {why}",
+                        text.unwrap_or_default()
+                    ),
+                );
                 None
             }
         }
@@ -139,7 +222,9 @@ impl Resolver<'_> {
             Some("docker") => Some("docker"),
             Some("none") => None,
             Some(other) => {
-                let why = format!("is `{other}`, expected kubernetes, docker or none; a stage of the Dockerfile is chosen by `build-target`");
+                let why = format!(
+                    "is `{other}`, expected kubernetes, docker or none; a stage of the Dockerfile is chosen by `build-target`"
+                );
                 self.invalid("target", why);
                 None
             }
@@ -147,10 +232,16 @@ impl Resolver<'_> {
     }
 
     fn login(&mut self) -> Option<RegistryLogin> {
-        match (self.inputs.registry_username.clone(), self.inputs.registry_password.clone()) {
+        match (
+            self.inputs.registry_username.clone(),
+            self.inputs.registry_password.clone(),
+        ) {
             (Some(username), Some(password)) => Some(RegistryLogin { username, password }),
             (Some(_), None) => {
-                self.missing("registry-password", "`registry-username` is set, and a secret that is not set arrives empty");
+                self.missing(
+                    "registry-password",
+                    "`registry-username` is set, and a secret that is not set arrives empty",
+                );
                 None
             }
             (None, Some(_)) => {
@@ -169,7 +260,11 @@ impl Resolver<'_> {
             }
         }
         if tags.is_empty() {
-            let commit = self.host.commit.as_deref().map(|commit| commit.chars().take(12).collect());
+            let commit = self
+                .host
+                .commit
+                .as_deref()
+                .map(|commit| commit.chars().take(12).collect());
             tags.push(commit.unwrap_or_else(|| "latest".to_owned()));
         }
         tags
@@ -177,14 +272,21 @@ impl Resolver<'_> {
 
     fn tracking(&mut self, workspace: &Workspace, places: &Places) -> TrackingSpec {
         let inputs = self.inputs;
-        let given = inputs.mlflow_tracking_uri.clone().or_else(|| places.tracking_uri.clone());
+        let given = inputs
+            .mlflow_tracking_uri
+            .clone()
+            .or_else(|| places.tracking_uri.clone());
         let local = || TrackingUri::Sqlite(workspace.state.join("mlflow.db"));
         let uri = match given.as_deref().map(tracking::parse) {
             None => local(),
             Some(Ok(uri)) => uri,
             Some(Err(why)) => {
-                let finding = Diagnostic::error(Code::TrackingScheme, format!("input `mlflow-tracking-uri` cannot be used: {why}"));
-                self.findings.push(finding.at(self.place("mlflow-tracking-uri")));
+                let finding = Diagnostic::error(
+                    Code::TrackingScheme,
+                    format!("input `mlflow-tracking-uri` cannot be used: {why}"),
+                );
+                self.findings
+                    .push(finding.at(self.place("mlflow-tracking-uri")));
                 local()
             }
         };
@@ -207,12 +309,20 @@ impl Resolver<'_> {
                 return None;
             }
             Err(_) => {
-                self.invalid("train", format!("is `{shown}`, where a quote is not closed"));
+                self.invalid(
+                    "train",
+                    format!("is `{shown}`, where a quote is not closed"),
+                );
                 return None;
             }
         };
         let (set, pass) = self.train_environment();
-        let mlflow = tracking.asked.then(|| self.inputs.mlflow_version.clone().map_or(MlflowVersion::Any, MlflowVersion::Exactly));
+        let mlflow = tracking.asked.then(|| {
+            self.inputs
+                .mlflow_version
+                .clone()
+                .map_or(MlflowVersion::Any, MlflowVersion::Exactly)
+        });
         let python = PythonSpec {
             version: self.inputs.python_version.clone(),
             requirements: self.requirements(workspace),
@@ -221,15 +331,30 @@ impl Resolver<'_> {
         };
         let model = workspace.folder.join(&self.inputs.model);
         let commit = self.host.commit.clone();
-        Some(TrainSpec { command, shown, python, model, deadline: self.inputs.train_timeout, set, pass, tracking, commit })
+        Some(TrainSpec {
+            command,
+            shown,
+            python,
+            model,
+            deadline: self.inputs.train_timeout,
+            set,
+            pass,
+            tracking,
+            commit,
+        })
     }
 
     fn train_environment(&mut self) -> (Vec<(String, SecretString)>, Vec<String>) {
         let (mut set, mut pass) = (Vec::new(), Vec::new());
         for entry in values::list(&self.inputs.train_env, false) {
             match entry.split_once('=') {
-                Some((name, value)) if !name.is_empty() => set.push((name.to_owned(), value.into())),
-                Some(_) => self.invalid("train-env", "has a line that begins with `=`, expected NAME=value or NAME"),
+                Some((name, value)) if !name.is_empty() => {
+                    set.push((name.to_owned(), value.into()))
+                }
+                Some(_) => self.invalid(
+                    "train-env",
+                    "has a line that begins with `=`, expected NAME=value or NAME",
+                ),
                 None => pass.push(entry),
             }
         }
@@ -238,14 +363,23 @@ impl Resolver<'_> {
 
     fn requirements(&mut self, workspace: &Workspace) -> Requirements {
         let folder = &workspace.folder;
-        let project = |folder: &Path| Requirements::Project { folder: folder.to_owned(), locked: folder.join("uv.lock").is_file() };
+        let project = |folder: &Path| Requirements::Project {
+            folder: folder.to_owned(),
+            locked: folder.join("uv.lock").is_file(),
+        };
         if let Some(named) = self.inputs.requirements.as_deref() {
             let path = folder.join(named);
             if !path.is_file() {
-                let finding = Diagnostic::error(Code::RequirementsMissing, format!("input `requirements` names `{named}`, which does not exist"));
+                let finding = Diagnostic::error(
+                    Code::RequirementsMissing,
+                    format!("input `requirements` names `{named}`, which does not exist"),
+                );
                 self.findings.push(finding.at(self.place("requirements")));
             }
-            if path.file_name().is_some_and(|name| name == "pyproject.toml") {
+            if path
+                .file_name()
+                .is_some_and(|name| name == "pyproject.toml")
+            {
                 return project(path.parent().unwrap_or(folder));
             }
             return Requirements::File(path);
@@ -262,17 +396,31 @@ impl Resolver<'_> {
         }
     }
 
-    fn build(&mut self, workspace: &Workspace, repository: Reference, tags: &[String]) -> Option<BuildSpec> {
+    fn build(
+        &mut self,
+        workspace: &Workspace,
+        repository: Reference,
+        tags: &[String],
+    ) -> Option<BuildSpec> {
         let inputs = self.inputs;
         let context = workspace.folder.join(&inputs.context);
         if !context.is_dir() {
-            self.invalid("context", format!("names `{}`, which is no folder", inputs.context));
+            self.invalid(
+                "context",
+                format!("names `{}`, which is no folder", inputs.context),
+            );
         }
         let platforms = values::list(&inputs.platforms, true);
         if platforms.len() > 1 {
-            self.invalid("platforms", "names several platforms; one at a time can be built and tried on this engine");
+            self.invalid(
+                "platforms",
+                "names several platforms; one at a time can be built and tried on this engine",
+            );
         }
-        let dockerfile = inputs.file.as_deref().map_or_else(|| context.join("Dockerfile"), |file| workspace.folder.join(file));
+        let dockerfile = inputs.file.as_deref().map_or_else(
+            || context.join("Dockerfile"),
+            |file| workspace.folder.join(file),
+        );
         let args = self.pairs("build-args", &inputs.build_args);
         let labels = self.pairs("labels", &inputs.labels);
         Some(BuildSpec {
@@ -305,17 +453,32 @@ impl Resolver<'_> {
     fn build_secrets(&mut self) -> BTreeMap<String, SecretString> {
         let mut secrets = BTreeMap::new();
         for block in &self.inputs.secrets {
-            for line in block.expose_secret().lines().filter(|line| !line.trim().is_empty()) {
+            for line in block
+                .expose_secret()
+                .lines()
+                .filter(|line| !line.trim().is_empty())
+            {
                 match line.split_once('=') {
-                    Some((id, value)) if !id.trim().is_empty() => drop(secrets.insert(id.trim().to_owned(), value.into())),
-                    _ => self.invalid("secrets", "has a line without `=`, expected ID=value (the line is not shown)"),
+                    Some((id, value)) if !id.trim().is_empty() => {
+                        drop(secrets.insert(id.trim().to_owned(), value.into()))
+                    }
+                    _ => self.invalid(
+                        "secrets",
+                        "has a line without `=`, expected ID=value (the line is not shown)",
+                    ),
                 }
             }
         }
         secrets
     }
 
-    fn deploy(&mut self, workspace: &Workspace, target: Option<&str>, image: Option<Reference>, login: Option<RegistryLogin>) -> Option<DeploySpec> {
+    fn deploy(
+        &mut self,
+        workspace: &Workspace,
+        target: Option<&str>,
+        image: Option<Reference>,
+        login: Option<RegistryLogin>,
+    ) -> Option<DeploySpec> {
         let inputs = self.inputs;
         let commit = self.host.commit.clone();
         if target? == "kubernetes" {
@@ -323,7 +486,10 @@ impl Resolver<'_> {
             if manifests.is_empty() {
                 self.missing("manifests", "target kubernetes needs manifests");
             }
-            let cluster = ClusterSpec { kubeconfig: inputs.kubeconfig.clone(), context: inputs.kube_context.clone() };
+            let cluster = ClusterSpec {
+                kubeconfig: inputs.kubeconfig.clone(),
+                context: inputs.kube_context.clone(),
+            };
             return Some(DeploySpec::Kubernetes(KubernetesSpec {
                 cluster,
                 manifests,
@@ -344,12 +510,21 @@ impl Resolver<'_> {
         for text in values::list(&inputs.ports, true) {
             match values::port(&text) {
                 Some(port) => ports.push(port),
-                None => self.invalid("ports", format!("has `{text}`, expected HOST:CONTAINER or ADDRESS:HOST:CONTAINER")),
+                None => self.invalid(
+                    "ports",
+                    format!("has `{text}`, expected HOST:CONTAINER or ADDRESS:HOST:CONTAINER"),
+                ),
             }
         }
-        let environment = self.pairs("container-env", &inputs.container_env).into_iter().collect();
+        let environment = self
+            .pairs("container-env", &inputs.container_env)
+            .into_iter()
+            .collect();
         Some(DeploySpec::Docker(DockerSpec {
-            name: inputs.container_name.clone().unwrap_or_else(|| image.short_name().to_owned()),
+            name: inputs
+                .container_name
+                .clone()
+                .unwrap_or_else(|| image.short_name().to_owned()),
             ports,
             environment,
             port: inputs.port,
@@ -362,40 +537,82 @@ impl Resolver<'_> {
 
     fn verify(&mut self, workspace: &Workspace) -> VerifySpec {
         let inputs = self.inputs;
-        for (name, path) in [("health-path", &inputs.health_path), ("predict-path", &inputs.predict_path)] {
+        for (name, path) in [
+            ("health-path", &inputs.health_path),
+            ("predict-path", &inputs.predict_path),
+        ] {
             if path.as_deref().is_some_and(|path| !path.starts_with('/')) {
                 self.invalid(name, "does not begin with `/`");
             }
         }
-        let golden = inputs.golden.as_deref().map(|golden| workspace.folder.join(golden));
+        let golden = inputs
+            .golden
+            .as_deref()
+            .map(|golden| workspace.folder.join(golden));
         if golden.as_deref().is_some_and(|path| !path.is_file()) {
-            self.invalid("golden", format!("names `{}`, which does not exist", inputs.golden.as_deref().unwrap_or_default()));
+            self.invalid(
+                "golden",
+                format!(
+                    "names `{}`, which does not exist",
+                    inputs.golden.as_deref().unwrap_or_default()
+                ),
+            );
         }
         if golden.is_some() && inputs.predict_path.is_none() {
-            self.missing("predict-path", "`golden` is set, and its requests must be posted somewhere");
+            self.missing(
+                "predict-path",
+                "`golden` is set, and its requests must be posted somewhere",
+            );
         }
-        VerifySpec { health_path: inputs.health_path.clone(), predict_path: inputs.predict_path.clone(), golden, port: inputs.port }
+        VerifySpec {
+            health_path: inputs.health_path.clone(),
+            predict_path: inputs.predict_path.clone(),
+            golden,
+            port: inputs.port,
+        }
     }
 
     /// Which stages run, and why the others do not.
-    fn stages(&mut self, only: Option<&[Stage]>, train: bool, build: bool, image_ref: bool, deploy: bool) -> (Vec<Stage>, Vec<(Stage, String)>) {
+    fn stages(
+        &mut self,
+        only: Option<&[Stage]>,
+        train: bool,
+        build: bool,
+        image_ref: bool,
+        deploy: bool,
+    ) -> (Vec<Stage>, Vec<(Stage, String)>) {
         let mut asked = Vec::new();
         let listed = values::list(&self.inputs.stages, true);
         for name in &listed {
             match Stage::ALL.iter().find(|stage| stage.name() == name) {
                 Some(stage) => asked.push(*stage),
-                None => self.invalid("stages", format!("has `{name}`, expected train, build, push, deploy or verify")),
+                None => self.invalid(
+                    "stages",
+                    format!("has `{name}`, expected train, build, push, deploy or verify"),
+                ),
             }
         }
-        let explicit = only.map(<[Stage]>::to_vec).or_else(|| (!asked.is_empty()).then_some(asked));
+        let explicit = only
+            .map(<[Stage]>::to_vec)
+            .or_else(|| (!asked.is_empty()).then_some(asked));
         let (mut stages, mut left_out) = (Vec::new(), Vec::new());
         for &stage in &Stage::ALL[1..] {
-            let wanted = explicit.as_ref().is_none_or(|stages| stages.contains(&stage));
+            let wanted = explicit
+                .as_ref()
+                .is_none_or(|stages| stages.contains(&stage));
             let lacking = match stage {
                 Stage::Train if !train => Some(("train", "there is no command to train with")),
-                Stage::Build | Stage::Push if image_ref && explicit.is_none() => Some(("image", "`image-ref` names an image that exists")),
-                Stage::Build | Stage::Push if !build => Some(("image", "there is no name to build and push the image under")),
-                Stage::Deploy | Stage::Verify if !deploy => Some(("manifests", "there is nothing to deploy to: no manifests, and no `target: docker`")),
+                Stage::Build | Stage::Push if image_ref && explicit.is_none() => {
+                    Some(("image", "`image-ref` names an image that exists"))
+                }
+                Stage::Build | Stage::Push if !build => Some((
+                    "image",
+                    "there is no name to build and push the image under",
+                )),
+                Stage::Deploy | Stage::Verify if !deploy => Some((
+                    "manifests",
+                    "there is nothing to deploy to: no manifests, and no `target: docker`",
+                )),
                 _ => None,
             };
             let delivers = matches!(stage, Stage::Push | Stage::Deploy | Stage::Verify);
@@ -412,7 +629,10 @@ impl Resolver<'_> {
                 }
                 left_out.push((stage, why.to_owned()));
             } else if delivers && self.host.pull_request {
-                left_out.push((stage, "this is a pull request: nothing is pushed or deployed".to_owned()));
+                left_out.push((
+                    stage,
+                    "this is a pull request: nothing is pushed or deployed".to_owned(),
+                ));
             } else {
                 stages.push(stage);
             }
@@ -423,10 +643,20 @@ impl Resolver<'_> {
     /// A full run that builds an image needs a model from somewhere.
     fn model(&mut self, stages: &[Stage], only: Option<&[Stage]>, model: &Path, train: bool) {
         if only.is_none() && stages.contains(&Stage::Build) && !train && !model.exists() {
-            self.missing("train", &format!("and there is no model at `{}` either", self.inputs.model));
+            self.missing(
+                "train",
+                &format!("and there is no model at `{}` either", self.inputs.model),
+            );
         }
-        if only.is_none() && stages.is_empty() && self.findings.is_empty() && !self.host.pull_request {
-            self.missing("train", "nothing to do: set at least `train`, `image` or `manifests`");
+        if only.is_none()
+            && stages.is_empty()
+            && self.findings.is_empty()
+            && !self.host.pull_request
+        {
+            self.missing(
+                "train",
+                "nothing to do: set at least `train`, `image` or `manifests`",
+            );
         }
     }
 }

@@ -6,7 +6,11 @@ use super::PublishedPort;
 pub(crate) fn list(values: &[String], commas: bool) -> Vec<String> {
     let separators: &[char] = if commas { &['\n', ','] } else { &['\n'] };
     let entries = values.iter().flat_map(|value| value.split(separators));
-    entries.map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
+    entries
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// `NAME=value` lines.
@@ -15,7 +19,9 @@ pub(crate) fn list(values: &[String], commas: bool) -> Vec<String> {
 /// The first line that is none.
 pub(crate) fn pairs(lines: &[String]) -> Result<Vec<(String, String)>, String> {
     let pair = |line: &String| match line.split_once('=') {
-        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().to_owned(), value.to_owned()))
+        }
         _ => Err(line.clone()),
     };
     lines.iter().map(pair).collect()
@@ -27,7 +33,11 @@ pub(crate) fn port(text: &str) -> Option<PublishedPort> {
     let (address, host) = rest.rsplit_once(':').unwrap_or(("127.0.0.1", rest));
     let number = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0);
     let address: std::net::IpAddr = address.trim_matches(['[', ']']).parse().ok()?;
-    Some(PublishedPort { address: address.to_string(), host: number(host)?, container: number(container)? })
+    Some(PublishedPort {
+        address: address.to_string(),
+        host: number(host)?,
+        container: number(container)?,
+    })
 }
 
 #[cfg(test)]
@@ -44,7 +54,10 @@ mod tests {
     #[test]
     fn ports_have_two_or_three_parts() {
         let parsed = port("8080:80").unwrap();
-        assert_eq!((parsed.address.as_str(), parsed.host, parsed.container), ("127.0.0.1", 8080, 80));
+        assert_eq!(
+            (parsed.address.as_str(), parsed.host, parsed.container),
+            ("127.0.0.1", 8080, 80)
+        );
         assert_eq!(port("0.0.0.0:8080:80").unwrap().address, "0.0.0.0");
         for bad in ["80", "a:80", "80:0", "x:80:80", ""] {
             assert!(port(bad).is_none(), "{bad}");
@@ -53,7 +66,10 @@ mod tests {
 
     #[test]
     fn pairs_keep_everything_after_the_first_equals_sign() {
-        assert_eq!(pairs(&["A=b=c".to_owned()]).unwrap(), [("A".to_owned(), "b=c".to_owned())]);
+        assert_eq!(
+            pairs(&["A=b=c".to_owned()]).unwrap(),
+            [("A".to_owned(), "b=c".to_owned())]
+        );
         assert_eq!(pairs(&["A".to_owned()]).unwrap_err(), "A");
     }
 }

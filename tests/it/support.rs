@@ -19,7 +19,11 @@ pub(crate) fn bed(name: &str) -> String {
 pub(crate) fn unique(prefix: &str) -> String {
     use std::sync::atomic::{AtomicU32, Ordering};
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    format!("{prefix}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+    format!(
+        "{prefix}-{}-{}",
+        std::process::id(),
+        COUNT.fetch_add(1, Ordering::Relaxed)
+    )
 }
 
 /// Root of the checkout.
@@ -35,14 +39,20 @@ pub(crate) struct Project {
 impl Project {
     /// An empty workspace.
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
     }
 
     /// A copy of an example.
     pub(crate) fn example(name: &str) -> Self {
         let project = Self::new();
         let from = format!("{}/.", checkout().join("examples").join(name).display());
-        let copied = Command::new("cp").args(["-r", &from]).arg(project.path()).status().unwrap();
+        let copied = Command::new("cp")
+            .args(["-r", &from])
+            .arg(project.path())
+            .status()
+            .unwrap();
         assert!(copied.success());
         project
     }
@@ -63,9 +73,32 @@ impl Project {
     pub(crate) fn ml_deploy(&self, subcommand: &str) -> Run<'_> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ml-deploy"));
         let kept = |name: &str| std::env::var_os(name).map(|value| (name.to_owned(), value));
-        command.env_clear().current_dir(self.path()).arg(subcommand).stdin(Stdio::null());
-        command.envs(["PATH", "HOME", "SSL_CERT_FILE", "PIP_INDEX_URL", "PIP_CERT", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "REQUESTS_CA_BUNDLE", "HTTPS_PROXY", "NO_PROXY"].iter().filter_map(|name| kept(name)));
-        Run { project: self, command, github: true }
+        command
+            .env_clear()
+            .current_dir(self.path())
+            .arg(subcommand)
+            .stdin(Stdio::null());
+        command.envs(
+            [
+                "PATH",
+                "HOME",
+                "SSL_CERT_FILE",
+                "PIP_INDEX_URL",
+                "PIP_CERT",
+                "UV_INDEX_URL",
+                "UV_DEFAULT_INDEX",
+                "REQUESTS_CA_BUNDLE",
+                "HTTPS_PROXY",
+                "NO_PROXY",
+            ]
+            .iter()
+            .filter_map(|name| kept(name)),
+        );
+        Run {
+            project: self,
+            command,
+            github: true,
+        }
     }
 }
 
@@ -107,7 +140,10 @@ impl Run<'_> {
     }
 
     fn prepare(&mut self) -> Files {
-        let files = Files { output: self.project.path().join(".test-output"), summary: self.project.path().join(".test-summary") };
+        let files = Files {
+            output: self.project.path().join(".test-output"),
+            summary: self.project.path().join(".test-summary"),
+        };
         if self.github {
             for file in [&files.output, &files.summary] {
                 std::fs::write(file, "").unwrap();
@@ -131,33 +167,63 @@ impl Run<'_> {
         let output = self.command.output().unwrap();
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        self.ended(&files, output.status.code().unwrap_or(-1), stdout, stderr, began.elapsed())
+        self.ended(
+            &files,
+            output.status.code().unwrap_or(-1),
+            stdout,
+            stderr,
+            began.elapsed(),
+        )
     }
 
     /// Starts, waits until a line of output contains `marker`, sends the signal, and waits for the end.
     pub(crate) fn signal_at(mut self, marker: &str, signal: &str) -> Ended {
         use std::io::{BufRead, BufReader};
         let files = self.prepare();
-        let mut child: Child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child: Child = self
+            .command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut reader = BufReader::new(child.stdout.take().unwrap());
         let mut stdout = String::new();
         loop {
             let mut line = String::new();
-            assert!(reader.read_line(&mut line).unwrap() > 0, "ended before `{marker}`:\n{stdout}");
+            assert!(
+                reader.read_line(&mut line).unwrap() > 0,
+                "ended before `{marker}`:\n{stdout}"
+            );
             stdout.push_str(&line);
             if line.contains(marker) {
                 break;
             }
         }
         let began = Instant::now();
-        let sent = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap();
+        let sent = Command::new("kill")
+            .args([&format!("-{signal}"), &child.id().to_string()])
+            .status()
+            .unwrap();
         assert!(sent.success());
         std::io::Read::read_to_string(&mut reader, &mut stdout).unwrap();
         let status = child.wait().unwrap();
-        self.ended(&files, status.code().unwrap_or(-1), stdout, String::new(), began.elapsed())
+        self.ended(
+            &files,
+            status.code().unwrap_or(-1),
+            stdout,
+            String::new(),
+            began.elapsed(),
+        )
     }
 
-    fn ended(&self, files: &Files, status: i32, stdout: String, stderr: String, took: Duration) -> Ended {
+    fn ended(
+        &self,
+        files: &Files,
+        status: i32,
+        stdout: String,
+        stderr: String,
+        took: Duration,
+    ) -> Ended {
         let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
         let report = read(&self.project.path().join(".ml-deploy/report.json"));
         Ended {
@@ -193,19 +259,32 @@ pub(crate) struct Ended {
 impl Ended {
     /// Fails the test with everything that was said unless the status is this one.
     pub(crate) fn expect(self, status: i32) -> Self {
-        assert_eq!(self.status, status, "\n--- stdout\n{}\n--- stderr\n{}", self.stdout, self.stderr);
+        assert_eq!(
+            self.status, status,
+            "\n--- stdout\n{}\n--- stderr\n{}",
+            self.stdout, self.stderr
+        );
         self
     }
 
     /// Fails unless the run ended with this code, named in outputs and report.
     pub(crate) fn code(self, code: &str) -> Self {
-        assert_eq!(self.outputs.get("failure-code").map(String::as_str), Some(code), "\n{}", self.stdout);
+        assert_eq!(
+            self.outputs.get("failure-code").map(String::as_str),
+            Some(code),
+            "\n{}",
+            self.stdout
+        );
         self
     }
 
     /// Fails unless stdout contains the text.
     pub(crate) fn says(self, text: &str) -> Self {
-        assert!(self.stdout.contains(text), "no `{text}` in\n{}", self.stdout);
+        assert!(
+            self.stdout.contains(text),
+            "no `{text}` in\n{}",
+            self.stdout
+        );
         self
     }
 
@@ -219,8 +298,14 @@ pub(crate) fn outputs(text: &str) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
-        if let Some((name, delimiter)) = line.split_once("<<").filter(|(name, _)| !name.contains('=')) {
-            let value: Vec<&str> = lines.by_ref().take_while(|line| *line != delimiter).collect();
+        if let Some((name, delimiter)) = line
+            .split_once("<<")
+            .filter(|(name, _)| !name.contains('='))
+        {
+            let value: Vec<&str> = lines
+                .by_ref()
+                .take_while(|line| *line != delimiter)
+                .collect();
             found.insert(name.to_owned(), value.join("\n"));
         } else if let Some((name, value)) = line.split_once('=') {
             found.insert(name.to_owned(), value.to_owned());
