@@ -4,3 +4,4 @@ pub(crate) mod cli;
 pub(crate) mod file;
 pub(crate) mod flags;
 pub(crate) mod layers;
+mod names;

@@ -3,7 +3,6 @@
 mod resolve;
 mod show;
 mod spec;
-mod values;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Small grammars of inputs: lists, NAME=value pairs, published ports.
 
-use super::PublishedPort;
+use crate::plan::PublishedPort;
 
 /// Entries one a line (and, where `commas`, also separated by commas), trimmed, empty ones dropped.
 pub(crate) fn list(values: &[String], commas: bool) -> Vec<String> {
