@@ -9,5 +9,6 @@ mod failure;
 mod inputs;
 mod plan;
 mod registry;
+mod report;
 
 fn main() {}
