@@ -4,6 +4,7 @@ mod artifact;
 mod code;
 mod context;
 mod diagnostic;
+mod engine;
 mod event;
 mod failure;
 mod inputs;

@@ -1,0 +1,10 @@
+//! The container engine: one connection function, containers, images, builds, pushes.
+//! Only this folder names bollard, hyper or tonic; it knows no stage. Errors tell the story and leave the code to the caller.
+
+mod connect;
+mod container;
+mod wire;
+
+pub(crate) use connect::Engine;
+pub(crate) use container::{ContainerSpec, ContainerState, ImageInfo};
+pub(crate) use wire::EngineError;
