@@ -32,6 +32,12 @@ pub(crate) struct Engine {
     version: String,
 }
 
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Engine").field(&self.version).finish()
+    }
+}
+
 /// Where the engine listens.
 #[derive(Clone)]
 enum Endpoint {

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, StatusCode};
-use http_body_util::combinators::BoxBody;
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
@@ -39,17 +39,24 @@ impl std::fmt::Display for EngineError {
 impl std::error::Error for EngineError {}
 
 /// A request's body.
-pub(super) type Body = BoxBody<Bytes, std::io::Error>;
+pub(super) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
 /// No body.
 pub(super) fn empty() -> Body {
-    Empty::new().map_err(|never| match never {}).boxed()
+    Empty::new().map_err(|never| match never {}).boxed_unsync()
 }
 
 /// An answer, and the connection that carries it.
 pub(super) struct Answer {
     pub(super) response: http::Response<Incoming>,
     connection: AbortOnDropHandle<()>,
+}
+
+impl Answer {
+    /// The answer, and what keeps its connection open.
+    pub(super) fn into_parts(self) -> (http::Response<Incoming>, AbortOnDropHandle<()>) {
+        (self.response, self.connection)
+    }
 }
 
 impl Engine {
