@@ -5,3 +5,4 @@ pub(crate) mod file;
 pub(crate) mod flags;
 pub(crate) mod layers;
 mod names;
+pub(crate) mod schema;
