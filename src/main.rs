@@ -7,6 +7,7 @@ mod diagnostic;
 mod engine;
 mod event;
 mod failure;
+mod image;
 mod inputs;
 mod plan;
 mod registry;
