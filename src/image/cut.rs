@@ -84,7 +84,7 @@ pub(crate) fn cut(
             .saturating_sub(1),
     );
     let text: String = lines.flat_map(|line| [line, "\n"]).collect();
-    let needed = needed(file, stage);
+    let needed = needed(file, stage, end);
     let sources = file
         .instructions
         .iter()
@@ -106,8 +106,8 @@ pub(crate) fn cut(
     )
 }
 
-/// The stage and all that it is built on or copies from.
-fn needed(file: &Dockerfile, stage: usize) -> Vec<usize> {
+/// The stage up to a line, and all that it is built on or copies from.
+fn needed(file: &Dockerfile, stage: usize, end: u32) -> Vec<usize> {
     let stages = file.stages();
     let mut all = vec![stage];
     let mut at = 0;
@@ -116,7 +116,7 @@ fn needed(file: &Dockerfile, stage: usize) -> Vec<usize> {
         let copied = file
             .instructions
             .iter()
-            .filter(|one| one.stage == Some(number))
+            .filter(|one| one.stage == Some(number) && one.line < end)
             .flat_map(froms);
         for name in copied.chain([stages[number].base.clone()]) {
             if let Some(found) = earlier(file, number, &name)
@@ -170,7 +170,7 @@ fn reason(file: &Dockerfile, stage: usize, one: &Instruction, seen: &Seen<'_>) -
         let Some(other) = earlier(file, stage, name) else {
             continue;
         };
-        let waits = needed(file, other)
+        let waits = needed(file, other, u32::MAX)
             .into_iter()
             .any(|number| stop(file, number, seen).is_some());
         if waits {

@@ -84,8 +84,8 @@ impl Dockerfile {
             if !KNOWN.contains(&name.as_str()) {
                 let nearest = KNOWN
                     .iter()
-                    .min_by_key(|known| strsim::levenshtein(known, &name))
-                    .filter(|known| strsim::levenshtein(known, &name) <= 2);
+                    .min_by_key(|known| strsim::osa_distance(known, &name))
+                    .filter(|known| strsim::osa_distance(known, &name) <= 2);
                 let hint = nearest
                     .map(|known| format!("; did you mean `{known}`?"))
                     .unwrap_or_default();
