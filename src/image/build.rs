@@ -361,6 +361,8 @@ fn short(step: &str) -> String {
 
 /// The engine's words without what repeats the step.
 fn reason(why: &str) -> String {
+    // gRPC's own wrapping says nothing to the person who wrote the Dockerfile.
+    let why = why.rsplit_once(" desc = ").map_or(why, |(_, why)| why);
     match why.rsplit_once("exit code: ") {
         Some((_, code)) => format!("exit code {}", one_line(code)),
         None => one_line(why),
