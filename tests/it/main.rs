@@ -9,6 +9,7 @@
 mod act;
 mod cancel;
 mod e2e;
+mod image;
 
 mod inputs;
 mod support;
