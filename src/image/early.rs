@@ -102,7 +102,7 @@ pub(crate) async fn push_early(
                     "dependency layers are pushed ({:.1} s, while the model trains)",
                     began.elapsed().as_secs_f64()
                 ))
-                .await
+                .await;
         }
         Err(failure) if failure.code() == Code::Interrupted => {}
         Err(failure) => {

@@ -4,7 +4,9 @@ mod challenge;
 mod client;
 mod credentials;
 mod reference;
+mod refusal;
 
-pub(crate) use client::{check_push, denied, digest};
+pub(crate) use client::{check_push, digest};
 pub(crate) use credentials::{Credentials, credentials};
 pub(crate) use reference::{Reference, check_tag};
+pub(crate) use refusal::denied;

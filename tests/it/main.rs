@@ -11,6 +11,7 @@ mod architecture;
 mod cancel;
 mod contract;
 mod e2e;
+mod image;
 
 mod inputs;
 mod support;
