@@ -33,7 +33,7 @@ FROM ${BASE} AS runtime
 # every other version.
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates git libgomp1 python3 \
- && rm -rf /var/lib/apt/lists/* /var/cache/debconf /var/log/apt /var/log/dpkg.log
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/cache/debconf /var/log/apt /var/log/dpkg.log /usr/share/doc /usr/share/man /usr/share/locale
 COPY --from=binary /uv /usr/local/bin/uv
 COPY --from=binary /ml-deploy /usr/local/bin/ml-deploy
 RUN ml-deploy --version && uv --version
