@@ -43,7 +43,7 @@ const NAMES: &[&str] = &[
 /// Parts of names that mark a secret.
 const PARTS: &[&str] = &[
     "TOKEN", "PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "CREDENTIAL", "API_KEY", "APIKEY", "PRIVATE_KEY", "ACCESS_KEY",
-    "ACCOUNT_KEY", "AUTH_KEY", "SIGNING_KEY", "CONNECTION_STRING", "_PAT",
+    "ACCOUNT_KEY", "AUTH_KEY", "SIGNING_KEY", "CONNECTION_STRING",
 ];
 
 /// Files and switches that are no secret although their family is withheld or their name sounds like one.
@@ -61,6 +61,7 @@ pub(crate) fn looks_secret(name: &str) -> bool {
     FAMILIES.iter().any(|family| upper.starts_with(family))
         || NAMES.contains(&upper.as_str())
         || PARTS.iter().any(|part| upper.contains(part))
+        || upper.ends_with("_PAT")
 }
 
 #[cfg(test)]
