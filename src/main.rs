@@ -1,13 +1,16 @@
 //! `ml-deploy`: parse, run, exit code.
 
 mod artifact;
+mod cluster;
 mod code;
 mod context;
+mod deploy;
 mod diagnostic;
 mod event;
 mod failure;
 mod inputs;
 mod plan;
 mod registry;
+mod verify;
 
 fn main() {}
