@@ -151,7 +151,7 @@ mod tests {
             ("  \n", "empty"),
             ("hello", "neither"),
             ("/no/such/file.yaml", "neither"),
-            ("apiVersion: v1\n\tkind: Config\n", "line 2"),
+            ("apiVersion: v1\n\tkind: Config\n", "at line 1"),
             ("foo: bar\n", "names no context"),
             (&STANDARD.encode([0xff_u8; 12]), "neither"),
         ] {

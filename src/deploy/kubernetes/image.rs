@@ -61,9 +61,11 @@ pub(super) fn substitute(objects: &mut [Object], repository: &Reference, pinned:
     }
     let wanted = repository.repository();
     let message = format!("failed to put the image into the manifests: no container uses `{wanted}`");
-    let nearest = seen
-        .iter()
-        .max_by(|a, b| strsim::jaro_winkler(&a.1, &wanted).total_cmp(&strsim::jaro_winkler(&b.1, &wanted)));
+    let likeness = |image: &str| {
+        let name = image.parse::<Reference>().map_or_else(|_| image.to_owned(), |parsed| parsed.repository());
+        strsim::normalized_levenshtein(&name, &wanted)
+    };
+    let nearest = seen.iter().max_by(|a, b| likeness(&a.1).total_cmp(&likeness(&b.1)));
     let finding = Diagnostic::error(Code::ManifestImage, message);
     let Some((at, image)) = nearest else {
         return Err(finding.help("the manifests have no container; name those of the workload in `manifests`"));

@@ -42,7 +42,15 @@ pub(super) fn parse(text: &str) -> Result<Vec<Node>, Broken> {
     serde_saphyr::from_multiple::<Node>(text).map_err(|error| {
         let at = error.location();
         let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-        let (line, column) = at.map_or((0, 0), |at| (number(at.line()), number(at.column())));
+        let (mut line, mut column) = at.map_or((0, 0), |at| (number(at.line()), number(at.column())));
+        // For a tab in the indentation the parser names the end of the line before.
+        let tabbed = |index: u32| {
+            let line = usize::try_from(index).ok().and_then(|index| text.lines().nth(index));
+            line.is_some_and(|line| line.trim_start_matches(' ').starts_with('\t'))
+        };
+        if line > 0 && !tabbed(line - 1) && tabbed(line) {
+            (line, column) = (line + 1, 1);
+        }
         let why = error.without_snippet().to_string();
         let why = why.lines().next().unwrap_or_default();
         // The place is told once, by the finding itself.
