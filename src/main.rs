@@ -6,6 +6,7 @@ mod code;
 mod context;
 mod deploy;
 mod diagnostic;
+mod engine;
 mod event;
 mod failure;
 mod inputs;
