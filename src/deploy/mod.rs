@@ -1,10 +1,3 @@
-//! Deployments: one target in, what is live out. Each target is a module; here is the one match that chooses it.
+//! Deployments: one target in, what is live out. Each target is a module that knows nothing of the others.
 
-mod kubernetes;
-
-use crate::artifact::{Deployment, Pushed};
-use crate::context::Context;
-use crate::diagnostic::Diagnostic;
-use crate::failure::Outcome;
-use crate::plan::DeploySpec;
-
+pub(crate) mod kubernetes;

@@ -14,10 +14,11 @@ use crate::code::Code;
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
 use crate::plan::KubernetesSpec;
+use crate::registry::Reference;
 
 /// Checks manifests, namespace, rights and, by server-side dry run, every object. `image` is what will be deployed, as
 /// far as it is known: before the push a repository with a tag stands in for it.
-pub(crate) async fn preflight(ctx: &Context, spec: &KubernetesSpec, image: Option<&str>) -> Vec<Diagnostic> {
+pub(crate) async fn preflight(ctx: &Context, spec: &KubernetesSpec, image: Option<&Reference>) -> Vec<Diagnostic> {
     // The manifests can be wrong and the cluster unreachable at once; both are told.
     let loaded = manifest::load(spec, &ctx.workspace);
     let namespace = spec
@@ -27,7 +28,7 @@ pub(crate) async fn preflight(ctx: &Context, spec: &KubernetesSpec, image: Optio
     let cluster = Cluster::connect(&spec.cluster, namespace.as_deref()).await;
     let mut findings = Vec::new();
     let objects = loaded
-        .and_then(|mut objects| prepare(&mut objects, spec, image, &[]).map(|()| objects).map_err(|found| vec![found]))
+        .and_then(|mut objects| prepare(&mut objects, spec, image.map(ToString::to_string).as_deref(), &[]).map(|()| objects).map_err(|found| vec![found]))
         .map_err(|found| findings.extend(found));
     let cluster = cluster.map_err(|failure| findings.extend(failure.into_findings()));
     let (Ok(objects), Ok(cluster)) = (objects, cluster) else {
