@@ -305,6 +305,12 @@ async fn verify_stage(
         return Ok(());
     };
     let checks = async |ctx: &Context| {
+        // Without a deployment in this run, what the manifests name is checked as it is live.
+        let live = match (deployment, spec) {
+            (None, DeploySpec::Kubernetes(spec)) => Some(deploy::kubernetes::live(ctx, spec).await?),
+            _ => None,
+        };
+        let deployment = deployment.or(live.as_ref());
         verify::run(ctx, &plan.verify, spec, engine, deployment, pushed).await
     };
     stage(plan, ctx, Stage::Verify, checks).await.map(drop)

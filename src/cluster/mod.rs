@@ -1,1 +1,14 @@
+//! Kubernetes access: kubeconfig, rights, objects, requests through the API server. It names kube and knows no stage.
 
+mod connect;
+mod kubeconfig;
+mod live;
+mod proxy;
+mod rights;
+mod workload;
+
+pub(crate) use connect::{Cluster, transport};
+pub(crate) use live::{Serving, serving};
+pub(crate) use proxy::{Answer, Backend, Request, http};
+pub(crate) use rights::{Right, rights};
+pub(crate) use workload::{is_ready, kind_of, name_of, newest_pods, text, uid_of};

@@ -1,0 +1,128 @@
+//! The connection to a cluster: made once, checked with one cheap request, so that every later error is about the work.
+
+use std::time::Duration;
+
+use kube::client::AuthError;
+use kube::config::KubeConfigOptions;
+use kube::{Client, Config};
+
+use super::kubeconfig;
+use crate::code::Code;
+use crate::failure::{Failure, Outcome, chain};
+use crate::plan::ClusterSpec;
+
+/// How long the API server may take for its first answer.
+const FIRST_ANSWER: Duration = Duration::from_secs(5);
+
+/// A cluster that has answered. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Cluster {
+    pub(crate) client: Client,
+    /// Namespace of everything that names none.
+    pub(crate) namespace: String,
+    /// URL of the API server.
+    pub(crate) server: String,
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Cluster({}, {})", self.server, self.namespace)
+    }
+}
+
+impl Cluster {
+    /// Connects, and waits at most 5 s for the first answer. Without a namespace the context's own is used.
+    pub(crate) async fn connect(spec: &ClusterSpec, namespace: Option<&str>) -> Outcome<Self> {
+        let (config, plugin) = configure(spec).await?;
+        let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        let namespace = namespace.unwrap_or(&config.default_namespace).to_owned();
+        let client = Client::try_from(config).map_err(|error| refused(&server, plugin.as_deref(), error))?;
+        let version = tokio::time::timeout(FIRST_ANSWER, client.apiserver_version()).await;
+        match version {
+            Err(_) => Err(Failure::new(
+                Code::ClusterUnreachable,
+                format!("failed to reach API server `{server}`: no answer within {} s", FIRST_ANSWER.as_secs()),
+            )),
+            Ok(Err(error)) => Err(refused(&server, plugin.as_deref(), error)),
+            Ok(Ok(_)) => Ok(Self { client, namespace, server }),
+        }
+    }
+}
+
+/// The client's configuration, and the name of the program that it gets its token from.
+async fn configure(spec: &ClusterSpec) -> Outcome<(Config, Option<String>)> {
+    let Some(found) = kubeconfig::read(spec.kubeconfig.as_ref())? else {
+        let config = Config::incluster().map_err(|_| {
+            kubeconfig::invalid("failed to find a cluster: no kubeconfig is given, none is in KUBECONFIG or ~/.kube/config, and this is not a pod")
+                .help("set `kubeconfig` to the file's text, its base64 form or a path")
+        })?;
+        return Ok((config, None));
+    };
+    let context = kubeconfig::context(&found, spec.context.as_deref())?;
+    let plugin = kubeconfig::plugin(&found, &context);
+    let options = KubeConfigOptions {
+        context: Some(context.clone()),
+        ..KubeConfigOptions::default()
+    };
+    let mut config = Config::from_custom_kubeconfig(found, &options)
+        .await
+        .map_err(|error| kubeconfig::invalid(format!("failed to use context `{context}`: {error}")))?;
+    config.connect_timeout = Some(FIRST_ANSWER);
+    Ok((config, plugin))
+}
+
+/// What a first request's error means.
+fn refused(server: &str, plugin: Option<&str>, error: kube::Error) -> Failure {
+    if let Some(auth) = find::<AuthError>(&error) {
+        let plugin = plugin.unwrap_or("?");
+        return match auth {
+            AuthError::AuthExecStart(why) => Failure::new(
+                Code::KubeconfigPlugin,
+                format!("failed to run `{plugin}`, which the kubeconfig needs for a token: {why}"),
+            )
+            .help(format!(
+                "`{plugin}` is not installed here; use a kubeconfig with a service account's token (`kubectl create token NAME`) or a client certificate"
+            )),
+            AuthError::AuthExecRun { .. } | AuthError::AuthExecParse(_) | AuthError::ExecPluginFailed => Failure::new(
+                Code::KubeconfigPlugin,
+                format!("failed to get a token from `{plugin}`: {}", line(&auth.to_string())),
+            ),
+            other => kubeconfig::invalid(format!("failed to log in at `{server}`: {}", line(&other.to_string()))),
+        };
+    }
+    if let kube::Error::Api(status) = &error {
+        let message = format!("failed to log in at `{server}`: {} ({})", line(&status.message), status.code);
+        return match status.code {
+            401 => Failure::new(Code::ClusterDenied, message)
+                .help("the token or certificate in the kubeconfig is wrong or has expired; make a new one"),
+            403 => Failure::new(Code::ClusterDenied, message),
+            _ => Failure::new(Code::ClusterUnreachable, message),
+        };
+    }
+    Failure::new(
+        Code::ClusterUnreachable,
+        format!("failed to reach API server `{server}`: {}", transport(error)),
+    )
+}
+
+/// The causes of an error that is not the API server's own answer, in one line.
+pub(crate) fn transport(error: impl Into<anyhow::Error>) -> String {
+    let text = chain(&error.into());
+    line(text.trim_start_matches("ServiceError: "))
+}
+
+fn line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Finds an error of a type among the causes.
+fn find<'a, T: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}

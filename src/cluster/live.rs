@@ -1,0 +1,172 @@
+//! What is live behind a set of objects: the pods that serve and where they answer.
+
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
+use k8s_openapi::api::core::v1::{Pod, Service};
+use kube::Api;
+use kube::api::ListParams;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{Backend, Cluster, is_ready, name_of, newest_pods, text, transport};
+use crate::code::Code;
+use crate::failure::{Failure, Outcome};
+
+/// What serves.
+#[derive(Clone, Debug)]
+pub(crate) struct Serving {
+    /// Where it answers; a Service when one selects the pods, else a ready pod.
+    pub(crate) backend: Option<Backend>,
+    /// Ready pods of the newest revision, as the API server gives them.
+    pub(crate) pods: Vec<Value>,
+}
+
+/// Finds what serves for objects written `Kind/name`. `port` chooses the port, else the Service's or container's first.
+pub(crate) async fn serving(cluster: &Cluster, namespace: &str, objects: &[String], port: Option<u16>) -> Outcome<Serving> {
+    let pods = list::<Pod>(cluster, namespace, "Pod").await?;
+    let services = list::<Service>(cluster, namespace, "Service").await?;
+    let sets = if objects.iter().any(|object| object.starts_with("Deployment/")) {
+        list::<ReplicaSet>(cluster, namespace, "ReplicaSet").await?
+    } else {
+        Vec::new()
+    };
+    let mut ready = Vec::new();
+    for object in objects {
+        let Some((kind, name)) = object.split_once('/') else {
+            continue;
+        };
+        let workload = match kind {
+            "Deployment" => get::<Deployment>(cluster, namespace, kind, name).await?,
+            "StatefulSet" => get::<StatefulSet>(cluster, namespace, kind, name).await?,
+            "DaemonSet" => get::<DaemonSet>(cluster, namespace, kind, name).await?,
+            "Pod" => get::<Pod>(cluster, namespace, kind, name).await?,
+            _ => continue,
+        };
+        let newest = newest_pods(&workload, &sets, &pods);
+        ready.extend(newest.into_iter().filter(|pod| is_ready(pod)).cloned());
+    }
+    let backend = backend(namespace, objects, &services, &ready, port);
+    Ok(Serving { backend, pods: ready })
+}
+
+/// The Service that selects a ready pod, those of `objects` first; else the first ready pod.
+fn backend(namespace: &str, objects: &[String], services: &[Value], pods: &[Value], port: Option<u16>) -> Option<Backend> {
+    let pod = pods.first()?;
+    let ours = |service: &Value| objects.contains(&format!("Service/{}", name_of(service)));
+    let mut selecting: Vec<&Value> = services.iter().filter(|service| selects(service, pod)).collect();
+    selecting.sort_by_key(|service| !ours(service));
+    let namespace = namespace.to_owned();
+    for service in selecting {
+        if let Some(number) = service_port(service, port) {
+            let name = name_of(service).to_owned();
+            return Some(Backend::Service { namespace, name, port: number });
+        }
+    }
+    let number = port.or_else(|| container_port(pod))?;
+    let name = name_of(pod).to_owned();
+    Some(Backend::Pod { namespace, name, port: number })
+}
+
+fn selects(service: &Value, pod: &Value) -> bool {
+    let Some(selector) = service.pointer("/spec/selector").and_then(Value::as_object) else {
+        return false;
+    };
+    let labels = pod.pointer("/metadata/labels");
+    !selector.is_empty()
+        && selector
+            .iter()
+            .all(|(key, value)| labels.and_then(|labels| labels.get(key)) == Some(value))
+}
+
+/// The Service's port that was asked for, by its own number or by the container's; without a wish the first one.
+fn service_port(service: &Value, asked: Option<u16>) -> Option<u16> {
+    let ports = service.pointer("/spec/ports")?.as_array()?;
+    let number = |port: &Value, key: &str| port.get(key).and_then(Value::as_u64).and_then(|n| u16::try_from(n).ok());
+    let found = match asked {
+        None => ports.first(),
+        Some(_) => ports
+            .iter()
+            .find(|port| number(port, "port") == asked)
+            .or_else(|| ports.iter().find(|port| number(port, "targetPort") == asked)),
+    };
+    number(found?, "port")
+}
+
+fn container_port(pod: &Value) -> Option<u16> {
+    let containers = pod.pointer("/spec/containers")?.as_array()?;
+    let port = containers.iter().find_map(|container| container.pointer("/ports/0/containerPort"))?;
+    u16::try_from(port.as_u64()?).ok()
+}
+
+async fn get<K>(cluster: &Cluster, namespace: &str, kind: &str, name: &str) -> Outcome<Value>
+where
+    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+        + k8s_openapi::Resource + Clone + std::fmt::Debug + DeserializeOwned + Serialize,
+{
+    let api = Api::<K>::namespaced(cluster.client.clone(), namespace);
+    match api.get_opt(name).await {
+        Ok(Some(object)) => Ok(value(&object, kind)),
+        Ok(None) => Err(Failure::new(
+            Code::VerifyHealth,
+            format!("failed to find `{kind}/{name}` in namespace `{namespace}`: it is not there"),
+        )
+        .help("deploy first, or correct `namespace` and `manifests`")),
+        Err(error) => Err(unread(kind, namespace, error)),
+    }
+}
+
+async fn list<K>(cluster: &Cluster, namespace: &str, kind: &str) -> Outcome<Vec<Value>>
+where
+    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+        + k8s_openapi::Resource + Clone + std::fmt::Debug + DeserializeOwned + Serialize,
+{
+    let api = Api::<K>::namespaced(cluster.client.clone(), namespace);
+    match api.list(&ListParams::default()).await {
+        Ok(found) => Ok(found.items.iter().map(|object| value(object, kind)).collect()),
+        Err(error) => Err(unread(kind, namespace, error)),
+    }
+}
+
+/// The object as JSON. Lists carry no kind on their items, so it is set.
+fn value(object: &impl Serialize, kind: &str) -> Value {
+    let mut value = serde_json::to_value(object).unwrap_or_default();
+    if text(&value, "/kind").is_empty() {
+        value["kind"] = kind.into();
+    }
+    value
+}
+
+fn unread(kind: &str, namespace: &str, error: kube::Error) -> Failure {
+    let code = match &error {
+        kube::Error::Api(status) if status.code == 403 => Code::ClusterDenied,
+        _ => Code::ClusterUnreachable,
+    };
+    let why = match error {
+        kube::Error::Api(status) => status.message,
+        other => transport(other),
+    };
+    Failure::new(code, format!("failed to read {kind}s in namespace `{namespace}`: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_service_that_selects_the_pod_answers() {
+        let pod = json!({"metadata": {"name": "p", "labels": {"app": "wine", "x": "y"}},
+            "spec": {"containers": [{"ports": [{"containerPort": 8080}]}]}});
+        let other = json!({"metadata": {"name": "other"}, "spec": {"selector": {"app": "beer"}, "ports": [{"port": 1}]}});
+        let wine = json!({"metadata": {"name": "wine"}, "spec": {"selector": {"app": "wine"}, "ports": [{"port": 80, "targetPort": 8080}, {"port": 9000}]}});
+        let services = [other, wine];
+        let pods = [pod];
+        let found = |port| backend("ml", &[], &services, &pods, port).unwrap().to_string();
+        assert_eq!(found(None), "Service/wine:80");
+        assert_eq!(found(Some(8080)), "Service/wine:80");
+        assert_eq!(found(Some(9000)), "Service/wine:9000");
+        assert_eq!(found(Some(7)), "Pod/p:7");
+        assert_eq!(backend("ml", &[], &[], &pods, None).unwrap().to_string(), "Pod/p:8080");
+    }
+}

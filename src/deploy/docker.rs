@@ -1,0 +1,306 @@
+//! The local engine as a target: the new container is tried beside the old one, and takes its name and ports only after
+//! it has answered. Whatever goes wrong, the old one ends up running under its own name again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::artifact::{Deployment, Image, Pushed};
+use crate::code::Code;
+use crate::context::Context;
+use crate::engine::{ContainerSpec, Engine};
+use crate::failure::{Fail, Failure, Outcome, chain};
+use crate::plan::{DockerSpec, PublishedPort};
+use crate::registry::{self, Reference};
+
+/// Pause between two questions to a container that does not answer yet.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Seconds that a container gets to stop by itself.
+const STOP: u16 = 3;
+
+/// The port that a container answers on when neither input nor image says.
+const PORT: u16 = 8080;
+
+/// Log lines that are shown of a container that failed.
+const LINES: u32 = 20;
+
+/// Replaces the container of this name.
+///
+/// # Errors
+/// `ContainerFailed` with its last log lines when the new one does not answer; the old one runs again then.
+pub(crate) async fn run(
+    ctx: &Context,
+    engine: &Engine,
+    spec: &DockerSpec,
+    image: Option<&Image>,
+    pushed: Option<&Pushed>,
+    run_id: Option<&str>,
+) -> Outcome<Deployment> {
+    let (local, shown) = local_image(ctx, engine, spec, image, pushed).await?;
+    let container = container(engine, spec, &local, pushed, run_id).await?;
+    let names = Names::of(&spec.name);
+    tidy(ctx, engine, &names).await.fail(Code::ContainerFailed)?;
+    let deadline = Instant::now() + spec.deadline;
+    try_out(ctx, engine, spec, &names, &container, deadline).await?;
+    let endpoint = swap(ctx, engine, spec, &names, &container, deadline).await?;
+    let deployment = Deployment {
+        target: "docker".to_owned(),
+        objects: vec![spec.name.clone()],
+        endpoint: Some(endpoint),
+        image: Some(shown),
+        namespace: None,
+    };
+    ctx.events.produced(deployment.clone()).await;
+    Ok(deployment)
+}
+
+/// The three names a container has on its way.
+struct Names {
+    now: String,
+    next: String,
+    previous: String,
+}
+
+impl Names {
+    fn of(name: &str) -> Self {
+        Self {
+            now: name.to_owned(),
+            next: format!("{name}-next"),
+            previous: format!("{name}-previous"),
+        }
+    }
+}
+
+/// What the engine starts, and how reports call it. An image that was just built is there; any other is pulled by digest.
+async fn local_image(
+    ctx: &Context,
+    engine: &Engine,
+    spec: &DockerSpec,
+    image: Option<&Image>,
+    pushed: Option<&Pushed>,
+) -> Outcome<(String, String)> {
+    let Some(pushed) = pushed else {
+        let Some(image) = image else {
+            return Err(Failure::new(Code::ImageMissing, "failed to deploy: no image is known")
+                .help("build it in this run, or give `image-ref`"));
+        };
+        return Ok((image.id.clone(), image.id.clone()));
+    };
+    let shown = pushed.reference();
+    if let Some(image) = image {
+        return Ok((image.id.clone(), shown));
+    }
+    let pinned = format!("{}@{}", pushed.repository, pushed.digest);
+    if engine.inspect_image(&pinned).await.fail(Code::ImageMissing)?.is_none() {
+        let reference: Reference = pinned
+            .parse()
+            .map_err(|why| Failure::new(Code::ImageMissing, format!("failed to pull `{pinned}`: it {why}")))?;
+        ctx.events.note(format!("pulling {pinned}")).await;
+        let login = registry::credentials(reference.host(), spec.login.as_ref()).await?;
+        engine.pull(&reference, login.as_ref()).await.fail(Code::ImageMissing)?;
+    }
+    Ok((pinned, shown))
+}
+
+async fn container(
+    engine: &Engine,
+    spec: &DockerSpec,
+    image: &str,
+    pushed: Option<&Pushed>,
+    run_id: Option<&str>,
+) -> Outcome<ContainerSpec> {
+    let info = engine.inspect_image(image).await.fail(Code::ImageMissing)?.unwrap_or_default();
+    let port = spec.port.or_else(|| info.ports.first().copied()).unwrap_or(PORT);
+    let labels = [
+        ("ml-deploy", Some("1".to_owned())),
+        ("ml-deploy.name", Some(spec.name.clone())),
+        ("ml-deploy.commit", spec.commit.clone()),
+        ("ml-deploy.digest", pushed.map(|pushed| pushed.digest.clone())),
+        ("ml-deploy.run-id", run_id.map(str::to_owned)),
+    ];
+    let labels: BTreeMap<_, _> = labels.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
+    let ports = if spec.ports.is_empty() {
+        vec![PublishedPort { address: "127.0.0.1".to_owned(), host: port, container: port }]
+    } else {
+        spec.ports.clone()
+    };
+    Ok(ContainerSpec {
+        name: spec.name.clone(),
+        image: image.to_owned(),
+        labels,
+        env: spec.environment.clone(),
+        ports,
+        restart: true,
+    })
+}
+
+/// Undoes what an interrupted run may have left.
+async fn tidy(ctx: &Context, engine: &Engine, names: &Names) -> anyhow::Result<()> {
+    engine.remove_container(&names.next).await?;
+    if engine.inspect_container(&names.previous).await?.is_none() {
+        return Ok(());
+    }
+    if engine.inspect_container(&names.now).await?.is_some_and(|now| now.running) {
+        return engine.remove_container(&names.previous).await;
+    }
+    ctx.events.note(format!("an earlier run was interrupted; `{}` is put back", names.now)).await;
+    restore(engine, names).await
+}
+
+/// Starts the image beside the old container, on a port that the engine chooses, until it has answered.
+async fn try_out(
+    ctx: &Context,
+    engine: &Engine,
+    spec: &DockerSpec,
+    names: &Names,
+    container: &ContainerSpec,
+    deadline: Instant,
+) -> Outcome<()> {
+    // Without an old container there is nothing to protect.
+    if engine.inspect_container(&names.now).await.fail(Code::ContainerFailed)?.is_none() {
+        return Ok(());
+    }
+    let mut trial = container.clone();
+    trial.name.clone_from(&names.next);
+    trial.restart = false;
+    trial.ports.truncate(1);
+    for port in &mut trial.ports {
+        "127.0.0.1".clone_into(&mut port.address);
+        port.host = 0;
+    }
+    let tried = start(ctx, engine, spec, &trial, deadline).await;
+    let removed = engine.remove_container(&names.next).await;
+    tried?;
+    ctx.events.note("the new container answers beside the old one; it takes its place now").await;
+    removed.fail(Code::ContainerFailed)
+}
+
+/// The old container steps aside, the new one takes its ports, and only when it answers the old one goes.
+async fn swap(
+    ctx: &Context,
+    engine: &Engine,
+    spec: &DockerSpec,
+    names: &Names,
+    container: &ContainerSpec,
+    deadline: Instant,
+) -> Outcome<String> {
+    let replaced = engine.inspect_container(&names.now).await.fail(Code::ContainerFailed)?.is_some();
+    let work = async {
+        if replaced {
+            engine.rename_container(&names.now, &names.previous).await.fail(Code::ContainerFailed)?;
+            engine.stop_container(&names.previous, STOP).await.fail(Code::ContainerFailed)?;
+        }
+        start(ctx, engine, spec, container, deadline).await
+    };
+    match work.await {
+        Ok(endpoint) => {
+            engine.remove_container(&names.previous).await.fail(Code::ContainerFailed)?;
+            Ok(endpoint)
+        }
+        Err(failure) if replaced => match restore(engine, names).await {
+            Ok(()) => {
+                ctx.events.note(format!("`{}` runs the previous image again", names.now)).await;
+                Err(failure)
+            }
+            Err(error) => {
+                let left = format!("the previous container could not be put back: {}", chain(&error));
+                let help = format!("remove `{}`, rename `{}` to it, and start it", names.now, names.previous);
+                Err(failure.evidence([left]).help(help))
+            }
+        },
+        Err(failure) => {
+            // Nothing was there before, and a container that crashes for ever is of no use to anybody.
+            drop(engine.remove_container(&names.now).await);
+            Err(failure)
+        }
+    }
+}
+
+/// Puts the previous container back under its name and starts it.
+async fn restore(engine: &Engine, names: &Names) -> anyhow::Result<()> {
+    if engine.inspect_container(&names.previous).await?.is_none() {
+        // It never stepped aside.
+        return Ok(());
+    }
+    engine.remove_container(&names.now).await?;
+    engine.rename_container(&names.previous, &names.now).await?;
+    engine.start_container(&names.now).await
+}
+
+/// Makes and starts a container and waits until it answers; returns where.
+async fn start(ctx: &Context, engine: &Engine, spec: &DockerSpec, container: &ContainerSpec, deadline: Instant) -> Outcome<String> {
+    let name = &container.name;
+    engine.create_container(container).await.fail(Code::ContainerFailed)?;
+    engine.start_container(name).await.fail(Code::ContainerFailed)?;
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(5))
+        .build()
+        .fail(Code::Internal)?;
+    let mut last = "no answer yet".to_owned();
+    loop {
+        let Some(state) = engine.inspect_container(name).await.fail(Code::ContainerFailed)? else {
+            return Err(Failure::new(Code::ContainerFailed, format!("container `{name}` was removed by somebody else")));
+        };
+        if !state.running || state.restarts > 0 {
+            let why = match (state.out_of_memory, &state.error, state.exit_code) {
+                (true, ..) => "is killed for memory".to_owned(),
+                (_, Some(error), _) => format!("cannot start: {error}"),
+                (_, _, Some(code)) => format!("exits {code}"),
+                _ => "exits".to_owned(),
+            };
+            return Err(failed(engine, name, &why).await);
+        }
+        let endpoint = state.ports.first().map(endpoint);
+        if let Some(endpoint) = &endpoint {
+            let path = spec.health_path.as_deref().unwrap_or("/");
+            match client.get(format!("{endpoint}{path}")).send().await {
+                // Without a health path any answer shows that the server is there, unless its own check says no.
+                Ok(answer) if answer.status().is_success() || (spec.health_path.is_none() && state.healthy != Some(false)) => {
+                    return Ok(endpoint.clone());
+                }
+                Ok(answer) => last = format!("`{path}` answers {}", answer.status()),
+                Err(_) => last = format!("nothing answers on port {}", state.ports[0].container),
+            }
+        }
+        if Instant::now() >= deadline {
+            let why = format!("is not healthy within {} s: {last}", spec.deadline.as_secs());
+            return Err(failed(engine, name, &why).await);
+        }
+        tokio::select! {
+            biased;
+            () = ctx.cancel.cancelled() => {
+                return Err(Failure::new(Code::Interrupted, "stopped before the new container had answered; the previous one stays"));
+            }
+            () = tokio::time::sleep(PAUSE) => {}
+        }
+    }
+}
+
+async fn failed(engine: &Engine, name: &str, why: &str) -> Failure {
+    let log = engine.logs_tail(name, LINES).await.unwrap_or_default();
+    Failure::new(Code::ContainerFailed, format!("container `{name}` {why}")).evidence(log)
+}
+
+/// Where a published port answers from this machine.
+fn endpoint(port: &PublishedPort) -> String {
+    let address = match port.address.as_str() {
+        "" | "0.0.0.0" | "::" => "127.0.0.1",
+        address => address,
+    };
+    format!("http://{address}:{}", port.host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_all_interfaces_is_asked_locally() {
+        let port = |address: &str| PublishedPort { address: address.to_owned(), host: 81, container: 80 };
+        assert_eq!(endpoint(&port("0.0.0.0")), "http://127.0.0.1:81");
+        assert_eq!(endpoint(&port("10.1.2.3")), "http://10.1.2.3:81");
+    }
+}

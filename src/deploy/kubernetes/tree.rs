@@ -1,0 +1,307 @@
+//! YAML (and JSON) documents that remember the line of every node, so that an API server's field path becomes a place
+//! in the file. It knows nothing of Kubernetes.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+use serde_saphyr::Spanned;
+
+/// One node and where it stands.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    /// First line, counted from 1.
+    pub(super) line: u32,
+    kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Scalar(Value),
+    List(Vec<Node>),
+    Map(Vec<Entry>),
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    key: String,
+    line: u32,
+    node: Node,
+}
+
+/// Why a text is not YAML, and where.
+#[derive(Debug)]
+pub(super) struct Broken {
+    pub(super) line: u32,
+    pub(super) column: u32,
+    pub(super) why: String,
+}
+
+/// Reads all documents of a text; empty ones are left out.
+pub(super) fn parse(text: &str) -> Result<Vec<Node>, Broken> {
+    serde_saphyr::from_multiple::<Node>(text).map_err(|error| {
+        let at = error.location();
+        let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+        let (mut line, mut column) = at.map_or((0, 0), |at| (number(at.line()), number(at.column())));
+        // For a tab in the indentation the parser names the end of the line before.
+        let tabbed = |index: u32| {
+            let line = usize::try_from(index).ok().and_then(|index| text.lines().nth(index));
+            line.is_some_and(|line| line.trim_start_matches(' ').starts_with('\t'))
+        };
+        if line > 0 && !tabbed(line - 1) && tabbed(line) {
+            (line, column) = (line + 1, 1);
+        }
+        let why = error.without_snippet().to_string();
+        let why = why.lines().next().unwrap_or_default();
+        // The place is told once, by the finding itself.
+        let why = match why.split_once(" at line ") {
+            Some((before, _)) if !before.is_empty() => before.to_owned(),
+            _ => match why.split_once(": ") {
+                Some((place, rest)) if place.contains("line ") => rest.to_owned(),
+                _ => why.to_owned(),
+            },
+        };
+        Broken { line, column, why }
+    })
+}
+
+impl Node {
+    /// The value without its lines.
+    pub(super) fn value(&self) -> Value {
+        match &self.kind {
+            Kind::Scalar(value) => value.clone(),
+            Kind::List(items) => Value::Array(items.iter().map(Self::value).collect()),
+            Kind::Map(entries) => {
+                let pairs = entries.iter().map(|entry| (entry.key.clone(), entry.node.value()));
+                Value::Object(pairs.collect::<Map<_, _>>())
+            }
+        }
+    }
+
+    /// The node under a key.
+    pub(super) fn get(&self, key: &str) -> Option<&Self> {
+        self.entry(key).map(|entry| &entry.node)
+    }
+
+    fn entry(&self, key: &str) -> Option<&Entry> {
+        match &self.kind {
+            Kind::Map(entries) => entries.iter().find(|entry| entry.key == key),
+            _ => None,
+        }
+    }
+
+    /// The items of a list; none when it is something else.
+    pub(super) fn items(&self) -> &[Self] {
+        match &self.kind {
+            Kind::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// The line of a field path as the API server writes it: `spec.ports[0].port`, `.spec.containers[name="x"].image`,
+    /// `metadata.labels[app]`. Where the path leaves the file, the line of the last part that is there.
+    pub(super) fn line_of(&self, path: &str) -> u32 {
+        let (mut node, mut line) = (self, self.line);
+        for step in steps(path) {
+            let found = match &step {
+                Step::Key(key) => node.entry(key).map(|entry| (&entry.node, entry.line)),
+                Step::Select(text) => node.select(text),
+            };
+            let Some((next, at)) = found else { break };
+            (node, line) = (next, at);
+        }
+        line
+    }
+
+    /// What stands in brackets: an index, `key=value` pairs that choose an item, or a map's key.
+    fn select(&self, text: &str) -> Option<(&Self, u32)> {
+        if let Ok(index) = text.parse::<usize>() {
+            return self.items().get(index).map(|item| (item, item.line));
+        }
+        if let Some(entry) = self.entry(text.trim_matches('"')) {
+            return Some((&entry.node, entry.line));
+        }
+        let pairs: Vec<(&str, Value)> = text
+            .split(',')
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(key, value)| (key, serde_json::from_str(value).unwrap_or_else(|_| value.into())))
+            .collect();
+        // Keys that the server has defaulted (`protocol="TCP"`) do not stand in the file.
+        let matches = |item: &&Self| {
+            pairs
+                .iter()
+                .all(|(key, value)| item.get(key).is_none_or(|found| &found.value() == value))
+        };
+        let item = self.items().iter().find(matches).filter(|_| !pairs.is_empty())?;
+        Some((item, item.line))
+    }
+}
+
+enum Step {
+    Key(String),
+    Select(String),
+}
+
+fn steps(path: &str) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut rest = path;
+    while !rest.is_empty() {
+        if let Some(tail) = rest.strip_prefix('.') {
+            rest = tail;
+        } else if let Some(tail) = rest.strip_prefix('[') {
+            let end = tail.find(']').unwrap_or(tail.len());
+            steps.push(Step::Select(tail[..end].to_owned()));
+            rest = tail.get(end + 1..).unwrap_or_default();
+        } else {
+            let end = rest.find(['.', '[']).unwrap_or(rest.len());
+            steps.push(Step::Key(rest[..end].to_owned()));
+            rest = &rest[end..];
+        }
+    }
+    steps
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = Spanned::<Kind>::deserialize(deserializer)?;
+        let line = u32::try_from(spanned.referenced.line()).unwrap_or(u32::MAX);
+        Ok(Self { line, kind: spanned.value })
+    }
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(KindVisitor)
+    }
+}
+
+struct KindVisitor;
+
+impl<'de> Visitor<'de> for KindVisitor {
+    type Value = Kind;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any YAML value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Kind, E> {
+        Ok(Kind::Scalar(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Kind, E> {
+        Ok(Kind::Scalar(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Kind, E> {
+        Ok(Kind::Scalar(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Kind, E> {
+        Ok(Kind::Scalar(Number::from_f64(value).map_or(Value::Null, Value::Number)))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Kind, E> {
+        Ok(Kind::Scalar(value.into()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Kind, E> {
+        Ok(Kind::Scalar(Value::Null))
+    }
+
+    fn visit_none<E>(self) -> Result<Kind, E> {
+        Ok(Kind::Scalar(Value::Null))
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Kind, D::Error> {
+        Kind::deserialize(deserializer)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Kind, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = access.next_element()? {
+            items.push(item);
+        }
+        Ok(Kind::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Kind, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(key) = access.next_key::<Spanned<String>>()? {
+            let line = u32::try_from(key.referenced.line()).unwrap_or(u32::MAX);
+            let node = access.next_value()?;
+            entries.push(Entry { key: key.value, line, node });
+        }
+        Ok(Kind::Map(entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "\
+apiVersion: apps/v1
+kind: Deployment
+---
+# a comment
+kind: Service
+metadata:
+  name: wine
+  labels:
+    app.kubernetes.io/name: wine
+spec:
+  containers:
+    - name: a
+      image: x
+    - name: b
+      image: >-
+        y
+      ports:
+      - containerPort: 80
+  args: [\"1\", '2']
+";
+
+    #[test]
+    fn every_field_path_finds_its_line() {
+        let documents = parse(TEXT).unwrap();
+        assert_eq!(documents.len(), 2);
+        assert_eq!((documents[0].line, documents[1].line), (1, 5));
+        for (path, line) in [
+            ("metadata.name", 7),
+            (".spec.containers[0].image", 13),
+            (".spec.containers[name=\"b\"].image", 15),
+            ("spec.containers[1]", 14),
+            (".spec.containers[name=\"b\"].ports[containerPort=80,protocol=\"TCP\"].containerPort", 18),
+            ("metadata.labels[app.kubernetes.io/name]", 9),
+            ("spec.args[1]", 19),
+            ("spec.replicas", 10),
+            ("", 5),
+        ] {
+            assert_eq!(documents[1].line_of(path), line, "{path}");
+        }
+    }
+
+    #[test]
+    fn values_keep_their_types() {
+        let documents = parse("a: 1\nb: '1'\nc: true\nd: null\ne: 1.5\nf: ~\ng: \"true\"\nh: 0644\ni: -3").unwrap();
+        assert_eq!(
+            documents[0].value(),
+            serde_json::json!({"a": 1, "b": "1", "c": true, "d": null, "e": 1.5, "f": null, "g": "true", "h": documents[0].get("h").unwrap().value(), "i": -3})
+        );
+    }
+
+    #[test]
+    fn json_is_read_too() {
+        let documents = parse("{\n  \"kind\": \"Pod\",\n  \"spec\": {\n    \"a\": [1]\n  }\n}").unwrap();
+        assert_eq!(documents[0].line_of("spec.a"), 4);
+    }
+
+    #[test]
+    fn broken_text_names_its_line() {
+        for (text, line) in [("a: 1\n\tb: 2\n", 2), ("a:\n  - b: [1\nc: 2\n", 3), ("a: 1\na: 2\n", 2)] {
+            let broken = parse(text).unwrap_err();
+            assert_eq!(broken.line, line, "{text:?}: {}", broken.why);
+            assert!(!broken.why.is_empty());
+        }
+    }
+}
