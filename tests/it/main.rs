@@ -7,7 +7,9 @@
 )]
 
 mod act;
+mod architecture;
 mod cancel;
+mod contract;
 mod e2e;
 mod image;
 
