@@ -76,6 +76,14 @@ fn dockerfile(text: &str) -> Project {
     Project::new().file("Dockerfile", text)
 }
 
+/// The same on the Python base, and no step is found in the engine's cache from an earlier run.
+fn fresh(text: &str) -> Project {
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos();
+    dockerfile(&format!(
+        "FROM python:3.11-slim AS base\nENV ONCE={now}\n{text}"
+    ))
+}
+
 #[test]
 fn every_tag_has_the_digest_that_the_registry_confirms() {
     let image = Image::at("REGISTRY");
@@ -242,7 +250,7 @@ fn what_dockerignore_leaves_out_cannot_be_copied() {
 #[test]
 fn dockerignore_is_honoured() {
     let image = Image::at("REGISTRY");
-    let project = dockerfile("FROM python:3.11-slim\nCOPY . /ctx\nRUN ls -R /ctx\n")
+    let project = fresh("COPY . /ctx\nRUN ls -R /ctx\n")
         .file(".dockerignore", "data/*\n!data/keep.csv\n**/*.pyc\n")
         .file("data/big.csv", "x")
         .file("data/keep.csv", "x")
@@ -294,9 +302,8 @@ fn a_base_image_that_does_not_exist_has_its_line() {
 #[test]
 fn output_of_a_build_cannot_command_the_runner() {
     let image = Image::at("REGISTRY");
-    let project = dockerfile(
-        "FROM python:3.11-slim\nRUN printf '::error::forged\\n##[error]forged\\nx\\r::set-output name=a::b\\n'\n",
-    );
+    let project =
+        fresh("RUN printf '::error::forged\\n##[error]forged\\nx\\r::set-output name=a::b\\n'\n");
     let ended = image.build(&project).run().expect(0).says("forged");
     for line in ended.stdout.split(['\n', '\r']) {
         assert!(!line.trim_start().starts_with("::error::forged"), "{line}");
@@ -309,8 +316,8 @@ fn output_of_a_build_cannot_command_the_runner() {
 fn a_secret_is_seen_by_the_build_and_left_in_nothing() {
     let image = Image::at("REGISTRY");
     let secret = "s3cret-of-the-index";
-    let project = dockerfile(
-        "FROM python:3.11-slim\nRUN --mount=type=secret,id=token test \"$(cat /run/secrets/token)\" = s3cret-of-the-index\n\
+    let project = fresh(
+        "RUN --mount=type=secret,id=token test \"$(cat /run/secrets/token)\" = s3cret-of-the-index\n\
          RUN --mount=type=secret,id=pip-conf grep -q index.example /run/secrets/pip-conf\nRUN test ! -e /run/secrets/token\n",
     );
     // The comparison itself stands in the Dockerfile; the value of `pip-conf` stands nowhere but in the environment.
@@ -334,8 +341,8 @@ fn a_secret_is_seen_by_the_build_and_left_in_nothing() {
 #[test]
 fn arguments_and_target_reach_the_build() {
     let image = Image::at("REGISTRY");
-    let project = dockerfile(
-        "FROM python:3.11-slim AS serve\nARG COLOUR=none\nRUN echo colour-$COLOUR\nFROM serve AS test\nRUN echo stage-test-ran\n",
+    let project = fresh(
+        "FROM base AS serve\nARG COLOUR=none\nRUN echo colour-$COLOUR\nFROM serve AS test\nRUN echo stage-test-ran\n",
     );
     let ended = image
         .build(&project)
