@@ -117,11 +117,9 @@ fn meaningful(secret: &str) -> Vec<String> {
 }
 
 fn worth_hiding(value: &str) -> bool {
-    let digits = value.bytes().all(|byte| byte.is_ascii_digit());
-    value.chars().count() >= SHORTEST
-        && !value.eq_ignore_ascii_case("true")
-        && !value.eq_ignore_ascii_case("false")
-        && !(digits && value.len() < 6)
+    let boolean = value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false");
+    let number = value.len() < 6 && value.bytes().all(|byte| byte.is_ascii_digit());
+    value.chars().count() >= SHORTEST && !boolean && !number
 }
 
 /// A document handed over in base64, as kubeconfigs often are.
