@@ -1,13 +1,48 @@
 //! `ml-deploy`: parse, run, exit code.
 
+mod app;
 mod artifact;
+mod cluster;
 mod code;
 mod context;
+mod deploy;
 mod diagnostic;
+mod engine;
 mod event;
 mod failure;
+mod host;
+mod image;
 mod inputs;
+mod pipeline;
 mod plan;
+mod preflight;
+mod process;
+mod python;
 mod registry;
+mod report;
+mod reuse;
+mod shutdown;
+mod tracking;
+mod train;
+mod verify;
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Two TLS providers would compile in unseen; naming ours first makes every client use the same.
+    if rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err()
+    {
+        return ExitCode::FAILURE;
+    }
+    match tokio::runtime::Runtime::new() {
+        Ok(runtime) => {
+            let exit = runtime.block_on(app::run());
+            // A thread that still reads a file must not hold the process after everything was said.
+            runtime.shutdown_background();
+            ExitCode::from(exit)
+        }
+        Err(_) => ExitCode::FAILURE,
+    }
+}

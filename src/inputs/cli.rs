@@ -34,6 +34,9 @@ pub(crate) enum Command {
     Deploy(Box<Inputs>),
     /// Check only what is live
     Verify(Box<Inputs>),
+    /// Print inputs, outputs and codes as JSON
+    #[command(hide = true)]
+    Schema(Box<Inputs>),
 }
 
 impl Command {
@@ -45,7 +48,8 @@ impl Command {
             | Self::Train(inputs)
             | Self::Build(inputs)
             | Self::Deploy(inputs)
-            | Self::Verify(inputs) => inputs,
+            | Self::Verify(inputs)
+            | Self::Schema(inputs) => inputs,
         }
     }
 }

@@ -1,4 +1,8 @@
-//! Inputs: one definition (`flags`), three places they come from (flags, `INPUT_*`, `ml-deploy.yml`).
+//! Inputs: one definition (`flags`), three places they come from (flags, `INPUT_*`, `ml-deploy.yml`), one precedence (`layers`).
 
 pub(crate) mod cli;
+pub(crate) mod file;
 pub(crate) mod flags;
+pub(crate) mod layers;
+mod names;
+pub(crate) mod schema;

@@ -1,5 +1,46 @@
-//! Inputs and host become a `Plan`: resolved, validated, printable.
+//! Inputs and host become a `Plan`: resolved, validated, printable. What runs is decided here, once.
 
+mod resolve;
+mod show;
 mod spec;
 
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub(crate) use resolve::{Places, resolve, secret_values};
 pub(crate) use spec::*;
+
+use crate::context::Workspace;
+use crate::event::Stage;
+use crate::host::Host;
+use crate::registry::Reference;
+
+/// Everything the run will do.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) workspace: Workspace,
+    pub(crate) host: Host,
+    /// Stages that run, in order; preflight always does.
+    pub(crate) stages: Vec<Stage>,
+    /// Stages that do not, and why.
+    pub(crate) left_out: Vec<(Stage, String)>,
+    pub(crate) train: Option<TrainSpec>,
+    /// Where the model is, trained in this run or before.
+    pub(crate) model: PathBuf,
+    pub(crate) build: Option<BuildSpec>,
+    pub(crate) push: Option<PushSpec>,
+    /// Present also when the stage does not run: preflight checks it on pull requests too.
+    pub(crate) deploy: Option<DeploySpec>,
+    pub(crate) verify: VerifySpec,
+    pub(crate) image_ref: Option<Reference>,
+    pub(crate) report: PathBuf,
+    pub(crate) reuse: bool,
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl Plan {
+    /// Whether the stage runs.
+    pub(crate) fn runs(&self, stage: Stage) -> bool {
+        self.stages.contains(&stage)
+    }
+}

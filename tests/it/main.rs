@@ -1,1 +1,14 @@
+//! Integration tests: one binary, so that it links once. Each module drives the real program through its real contract.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on must fail where it stands"
+)]
+
+mod act;
+mod cancel;
+mod e2e;
+
+mod inputs;
+mod support;

@@ -1,0 +1,196 @@
+//! From the command line to the exit status: reads inputs, starts the reporters, runs the pipeline, gives the verdict.
+
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
+
+use crate::code::Code;
+use crate::context::Context;
+use crate::diagnostic::Diagnostic;
+use crate::event::{Events, Stage};
+use crate::failure::{Failure, Outcome};
+use crate::host::{Host, Kind, ownership};
+use crate::inputs::cli::{Cli, Command};
+use crate::inputs::flags::Inputs;
+use crate::inputs::layers::{self, Parsed, Sources};
+use crate::inputs::schema;
+use crate::pipeline::{self, Ended};
+use crate::plan::{self, Places, Plan};
+use crate::report::{self, GithubFiles, Settings, Status, Verdict};
+use crate::shutdown::{self, Reason};
+
+/// Runs the program and returns its exit status.
+pub(crate) async fn run() -> u8 {
+    let cancel = CancellationToken::new();
+    let Ok(reason) = shutdown::listen(cancel.clone()) else {
+        return Code::Internal.exit();
+    };
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let env: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    let host = Host::detect(&env, &folder);
+    match layers::parse(&args, &env, |path| {
+        fs_err::read_to_string(folder.join(path))
+    }) {
+        Parsed::Text(text) => report::clap(&text),
+        Parsed::Invalid(findings) => {
+            refuse(
+                &host,
+                &folder.join(".ml-deploy/report.json"),
+                Vec::new(),
+                findings,
+            )
+            .await
+        }
+        Parsed::Run { cli, sources } => {
+            start(
+                *cli,
+                &sources,
+                host,
+                Places::new(folder, &env),
+                cancel,
+                reason,
+            )
+            .await
+        }
+    }
+}
+
+async fn start(
+    cli: Cli,
+    sources: &Sources,
+    host: Host,
+    places: Places,
+    cancel: CancellationToken,
+    reason: Reason,
+) -> u8 {
+    let inputs = cli.command.inputs();
+    let secrets = secrets(inputs);
+    let only = match &cli.command {
+        Command::Schema(_) => return report::lines(&[schema::json()]),
+        Command::Run(_) | Command::Plan(_) => None,
+        Command::Train(_) => Some(&[Stage::Train][..]),
+        Command::Build(_) => Some(&[Stage::Build, Stage::Push][..]),
+        Command::Deploy(_) => Some(&[Stage::Deploy, Stage::Verify][..]),
+        Command::Verify(_) => Some(&[Stage::Verify][..]),
+    };
+    let report = places
+        .folder
+        .join(&inputs.working_directory)
+        .join(&inputs.report);
+    let plan = match plan::resolve(inputs, sources, host.clone(), &places, only) {
+        Ok(plan) => plan,
+        Err(findings) => return refuse(&host, &report, secrets, findings).await,
+    };
+    if matches!(cli.command, Command::Plan(_)) {
+        return report::lines(&plan.lines());
+    }
+    if let Some(time) = plan.timeout {
+        shutdown::after(time, cancel.clone(), reason.clone());
+    }
+    execute(&plan, secrets, cancel, &reason).await
+}
+
+/// Runs the plan with reporters listening.
+async fn execute(
+    plan: &Plan,
+    secrets: Vec<SecretString>,
+    cancel: CancellationToken,
+    reason: &Reason,
+) -> u8 {
+    let (events, receiver) = Events::channel();
+    let reporters = report::start(
+        settings(&plan.host, &plan.report, &plan.workspace.root, secrets),
+        receiver,
+    );
+    for line in plan.lines() {
+        events.note(line).await;
+    }
+    let ctx = Context {
+        events,
+        cancel,
+        workspace: plan.workspace.clone(),
+    };
+    let outcome = pipeline::run(plan, &ctx).await;
+    let (outcome, left) = explain(outcome, reason);
+    drop(ctx);
+    let Ok(reporters) = reporters.await else {
+        return Code::Internal.exit();
+    };
+    let verdict = match &outcome {
+        Ok(Ended::Done) => Verdict::success(Status::Success),
+        Ok(Ended::Reused) => Verdict::success(Status::Reused),
+        Err(failure) => Verdict::failure(failure, &left),
+    };
+    let exit = verdict.exit;
+    reporters.finish(&verdict);
+    ownership::hand_over(&plan.workspace.root);
+    exit
+}
+
+/// After a cancel, what the interrupted stage says is what was left; the failure is the cancel itself.
+fn explain(outcome: Outcome<Ended>, reason: &Reason) -> (Outcome<Ended>, Vec<String>) {
+    match (outcome, reason.code()) {
+        (Err(failure), Some(code)) => {
+            let left = failure
+                .findings()
+                .map(|finding| finding.message.clone())
+                .collect();
+            (Err(Failure::new(code, code.title())), left)
+        }
+        (outcome, _) => (outcome, Vec::new()),
+    }
+}
+
+/// Ends a run that must not begin, with all findings reported as for any other failure.
+async fn refuse(
+    host: &Host,
+    report: &Path,
+    secrets: Vec<SecretString>,
+    findings: Vec<Diagnostic>,
+) -> u8 {
+    let (events, receiver) = Events::channel();
+    let reporters = report::start(settings(host, report, &host.root, secrets), receiver);
+    drop(events);
+    let (Ok(reporters), Some(failure)) = (reporters.await, Failure::all(findings)) else {
+        return Code::Internal.exit();
+    };
+    let verdict = Verdict::failure(&failure, &[]);
+    let exit = verdict.exit;
+    reporters.finish(&verdict);
+    ownership::hand_over(&host.root);
+    exit
+}
+
+fn settings(host: &Host, report: &Path, root: &Path, secrets: Vec<SecretString>) -> Settings {
+    let github = (host.kind == Kind::GitHub).then(|| GithubFiles {
+        output: host.output.clone(),
+        summary: host.summary.clone(),
+    });
+    let colour = std::io::stdout().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    Settings {
+        github,
+        report: report.to_owned(),
+        workspace_root: root.to_owned(),
+        colour,
+        secrets,
+    }
+}
+
+/// Every secret value of the inputs, to be hidden before anything is said.
+fn secrets(inputs: &Inputs) -> Vec<SecretString> {
+    let single = [
+        &inputs.registry_password,
+        &inputs.mlflow_tracking_password,
+        &inputs.mlflow_tracking_token,
+        &inputs.kubeconfig,
+    ];
+    let mut secrets: Vec<SecretString> = single.into_iter().flatten().cloned().collect();
+    secrets.extend(plan::secret_values(inputs));
+    secrets
+}

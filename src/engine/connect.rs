@@ -1,0 +1,229 @@
+//! The one way to reach the engine: `DOCKER_HOST` and its companions, or the usual socket. It knows no operation.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bollard::{API_DEFAULT_VERSION, Docker};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
+
+use crate::code::Code;
+use crate::failure::{Fail as _, Failure, Outcome};
+
+/// Where Docker listens unless told otherwise.
+const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
+
+/// For requests that answer at once; builds, pulls and pushes use streams of our own, without a limit.
+const TIMEOUT: Duration = Duration::from_secs(600);
+
+/// How long a connection may take to open.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// A connection to the engine, its API version negotiated. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Engine {
+    pub(super) docker: Docker,
+    endpoint: Endpoint,
+    version: String,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Engine").field(&self.version).finish()
+    }
+}
+
+/// Where the engine listens.
+#[derive(Clone)]
+enum Endpoint {
+    Unix(PathBuf),
+    Tcp(String),
+    Tls {
+        address: String,
+        name: ServerName<'static>,
+        connector: TlsConnector,
+    },
+}
+
+/// Any byte stream to the engine.
+pub(super) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
+
+impl Engine {
+    /// Connects to the engine that `DOCKER_HOST` names, else to the usual socket, and negotiates the API version.
+    ///
+    /// Fails with `EngineDenied` when the socket may not be opened, else with `EngineUnreachable`.
+    pub(crate) async fn connect() -> Outcome<Self> {
+        let host = std::env::var("DOCKER_HOST")
+            .ok()
+            .filter(|host| !host.is_empty())
+            .unwrap_or_else(|| DEFAULT_HOST.to_owned());
+        let endpoint = endpoint(&host).fail(Code::EngineUnreachable)?;
+        // Our own first connection tells a missing socket from a forbidden one; the client library does not.
+        dial(&endpoint)
+            .await
+            .map_err(|error| unreachable_engine(&host, &error))?;
+        let docker = client(&endpoint, &host)
+            .with_context(|| format!("failed to set up the client for `{host}`"))
+            .fail(Code::EngineUnreachable)?;
+        let docker = docker
+            .negotiate_version()
+            .await
+            .with_context(|| format!("failed to ask the engine at `{host}` for its version"))
+            .fail(Code::EngineUnreachable)?;
+        let version = docker.client_version();
+        Ok(Self {
+            docker,
+            endpoint,
+            version: format!("v{}.{}", version.major_version, version.minor_version),
+        })
+    }
+
+    /// A connection of its own, for requests that the client library cannot make.
+    pub(super) async fn dial(&self) -> anyhow::Result<Box<dyn Socket>> {
+        dial(&self.endpoint)
+            .await
+            .context("failed to connect to the engine")
+    }
+
+    /// `v1.41`: first part of every path.
+    pub(super) fn version(&self) -> &str {
+        &self.version
+    }
+}
+
+fn unreachable_engine(host: &str, error: &std::io::Error) -> Failure {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::PermissionDenied => Failure::new(
+            Code::EngineDenied,
+            format!("failed to open the engine's socket `{host}`: permission denied"),
+        ),
+        ErrorKind::NotFound => Failure::new(
+            Code::EngineUnreachable,
+            format!("failed to reach the engine: the socket `{host}` does not exist"),
+        ),
+        ErrorKind::ConnectionRefused => Failure::new(
+            Code::EngineUnreachable,
+            format!("failed to reach the engine: nothing listens on `{host}`"),
+        ),
+        _ => Failure::new(
+            Code::EngineUnreachable,
+            format!("failed to reach the engine at `{host}`: {error}"),
+        ),
+    }
+}
+
+/// Reads `DOCKER_HOST`, `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH` the way Docker's own client does.
+fn endpoint(host: &str) -> anyhow::Result<Endpoint> {
+    if let Some(path) = host.strip_prefix("unix://") {
+        return Ok(Endpoint::Unix(PathBuf::from(path)));
+    }
+    let Some((scheme, rest)) = host.split_once("://") else {
+        anyhow::bail!(
+            "failed to read DOCKER_HOST `{host}`: it has no scheme such as unix:// or tcp://"
+        );
+    };
+    anyhow::ensure!(
+        matches!(scheme, "tcp" | "http" | "https"),
+        "failed to read DOCKER_HOST `{host}`: `{scheme}` is not supported, use unix:// or tcp://"
+    );
+    let address = rest.trim_end_matches('/');
+    let secure = scheme == "https"
+        || std::env::var("DOCKER_TLS_VERIFY").is_ok_and(|value| !value.is_empty());
+    let port = if secure { 2376 } else { 2375 };
+    let address = if address
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| port.parse::<u16>().is_ok())
+    {
+        address.to_owned()
+    } else {
+        format!("{address}:{port}")
+    };
+    if !secure {
+        return Ok(Endpoint::Tcp(address));
+    }
+    let name = address.rsplit_once(':').map_or("", |(name, _)| name);
+    let name = ServerName::try_from(name.trim_matches(['[', ']']).to_owned())
+        .with_context(|| format!("failed to read the host name in `{host}`"))?;
+    Ok(Endpoint::Tls {
+        address,
+        name,
+        connector: TlsConnector::from(Arc::new(tls()?)),
+    })
+}
+
+/// The folder of `ca.pem`, `cert.pem`, `key.pem`.
+fn certificates() -> PathBuf {
+    match std::env::var_os("DOCKER_CERT_PATH").filter(|path| !path.is_empty()) {
+        Some(path) => PathBuf::from(path),
+        None => PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".docker"),
+    }
+}
+
+fn tls() -> anyhow::Result<rustls::ClientConfig> {
+    let folder = certificates();
+    let read = |name: &str| {
+        let path = folder.join(name);
+        std::fs::read(&path).with_context(|| format!("failed to read `{}`", path.display()))
+    };
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&read("ca.pem")?) {
+        roots.add(certificate.context("failed to parse `ca.pem`")?)?;
+    }
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&read("cert.pem")?)
+        .collect::<Result<_, _>>()
+        .context("failed to parse `cert.pem`")?;
+    let key =
+        PrivateKeyDer::from_pem_slice(&read("key.pem")?).context("failed to parse `key.pem`")?;
+    rustls::ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_client_auth_cert(chain, key)
+        .context("failed to use the engine's client certificate")
+}
+
+async fn dial(endpoint: &Endpoint) -> std::io::Result<Box<dyn Socket>> {
+    let open = async {
+        Ok::<Box<dyn Socket>, std::io::Error>(match endpoint {
+            Endpoint::Unix(path) => Box::new(UnixStream::connect(path).await?),
+            Endpoint::Tcp(address) => Box::new(TcpStream::connect(address).await?),
+            Endpoint::Tls {
+                address,
+                name,
+                connector,
+            } => {
+                let stream = TcpStream::connect(address).await?;
+                Box::new(connector.connect(name.clone(), stream).await?)
+            }
+        })
+    };
+    tokio::time::timeout(CONNECT, open)
+        .await
+        .unwrap_or_else(|_| Err(std::io::Error::other("no answer within 10 s")))
+}
+
+fn client(endpoint: &Endpoint, host: &str) -> Result<Docker, bollard::errors::Error> {
+    let seconds = TIMEOUT.as_secs();
+    match endpoint {
+        Endpoint::Unix(_) => Docker::connect_with_unix(host, seconds, API_DEFAULT_VERSION),
+        Endpoint::Tcp(address) => {
+            Docker::connect_with_http(&format!("tcp://{address}"), seconds, API_DEFAULT_VERSION)
+        }
+        Endpoint::Tls { address, .. } => {
+            let folder = certificates();
+            Docker::connect_with_ssl(
+                &format!("tcp://{address}"),
+                &folder.join("key.pem"),
+                &folder.join("cert.pem"),
+                &folder.join("ca.pem"),
+                seconds,
+                API_DEFAULT_VERSION,
+            )
+        }
+    }
+}

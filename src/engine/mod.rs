@@ -1,0 +1,15 @@
+//! The container engine: one connection function, containers, images, builds, pushes.
+//! Only this folder names bollard, hyper or tonic; it knows no stage. Errors tell the story and leave the code to the caller.
+
+mod build;
+mod connect;
+mod container;
+mod push;
+mod session;
+mod wire;
+
+pub(crate) use build::{BuildRequest, BuildUpdate};
+pub(crate) use connect::Engine;
+pub(crate) use container::{ContainerSpec, ContainerState, ImageInfo};
+pub(crate) use push::PushUpdate;
+pub(crate) use wire::EngineError;

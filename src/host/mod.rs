@@ -1,0 +1,200 @@
+//! Where we run: GitHub, GitLab, Jenkins or a terminal, and what that place says of commit, pull request and files.
+//! Together with `inputs` the only reader of the environment. It knows no stage.
+
+pub(crate) mod ownership;
+
+use std::path::{Path, PathBuf};
+
+/// The place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    GitHub,
+    GitLab,
+    Jenkins,
+    Terminal,
+}
+
+/// What the place tells us.
+#[derive(Clone, Debug)]
+pub(crate) struct Host {
+    pub(crate) kind: Kind,
+    /// Root of the checkout.
+    pub(crate) root: PathBuf,
+    /// Commit of the sources; on a pull request the head, not the merge commit.
+    pub(crate) commit: Option<String>,
+    /// URL of the repository.
+    pub(crate) source: Option<String>,
+    /// Whether this is a pull or merge request: nothing is pushed or deployed.
+    pub(crate) pull_request: bool,
+    /// Whether it comes from a fork or from Dependabot, where secrets are empty.
+    pub(crate) without_secrets: bool,
+    /// Files that GitHub reads after the step.
+    pub(crate) output: Option<PathBuf>,
+    pub(crate) summary: Option<PathBuf>,
+}
+
+impl Host {
+    /// Looks at the environment; `folder` is where we were started.
+    pub(crate) fn detect(env: &[(String, String)], folder: &Path) -> Self {
+        let get = |name: &str| {
+            env.iter()
+                .find(|(key, value)| key == name && !value.is_empty())
+                .map(|(_, value)| value.as_str())
+        };
+        if get("GITHUB_ACTIONS").is_some() {
+            return github(get, folder);
+        }
+        if get("GITLAB_CI").is_some() {
+            return Self {
+                kind: Kind::GitLab,
+                root: path_or(get("CI_PROJECT_DIR"), folder),
+                commit: get("CI_COMMIT_SHA").map(str::to_owned),
+                source: get("CI_PROJECT_URL").map(str::to_owned),
+                pull_request: get("CI_PIPELINE_SOURCE") == Some("merge_request_event"),
+                ..Self::terminal(folder)
+            };
+        }
+        if get("JENKINS_URL").is_some() && get("BUILD_NUMBER").is_some() {
+            return Self {
+                kind: Kind::Jenkins,
+                root: path_or(get("WORKSPACE"), folder),
+                commit: get("GIT_COMMIT").map(str::to_owned),
+                source: get("GIT_URL").map(str::to_owned),
+                pull_request: get("CHANGE_ID").is_some(),
+                without_secrets: get("CHANGE_FORK").is_some(),
+                ..Self::terminal(folder)
+            };
+        }
+        let mut host = Self::terminal(folder);
+        host.commit = git(folder, &["rev-parse", "HEAD"]);
+        host.source = git(folder, &["config", "--get", "remote.origin.url"])
+            .filter(|url| url.starts_with("http") && !url.contains('@'));
+        if let Some(root) = git(folder, &["rev-parse", "--show-toplevel"]) {
+            host.root = root.into();
+        }
+        host
+    }
+
+    fn terminal(folder: &Path) -> Self {
+        Self {
+            kind: Kind::Terminal,
+            root: folder.to_owned(),
+            commit: None,
+            source: None,
+            pull_request: false,
+            without_secrets: false,
+            output: None,
+            summary: None,
+        }
+    }
+}
+
+fn github<'a>(get: impl Fn(&str) -> Option<&'a str>, folder: &Path) -> Host {
+    let event = get("GITHUB_EVENT_PATH").and_then(|path| fs_err::read_to_string(path).ok());
+    let event: serde_json::Value = event
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default();
+    let pull_request =
+        get("GITHUB_EVENT_NAME").is_some_and(|name| name.starts_with("pull_request"));
+    let head = &event["pull_request"]["head"];
+    let fork = head["repo"]["full_name"]
+        .as_str()
+        .is_some_and(|name| Some(name) != get("GITHUB_REPOSITORY"));
+    let commit = head["sha"]
+        .as_str()
+        .filter(|_| pull_request)
+        .or_else(|| get("GITHUB_SHA"));
+    Host {
+        kind: Kind::GitHub,
+        root: path_or(get("GITHUB_WORKSPACE"), folder),
+        commit: commit.map(str::to_owned),
+        source: get("GITHUB_SERVER_URL")
+            .zip(get("GITHUB_REPOSITORY"))
+            .map(|(server, name)| format!("{server}/{name}")),
+        pull_request,
+        without_secrets: fork || get("GITHUB_ACTOR") == Some("dependabot[bot]"),
+        output: get("GITHUB_OUTPUT").map(PathBuf::from),
+        summary: get("GITHUB_STEP_SUMMARY").map(PathBuf::from),
+    }
+}
+
+/// The path that the place names when it exists here: a container may see another one than the runner wrote.
+fn path_or(named: Option<&str>, folder: &Path) -> PathBuf {
+    named
+        .map(PathBuf::from)
+        .filter(|path| path.is_dir())
+        .unwrap_or_else(|| folder.to_owned())
+}
+
+/// What git says, if there is a git and a repository. The checkout may belong to another user than ours.
+fn git(folder: &Path, args: &[&str]) -> Option<String> {
+    let output = std::process::Command::new("git")
+        .args(["-c", "safe.directory=*"])
+        .args(args)
+        .current_dir(folder)
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    (output.status.success() && !text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn detect(vars: &[(&str, &str)]) -> Host {
+        let env: Vec<_> = vars
+            .iter()
+            .map(|&(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
+        Host::detect(&env, Path::new("/"))
+    }
+
+    #[test]
+    fn a_pull_request_reports_on_its_head_commit() {
+        let event = tempfile::NamedTempFile::new().unwrap();
+        let text =
+            r#"{"pull_request": {"head": {"sha": "head", "repo": {"full_name": "fork/x"}}}}"#;
+        std::fs::write(event.path(), text).unwrap();
+        let path = event.path().to_string_lossy();
+        let common = [
+            ("GITHUB_ACTIONS", "true"),
+            ("GITHUB_SHA", "merge"),
+            ("GITHUB_EVENT_PATH", &path),
+            ("GITHUB_REPOSITORY", "org/x"),
+        ];
+        let mut vars = common.to_vec();
+        vars.push(("GITHUB_EVENT_NAME", "pull_request"));
+        let host = detect(&vars);
+        assert_eq!(
+            (
+                host.commit.as_deref(),
+                host.pull_request,
+                host.without_secrets
+            ),
+            (Some("head"), true, true)
+        );
+        vars.push(("GITHUB_EVENT_NAME", "push"));
+        vars.remove(4);
+        assert!(!detect(&vars).pull_request);
+    }
+
+    #[test]
+    fn gitlab_and_jenkins_are_told_apart() {
+        let host = detect(&[
+            ("GITLAB_CI", "true"),
+            ("CI_COMMIT_SHA", "c"),
+            ("CI_PIPELINE_SOURCE", "merge_request_event"),
+        ]);
+        assert_eq!(
+            (host.kind, host.pull_request, host.commit.as_deref()),
+            (Kind::GitLab, true, Some("c"))
+        );
+        let host = detect(&[
+            ("JENKINS_URL", "u"),
+            ("BUILD_NUMBER", "1"),
+            ("GIT_COMMIT", "c"),
+        ]);
+        assert_eq!((host.kind, host.pull_request), (Kind::Jenkins, false));
+    }
+}

@@ -1,0 +1,17 @@
+//! The image: what is sent to the engine, what it builds, what is pushed. It knows no other stage.
+
+mod build;
+mod context;
+mod cut;
+mod dockerfile;
+mod early;
+mod ignore;
+mod preflight;
+mod push;
+mod secrets;
+mod source;
+
+pub(crate) use build::{build, existing};
+pub(crate) use early::{EarlyLayers, build_early, push_early};
+pub(crate) use preflight::preflight;
+pub(crate) use push::push;

@@ -1,0 +1,40 @@
+//! The contract as JSON: inputs, outputs and codes. Tests hold `action.yml` and the documentation equal to it.
+
+use clap::CommandFactory;
+use serde_json::{Value, json};
+
+use super::cli::Cli;
+use super::flags::SECRET_INPUTS;
+use crate::code::Code;
+use crate::report::outputs;
+
+/// Everything that `action.yml` and README repeat.
+pub(crate) fn json() -> String {
+    let command = Cli::command();
+    let run = command.find_subcommand("run").into_iter();
+    let inputs: Vec<Value> = run
+        .flat_map(clap::Command::get_arguments)
+        .filter_map(|arg| Some((arg.get_long()?, arg)))
+        .filter(|(name, _)| !matches!(*name, "help" | "version"))
+        .map(|(name, arg)| {
+            json!({
+                "name": name,
+                "default": arg.get_default_values().first().map(|value| value.to_string_lossy()),
+                "help": arg.get_help().map(ToString::to_string),
+                "group": arg.get_help_heading(),
+                "aliases": arg.get_all_aliases().unwrap_or_default(),
+                "secret": SECRET_INPUTS.contains(&name),
+            })
+        })
+        .collect();
+    let outputs: Vec<Value> = outputs::OUTPUTS
+        .iter()
+        .map(|output| json!({"name": output.name, "help": output.help}))
+        .collect();
+    let codes: Vec<Value> = Code::ALL
+        .iter()
+        .map(|code| json!({"code": code.slug(), "exit": code.exit(), "title": code.title(), "help": code.help()}))
+        .collect();
+    let contract = json!({"inputs": inputs, "outputs": outputs, "codes": codes});
+    serde_json::to_string_pretty(&contract).unwrap_or_default()
+}

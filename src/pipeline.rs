@@ -1,0 +1,326 @@
+//! The job, readable top to bottom: what runs in which order, what overlaps, what is handed on.
+
+use std::time::{Duration, Instant};
+
+use crate::artifact::{Artifact, Deployment, Image, Model, Pushed};
+use crate::code::Code;
+use crate::context::Context;
+use crate::engine::Engine;
+use crate::event::{End, EventKind, Stage};
+use crate::failure::{Fail, Failure, Outcome, chain};
+use crate::image::EarlyLayers;
+use crate::plan::{DeploySpec, Plan};
+use crate::preflight;
+use crate::reuse::{self, Results};
+use crate::{deploy, image, registry, train, verify};
+
+/// How a run that did not fail came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Done,
+    /// Nothing had changed.
+    Reused,
+}
+
+/// How long a stage may take to clean up after it was told to stop.
+const GRACE: Duration = Duration::from_millis(5_500);
+
+/// Runs the plan.
+///
+/// # Errors
+/// The first stage that fails ends the run; what it left is said in its findings.
+pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
+    // Taken before the run, because the run itself writes into the workspace.
+    let fingerprint = if plan.reuse {
+        Some(reuse::fingerprint(plan).fail(Code::Internal)?)
+    } else {
+        None
+    };
+    let ready = stage(plan, ctx, Stage::Preflight, async |ctx| {
+        preflight::run(plan, ctx).await
+    })
+    .await?;
+    let engine = ready.engine.as_ref();
+    if let Some(fingerprint) = &fingerprint
+        && still_holds(plan, ctx, engine, fingerprint).await
+    {
+        return Ok(Ended::Reused);
+    }
+
+    let (model, early) = tokio::join!(train_stage(plan, ctx), early_layers(plan, ctx, engine));
+    let model = model?;
+    drop(early);
+    let image = build_stage(plan, ctx, engine, model.as_ref()).await?;
+    let pushed = push_stage(plan, ctx, engine, image.as_ref()).await?;
+    let deployment = deploy_stage(
+        plan,
+        ctx,
+        engine,
+        image.as_ref(),
+        pushed.as_ref(),
+        model.as_ref(),
+    )
+    .await?;
+    verify_stage(plan, ctx, engine, deployment.as_ref(), pushed.as_ref()).await?;
+    if let Some(fingerprint) = fingerprint {
+        let kept = reuse::remember(
+            plan,
+            fingerprint,
+            Results {
+                model,
+                image,
+                pushed,
+                deployment,
+            },
+        );
+        if let Err(error) = kept {
+            ctx.events
+                .note(format!(
+                    "the next run cannot reuse this one: {}",
+                    chain(&error)
+                ))
+                .await;
+        }
+    }
+    Ok(Ended::Done)
+}
+
+/// Whether the last run had the same sources and inputs, its image is still in the registry, and what is live still answers.
+async fn still_holds(
+    plan: &Plan,
+    ctx: &Context,
+    engine: Option<&Engine>,
+    fingerprint: &str,
+) -> bool {
+    let Some(last) = reuse::recall(plan, fingerprint) else {
+        return false;
+    };
+    if let Some((push, pushed)) = plan.push.as_ref().zip(last.pushed.as_ref()) {
+        let reference = push
+            .repository
+            .with_tag(pushed.tag.as_deref().unwrap_or("latest"));
+        let found = registry::digest(&reference, push.login.as_ref())
+            .await
+            .ok()
+            .flatten();
+        if found.as_deref() != Some(&pushed.digest) {
+            ctx.events.note("sources are unchanged, but the registry no longer has the image: everything runs again").await;
+            return false;
+        }
+    }
+    if verify_stage(
+        plan,
+        ctx,
+        engine,
+        last.deployment.as_ref(),
+        last.pushed.as_ref(),
+    )
+    .await
+    .is_err()
+    {
+        ctx.events.note("sources are unchanged, but what is live does not answer as it should: everything runs again").await;
+        return false;
+    }
+    ctx.events
+        .note("nothing has changed since the last run, and what it made still holds")
+        .await;
+    let Results {
+        model,
+        image,
+        pushed,
+        deployment,
+    } = last;
+    let artifacts: [Option<Artifact>; 4] = [
+        model.map(Into::into),
+        image.map(Into::into),
+        pushed.map(Into::into),
+        deployment.map(Into::into),
+    ];
+    for artifact in artifacts.into_iter().flatten() {
+        ctx.events.produced(artifact).await;
+    }
+    true
+}
+
+async fn train_stage(plan: &Plan, ctx: &Context) -> Outcome<Option<Model>> {
+    if let Some(spec) = plan.train.as_ref().filter(|_| plan.runs(Stage::Train)) {
+        return stage(plan, ctx, Stage::Train, async |ctx| {
+            train::run(ctx, spec).await
+        })
+        .await
+        .map(Some);
+    }
+    if plan.runs(Stage::Build) && plan.model.exists() {
+        return train::existing(ctx, &plan.model).await.map(Some);
+    }
+    Ok(None)
+}
+
+/// Dependency layers need nothing of the training: they are built, and pushed, while it runs. Whatever goes wrong here is
+/// only noted, because the build itself meets it again and says it properly.
+async fn early_layers(plan: &Plan, ctx: &Context, engine: Option<&Engine>) -> Option<EarlyLayers> {
+    let (engine, spec) = engine.zip(plan.build.as_ref())?;
+    if !spec.early_layers || !plan.runs(Stage::Build) || !plan.runs(Stage::Train) {
+        return None;
+    }
+    let ctx = ctx.stage(Stage::Build);
+    let layers = image::build_early(&ctx, engine, spec, &plan.model)
+        .await
+        .unwrap_or_default()?;
+    if let Some(push) = plan.push.as_ref().filter(|_| plan.runs(Stage::Push)) {
+        image::push_early(&ctx, engine, push, &layers).await;
+    }
+    Some(layers)
+}
+
+async fn build_stage(
+    plan: &Plan,
+    ctx: &Context,
+    engine: Option<&Engine>,
+    model: Option<&Model>,
+) -> Outcome<Option<Image>> {
+    let Some((engine, spec)) = engine
+        .zip(plan.build.as_ref())
+        .filter(|_| plan.runs(Stage::Build))
+    else {
+        return Ok(None);
+    };
+    stage(plan, ctx, Stage::Build, async |ctx| {
+        image::build(ctx, engine, spec, model).await
+    })
+    .await
+    .map(Some)
+}
+
+async fn push_stage(
+    plan: &Plan,
+    ctx: &Context,
+    engine: Option<&Engine>,
+    image: Option<&Image>,
+) -> Outcome<Option<Pushed>> {
+    if let Some((engine, spec)) = engine
+        .zip(plan.push.as_ref())
+        .filter(|_| plan.runs(Stage::Push))
+    {
+        let built = match image {
+            Some(image) => image.clone(),
+            None => image::existing(engine, spec).await?,
+        };
+        return stage(plan, ctx, Stage::Push, async |ctx| {
+            image::push(ctx, engine, spec, &built).await
+        })
+        .await
+        .map(Some);
+    }
+    let Some(reference) = &plan.image_ref else {
+        return Ok(None);
+    };
+    let login = plan.push.as_ref().and_then(|push| push.login.as_ref());
+    let digest = match reference.digest() {
+        Some(digest) => digest.to_owned(),
+        None => registry::digest(reference, login).await?.ok_or_else(|| {
+            Failure::new(
+                Code::ImageMissing,
+                format!("input `image-ref` names `{reference}`, which its registry does not have"),
+            )
+        })?,
+    };
+    let pushed = Pushed {
+        repository: reference.repository(),
+        tag: reference.tag().map(str::to_owned),
+        digest,
+    };
+    ctx.events.produced(pushed.clone()).await;
+    Ok(Some(pushed))
+}
+
+async fn deploy_stage(
+    plan: &Plan,
+    ctx: &Context,
+    engine: Option<&Engine>,
+    image: Option<&Image>,
+    pushed: Option<&Pushed>,
+    model: Option<&Model>,
+) -> Outcome<Option<Deployment>> {
+    let Some(spec) = plan.deploy.as_ref().filter(|_| plan.runs(Stage::Deploy)) else {
+        return Ok(None);
+    };
+    let run_id = model
+        .and_then(|model| model.run.as_ref())
+        .map(|run| run.id.as_str());
+    let deployed = match (spec, engine) {
+        (DeploySpec::Kubernetes(spec), _) => {
+            stage(plan, ctx, Stage::Deploy, async |ctx| {
+                deploy::kubernetes::run(ctx, spec, pushed, run_id).await
+            })
+            .await?
+        }
+        (DeploySpec::Docker(spec), Some(engine)) => {
+            stage(plan, ctx, Stage::Deploy, async |ctx| {
+                deploy::docker::run(ctx, engine, spec, image, pushed, run_id).await
+            })
+            .await?
+        }
+        (DeploySpec::Docker(_), None) => {
+            return Err(Failure::new(
+                Code::Internal,
+                "no engine was opened for target docker",
+            ));
+        }
+    };
+    Ok(Some(deployed))
+}
+
+async fn verify_stage(
+    plan: &Plan,
+    ctx: &Context,
+    engine: Option<&Engine>,
+    deployment: Option<&Deployment>,
+    pushed: Option<&Pushed>,
+) -> Outcome<()> {
+    let Some(spec) = plan.deploy.as_ref().filter(|_| plan.runs(Stage::Verify)) else {
+        return Ok(());
+    };
+    let checks = async |ctx: &Context| {
+        verify::run(ctx, &plan.verify, spec, engine, deployment, pushed).await
+    };
+    stage(plan, ctx, Stage::Verify, checks).await.map(drop)
+}
+
+/// Runs one stage: says that it begins and how it ended, and does not wait for it longer than `GRACE` after a cancel.
+async fn stage<T>(
+    plan: &Plan,
+    ctx: &Context,
+    stage: Stage,
+    work: impl AsyncFnOnce(&Context) -> Outcome<T>,
+) -> Outcome<T> {
+    let ctx = ctx.stage(stage);
+    if ctx.cancel.is_cancelled() {
+        return Err(Failure::new(
+            Code::Interrupted,
+            format!("cancelled before stage {stage}"),
+        ));
+    }
+    ctx.events.send(EventKind::Started(plan.what(stage))).await;
+    let began = Instant::now();
+    let overdue = async {
+        ctx.cancel.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    let result = tokio::select! {
+        result = work(&ctx) => result,
+        () = overdue => Err(Failure::new(Code::Interrupted, format!("stage {stage} did not stop in time"))),
+    };
+    let end = match &result {
+        Ok(_) => End::Succeeded,
+        Err(_) if ctx.cancel.is_cancelled() => End::Cancelled,
+        Err(_) => End::Failed,
+    };
+    ctx.events
+        .send(EventKind::Finished {
+            end,
+            took: began.elapsed(),
+        })
+        .await;
+    result
+}

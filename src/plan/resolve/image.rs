@@ -1,0 +1,144 @@
+//! The part of the plan that builds and pushes: names, tags, login, build arguments and secrets.
+
+use std::collections::BTreeMap;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::super::*;
+use super::Resolver;
+use super::values::{self, pairs};
+use crate::context::Workspace;
+use crate::registry::Reference;
+
+impl Resolver<'_> {
+    pub(super) fn reference(&mut self, name: &str, text: Option<&str>) -> Option<Reference> {
+        match text?.trim().parse() {
+            Ok(reference) => Some(reference),
+            Err(why) => {
+                self.invalid(
+                    name,
+                    format!(
+                        "is `{}`, which is no image reference: it {why}",
+                        text.unwrap_or_default()
+                    ),
+                );
+                None
+            }
+        }
+    }
+
+    pub(super) fn login(&mut self) -> Option<RegistryLogin> {
+        match (
+            self.inputs.registry_username.clone(),
+            self.inputs.registry_password.clone(),
+        ) {
+            (Some(username), Some(password)) => Some(RegistryLogin { username, password }),
+            (Some(_), None) => {
+                self.missing(
+                    "registry-password",
+                    "`registry-username` is set, and a secret that is not set arrives empty",
+                );
+                None
+            }
+            (None, Some(_)) => {
+                self.missing("registry-username", "`registry-password` is set");
+                None
+            }
+            (None, None) => None,
+        }
+    }
+
+    pub(super) fn tags(&mut self) -> Vec<String> {
+        let mut tags = values::list(&self.inputs.tags, true);
+        for tag in &tags {
+            if let Err(why) = crate::registry::check_tag(tag) {
+                self.invalid("tags", format!("cannot be used: {why}"));
+            }
+        }
+        if tags.is_empty() {
+            let commit = self
+                .host
+                .commit
+                .as_deref()
+                .map(|commit| commit.chars().take(12).collect());
+            tags.push(commit.unwrap_or_else(|| "latest".to_owned()));
+        }
+        tags
+    }
+
+    pub(super) fn build(
+        &mut self,
+        workspace: &Workspace,
+        repository: Reference,
+        tags: &[String],
+    ) -> Option<BuildSpec> {
+        let inputs = self.inputs;
+        let context = workspace.folder.join(&inputs.context);
+        if !context.is_dir() {
+            self.invalid(
+                "context",
+                format!("names `{}`, which is no folder", inputs.context),
+            );
+        }
+        let platforms = values::list(&inputs.platforms, true);
+        if platforms.len() > 1 {
+            self.invalid(
+                "platforms",
+                "names several platforms; one at a time can be built and tried on this engine",
+            );
+        }
+        let dockerfile = inputs.file.as_deref().map_or_else(
+            || context.join("Dockerfile"),
+            |file| workspace.folder.join(file),
+        );
+        let args = self.pairs("build-args", &inputs.build_args);
+        let labels = self.pairs("labels", &inputs.labels);
+        Some(BuildSpec {
+            context,
+            dockerfile,
+            target: inputs.build_target.clone(),
+            args,
+            labels,
+            secrets: self.build_secrets(),
+            platform: platforms.into_iter().next(),
+            cache_from: values::list(&inputs.cache_from, false),
+            repository,
+            tags: tags.to_vec(),
+            source: self.host.source.clone(),
+            commit: self.host.commit.clone(),
+            early_layers: inputs.early_layers,
+        })
+    }
+
+    pub(super) fn pairs(&mut self, name: &str, lines: &[String]) -> BTreeMap<String, String> {
+        match pairs(&values::list(lines, false)) {
+            Ok(pairs) => pairs.into_iter().collect(),
+            Err(line) => {
+                self.invalid(name, format!("has the line `{line}`, expected NAME=value"));
+                BTreeMap::new()
+            }
+        }
+    }
+
+    pub(super) fn build_secrets(&mut self) -> BTreeMap<String, SecretString> {
+        let mut secrets = BTreeMap::new();
+        for block in &self.inputs.secrets {
+            for line in block
+                .expose_secret()
+                .lines()
+                .filter(|line| !line.trim().is_empty())
+            {
+                match line.split_once('=') {
+                    Some((id, value)) if !id.trim().is_empty() => {
+                        drop(secrets.insert(id.trim().to_owned(), value.into()))
+                    }
+                    _ => self.invalid(
+                        "secrets",
+                        "has a line without `=`, expected ID=value (the line is not shown)",
+                    ),
+                }
+            }
+        }
+        secrets
+    }
+}

@@ -1,0 +1,291 @@
+//! Builds the plan from inputs and host. It reads no network and changes nothing; all findings come back at once.
+
+mod delivery;
+mod image;
+mod train;
+mod values;
+
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::*;
+use crate::code::Code;
+use crate::context::Workspace;
+use crate::diagnostic::{Diagnostic, Location};
+use crate::event::Stage;
+use crate::host::Host;
+use crate::inputs::flags::Inputs;
+use crate::inputs::layers::{Source, Sources};
+use crate::registry::Reference;
+
+/// Where things lie that are not inputs.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    /// Folder we were started in.
+    pub(crate) folder: PathBuf,
+    /// Cache folder of the user.
+    pub(crate) cache: PathBuf,
+    /// `MLFLOW_TRACKING_URI` of the environment.
+    pub(crate) tracking_uri: Option<String>,
+}
+
+impl Places {
+    /// Reads them from the environment.
+    pub(crate) fn new(folder: PathBuf, env: &[(String, String)]) -> Self {
+        let get = |name: &str| {
+            env.iter()
+                .find(|(key, value)| key == name && !value.is_empty())
+                .map(|(_, value)| value.clone())
+        };
+        let cache = get("ML_DEPLOY_CACHE").map(PathBuf::from);
+        let cache = cache.or_else(|| {
+            get("XDG_CACHE_HOME").map(|folder| PathBuf::from(folder).join("ml-deploy"))
+        });
+        let cache =
+            cache.or_else(|| get("HOME").map(|home| PathBuf::from(home).join(".cache/ml-deploy")));
+        let cache = cache.unwrap_or_else(|| std::env::temp_dir().join("ml-deploy-cache"));
+        Self {
+            folder,
+            cache,
+            tracking_uri: get("MLFLOW_TRACKING_URI"),
+        }
+    }
+}
+
+/// The values inside of inputs that hold several secrets: each build secret, each variable set for the training.
+pub(crate) fn secret_values(inputs: &Inputs) -> Vec<SecretString> {
+    let blocks = inputs.secrets.iter().map(ExposeSecret::expose_secret);
+    let lines = blocks
+        .flat_map(str::lines)
+        .chain(inputs.train_env.iter().flat_map(|block| block.lines()));
+    lines
+        .filter_map(|line| line.split_once('='))
+        .map(|(_, value)| SecretString::from(value))
+        .collect()
+}
+
+/// Resolves everything. `only` are the stages that a subcommand stands for; `None` for `run` and `plan`.
+///
+/// # Errors
+/// All findings: missing, contradictory and malformed inputs.
+pub(crate) fn resolve(
+    inputs: &Inputs,
+    sources: &Sources,
+    host: Host,
+    places: &Places,
+    only: Option<&[Stage]>,
+) -> Result<Plan, Vec<Diagnostic>> {
+    let mut resolver = Resolver {
+        inputs,
+        sources,
+        host: &host,
+        findings: Vec::new(),
+    };
+    let workspace = resolver.workspace(places);
+    let image = resolver.reference("image", inputs.image.as_deref());
+    let image_ref = resolver.reference("image-ref", inputs.image_ref.as_deref());
+    let target = resolver.target();
+    let login = resolver.login();
+    let tags = resolver.tags();
+    let tracking = resolver.tracking(&workspace, places);
+    let train = resolver.train(&workspace, tracking);
+    let build = image
+        .clone()
+        .and_then(|image| resolver.build(&workspace, image, &tags));
+    let push = image.clone().map(|repository| PushSpec {
+        repository,
+        tags: tags.clone(),
+        login: login.clone(),
+    });
+    let named = image.clone().or_else(|| image_ref.clone());
+    let deploy = resolver.deploy(&workspace, target, named, login);
+    let verify = resolver.verify(&workspace);
+    let (stages, left_out) = resolver.stages(
+        only,
+        train.is_some(),
+        build.is_some(),
+        image_ref.is_some(),
+        deploy.is_some(),
+    );
+    let model = workspace.folder.join(&inputs.model);
+    resolver.model(&stages, only, &model, train.is_some());
+    if stages.contains(&Stage::Deploy)
+        && image.is_some()
+        && image_ref.is_none()
+        && !stages.contains(&Stage::Push)
+    {
+        let local = matches!(deploy, Some(DeploySpec::Docker(_))) && stages.contains(&Stage::Build);
+        if !local {
+            resolver.missing("image-ref", "the stage deploy runs without push, so it must be told which image: the output `image-ref` of the earlier job");
+        }
+    }
+    if !resolver.findings.is_empty() {
+        return Err(resolver.findings);
+    }
+    let report = workspace.folder.join(&inputs.report);
+    Ok(Plan {
+        workspace,
+        host,
+        stages,
+        left_out,
+        train,
+        model,
+        build,
+        push,
+        deploy,
+        verify,
+        image_ref,
+        report,
+        reuse: inputs.reuse,
+        timeout: inputs.timeout,
+    })
+}
+
+struct Resolver<'a> {
+    inputs: &'a Inputs,
+    sources: &'a Sources,
+    host: &'a Host,
+    findings: Vec<Diagnostic>,
+}
+
+impl Resolver<'_> {
+    fn invalid(&mut self, name: &str, why: impl std::fmt::Display) {
+        let finding = Diagnostic::error(Code::InputInvalid, format!("input `{name}` {why}"));
+        self.findings.push(finding.at(self.place(name)));
+    }
+
+    fn missing(&mut self, name: &str, why: &str) {
+        let mut finding = Diagnostic::error(
+            Code::InputMissing,
+            format!("input `{name}` is not set: {why}"),
+        );
+        if self.host.without_secrets {
+            finding = finding
+                .help("this run comes from a fork or from Dependabot, where every secret is empty");
+        }
+        self.findings.push(finding);
+    }
+
+    fn place(&self, name: &str) -> Option<Location> {
+        match self.sources.get(name) {
+            Some(Source::File(at)) => Some(at.clone()),
+            _ => None,
+        }
+    }
+
+    /// Folders of the run; a working directory that does not exist is an error.
+    fn workspace(&mut self, places: &Places) -> Workspace {
+        let folder = places.folder.join(&self.inputs.working_directory);
+        let folder = fs_err::canonicalize(&folder).unwrap_or_else(|_| {
+            self.invalid(
+                "working-directory",
+                format!(
+                    "names `{}`, which is no folder here",
+                    self.inputs.working_directory
+                ),
+            );
+            folder
+        });
+        let root = fs_err::canonicalize(&self.host.root).unwrap_or_else(|_| self.host.root.clone());
+        let root = if folder.starts_with(&root) {
+            root
+        } else {
+            folder.clone()
+        };
+        Workspace {
+            state: folder.join(".ml-deploy"),
+            root,
+            folder,
+            cache: places.cache.clone(),
+        }
+    }
+
+    /// Which stages run, and why the others do not.
+    fn stages(
+        &mut self,
+        only: Option<&[Stage]>,
+        train: bool,
+        build: bool,
+        image_ref: bool,
+        deploy: bool,
+    ) -> (Vec<Stage>, Vec<(Stage, String)>) {
+        let mut asked = Vec::new();
+        let listed = values::list(&self.inputs.stages, true);
+        for name in &listed {
+            match Stage::ALL.iter().find(|stage| stage.name() == name) {
+                Some(stage) => asked.push(*stage),
+                None => self.invalid(
+                    "stages",
+                    format!("has `{name}`, expected train, build, push, deploy or verify"),
+                ),
+            }
+        }
+        let explicit = only
+            .map(<[Stage]>::to_vec)
+            .or_else(|| (!asked.is_empty()).then_some(asked));
+        let (mut stages, mut left_out) = (Vec::new(), Vec::new());
+        for &stage in &Stage::ALL[1..] {
+            let wanted = explicit
+                .as_ref()
+                .is_none_or(|stages| stages.contains(&stage));
+            let lacking = match stage {
+                Stage::Train if !train => Some(("train", "there is no command to train with")),
+                Stage::Build | Stage::Push if image_ref && explicit.is_none() => {
+                    Some(("image", "`image-ref` names an image that exists"))
+                }
+                Stage::Build | Stage::Push if !build => Some((
+                    "image",
+                    "there is no name to build and push the image under",
+                )),
+                Stage::Deploy | Stage::Verify if !deploy => Some((
+                    "manifests",
+                    "there is nothing to deploy to: no manifests, and no `target: docker`",
+                )),
+                _ => None,
+            };
+            let delivers = matches!(stage, Stage::Push | Stage::Deploy | Stage::Verify);
+            if !wanted {
+                left_out.push((stage, "not asked for".to_owned()));
+            } else if let Some((name, why)) = lacking {
+                // A part of a subcommand may be missing; a stage that the user listed may not.
+                let needed = match only {
+                    Some(only) => only.first() == Some(&stage),
+                    None => explicit.is_some(),
+                };
+                if needed {
+                    self.missing(name, &format!("stage {stage} was asked for, and {why}"));
+                }
+                left_out.push((stage, why.to_owned()));
+            } else if delivers && self.host.pull_request {
+                left_out.push((
+                    stage,
+                    "this is a pull request: nothing is pushed or deployed".to_owned(),
+                ));
+            } else {
+                stages.push(stage);
+            }
+        }
+        (stages, left_out)
+    }
+
+    /// A full run that builds an image needs a model from somewhere.
+    fn model(&mut self, stages: &[Stage], only: Option<&[Stage]>, model: &Path, train: bool) {
+        if only.is_none() && stages.contains(&Stage::Build) && !train && !model.exists() {
+            self.missing(
+                "train",
+                &format!("and there is no model at `{}` either", self.inputs.model),
+            );
+        }
+        if only.is_none()
+            && stages.is_empty()
+            && self.findings.is_empty()
+            && !self.host.pull_request
+        {
+            self.missing(
+                "train",
+                "nothing to do: set at least `train`, `image` or `manifests`",
+            );
+        }
+    }
+}

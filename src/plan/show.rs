@@ -1,0 +1,120 @@
+//! The plan as text: what `ml-deploy plan` prints and what stands at the head of every log. Secrets have no place in it.
+
+use super::{DeploySpec, Plan, Requirements, TrackingUri};
+use crate::event::Stage;
+
+impl Plan {
+    /// One line a stage: what it will do, or why it is left out.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self
+            .stages
+            .iter()
+            .map(|stage| format!("{:<8} {}", stage.name(), self.what(*stage)))
+            .collect();
+        lines.extend(
+            self.left_out
+                .iter()
+                .map(|(stage, why)| format!("{:<8} left out: {why}", stage.name())),
+        );
+        lines.sort_by_key(|line| {
+            Stage::ALL
+                .iter()
+                .position(|stage| line.starts_with(stage.name()))
+        });
+        lines
+    }
+
+    /// What a stage will do, on what.
+    pub(crate) fn what(&self, stage: Stage) -> String {
+        match stage {
+            Stage::Preflight => {
+                "check everything that can be checked before the first change".to_owned()
+            }
+            Stage::Train => self
+                .train
+                .as_ref()
+                .map(|train| self.training(train))
+                .unwrap_or_default(),
+            Stage::Build => self
+                .build
+                .as_ref()
+                .map(|build| self.building(build))
+                .unwrap_or_default(),
+            Stage::Push => self
+                .push
+                .as_ref()
+                .map(|push| format!("{}:{}", push.repository, push.tags.join(", :")))
+                .unwrap_or_default(),
+            Stage::Deploy => self.deployment(),
+            Stage::Verify => self.checks(),
+        }
+    }
+
+    fn training(&self, train: &super::TrainSpec) -> String {
+        let python = train.python.version.as_ref().map_or_else(
+            || "Python of the machine".to_owned(),
+            |version| format!("Python {version}"),
+        );
+        let requirements = match &train.python.requirements {
+            Requirements::None => "no requirements file".to_owned(),
+            Requirements::File(path) => self.workspace.relative(path),
+            Requirements::Project { locked: true, .. } => "pyproject.toml with uv.lock".to_owned(),
+            Requirements::Project { .. } => "pyproject.toml".to_owned(),
+        };
+        let tracking = match &train.tracking.uri {
+            _ if !train.tracking.asked => "no tracking asked for".to_owned(),
+            TrackingUri::Server(url) => format!("MLflow at {url}"),
+            TrackingUri::Sqlite(path) => format!("MLflow in {}", self.workspace.relative(path)),
+            TrackingUri::Other(uri) => {
+                format!("MLflow at {}", uri.split("://").next().unwrap_or_default())
+            }
+        };
+        format!(
+            "`{}` ({python}, {requirements}, {tracking}) → {}",
+            train.shown,
+            self.workspace.relative(&train.model)
+        )
+    }
+
+    fn building(&self, build: &super::BuildSpec) -> String {
+        let dockerfile = self.workspace.relative(&build.dockerfile);
+        format!(
+            "{}:{} from {dockerfile}",
+            build.repository,
+            build.tags.join(", :")
+        )
+    }
+
+    fn deployment(&self) -> String {
+        match &self.deploy {
+            Some(DeploySpec::Kubernetes(spec)) => {
+                let namespace = spec.namespace.as_deref().unwrap_or("of the kubeconfig");
+                format!(
+                    "{} to Kubernetes, namespace {namespace}",
+                    spec.manifests.join(", ")
+                )
+            }
+            Some(DeploySpec::Docker(spec)) => {
+                format!("container `{}` on the local engine", spec.name)
+            }
+            None => String::new(),
+        }
+    }
+
+    fn checks(&self) -> String {
+        let mut checks = vec!["the digest that runs".to_owned()];
+        checks.extend(
+            self.verify
+                .health_path
+                .as_ref()
+                .map(|path| format!("health at {path}")),
+        );
+        if let (Some(path), Some(golden)) = (&self.verify.predict_path, &self.verify.golden) {
+            checks.push(format!(
+                "rows of {} at {path}",
+                self.workspace.relative(golden)
+            ));
+        }
+        checks.join(", ")
+    }
+}

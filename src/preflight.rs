@@ -1,0 +1,92 @@
+//! Everything that can be checked before the first change, at once: read-only, concurrent, all findings together.
+
+use futures_util::future::BoxFuture;
+use futures_util::future::join_all;
+
+use crate::context::Context;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::engine::Engine;
+use crate::event::Stage;
+use crate::failure::{Failure, Outcome};
+use crate::plan::{DeploySpec, Plan};
+use crate::{deploy, image, registry, tracking, verify};
+
+/// What preflight had to open and later stages go on with.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    /// The container engine, when a stage needs one.
+    pub(crate) engine: Option<Engine>,
+}
+
+/// Checks what the plan will touch.
+///
+/// # Errors
+/// All findings that would end the run later.
+pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ready> {
+    let mut checks: Vec<BoxFuture<'_, Vec<Diagnostic>>> = Vec::new();
+    if let Some(train) = plan.train.as_ref().filter(|_| plan.runs(Stage::Train)) {
+        checks.push(Box::pin(tracking::preflight(&train.tracking)));
+    }
+    if let Some(build) = plan.build.as_ref().filter(|_| plan.runs(Stage::Build)) {
+        checks.push(Box::pin(async {
+            image::preflight(ctx, build, &plan.model)
+        }));
+    }
+    if let Some(push) = plan.push.as_ref().filter(|_| plan.runs(Stage::Push)) {
+        checks.push(Box::pin(async {
+            registry::check_push(&push.repository, push.login.as_ref())
+                .await
+                .err()
+                .into_iter()
+                .collect()
+        }));
+    }
+    if plan.runs(Stage::Verify) {
+        checks.push(Box::pin(async { verify::preflight(ctx, &plan.verify) }));
+    }
+    // A pull request deploys nothing, but its manifests are tried all the same when the cluster can be reached.
+    if let Some(DeploySpec::Kubernetes(spec)) = plan
+        .deploy
+        .as_ref()
+        .filter(|_| plan.runs(Stage::Deploy) || has_cluster(plan))
+    {
+        checks.push(Box::pin(deploy::kubernetes::preflight(
+            ctx,
+            spec,
+            plan.image_ref.as_ref(),
+        )));
+    }
+    let (engine, found) = tokio::join!(engine(plan), join_all(checks));
+    let mut findings: Vec<Diagnostic> = found.into_iter().flatten().collect();
+    let engine = match engine.transpose() {
+        Ok(engine) => engine,
+        Err(failure) => {
+            findings.splice(0..0, failure.into_findings());
+            None
+        }
+    };
+    let (errors, others): (Vec<_>, Vec<_>) = findings
+        .into_iter()
+        .partition(|finding| finding.severity == Severity::Error);
+    for finding in others {
+        ctx.events.diagnosed(finding).await;
+    }
+    match Failure::all(errors) {
+        Some(failure) => Err(failure),
+        None => Ok(Ready { engine }),
+    }
+}
+
+fn has_cluster(plan: &Plan) -> bool {
+    let given = matches!(&plan.deploy, Some(DeploySpec::Kubernetes(spec)) if spec.cluster.kubeconfig.is_some());
+    given && plan.host.pull_request
+}
+
+/// Connects to the engine when a stage needs it.
+async fn engine(plan: &Plan) -> Option<Outcome<Engine>> {
+    let docker = matches!(plan.deploy, Some(DeploySpec::Docker(_))) && plan.runs(Stage::Deploy);
+    if plan.runs(Stage::Build) || plan.runs(Stage::Push) || docker {
+        return Some(Engine::connect().await);
+    }
+    None
+}

@@ -1,0 +1,246 @@
+//! The live log on standard output: one stream, whole lines, one stage in the foreground. Other stages that speak meanwhile are
+//! marked with their name. It knows the order of things; what they look like is `terminal`'s and `github::commands`'.
+
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Write};
+use std::time::Duration;
+
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::event::{End, Stage};
+
+use super::github::commands;
+use super::neutral::Escapes;
+use super::outputs::Facts;
+use super::paint::{Paint, duration};
+use super::terminal;
+
+/// Annotations of a type that findings may take while the run goes on; the rest is kept for what ends it.
+const LIVE_ANNOTATIONS: usize = commands::ANNOTATIONS - 4;
+
+/// What the log looks like.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Skin {
+    Terminal(Paint),
+    Github,
+}
+
+/// The log.
+pub(super) struct Console {
+    skin: Skin,
+    out: Box<dyn Write + Send>,
+    /// Nobody reads any more; the run goes on.
+    closed: bool,
+    foreground: Option<Stage>,
+    purposes: BTreeMap<Stage, String>,
+    annotated: BTreeMap<Severity, usize>,
+    /// The run is over; annotations need not be saved any more.
+    ending: bool,
+}
+
+impl std::fmt::Debug for Console {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Console")
+            .field("skin", &self.skin)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Console {
+    pub(super) fn new(skin: Skin, out: Box<dyn Write + Send>) -> Self {
+        Self {
+            skin,
+            out,
+            closed: false,
+            foreground: None,
+            purposes: BTreeMap::new(),
+            annotated: BTreeMap::new(),
+            ending: false,
+        }
+    }
+
+    /// What may stay of terminal escapes in foreign output.
+    pub(super) fn escapes(&self) -> Escapes {
+        match self.skin {
+            Skin::Terminal(paint) if paint.colours() => Escapes::KeepColours,
+            _ => Escapes::Strip,
+        }
+    }
+
+    /// Whole lines, in one write: another process that shares the stream cannot split them.
+    fn write(&mut self, lines: &str) {
+        if self.closed || lines.is_empty() {
+            return;
+        }
+        let written = self
+            .out
+            .write_all(lines.as_bytes())
+            .and_then(|()| self.out.flush());
+        if let Err(error) = written {
+            self.closed = error.kind() == ErrorKind::BrokenPipe;
+        }
+    }
+
+    /// Tells the runner which values to hide.
+    pub(super) fn mask(&mut self, values: &[String]) {
+        if let Skin::Github = self.skin {
+            for value in values {
+                self.write(&commands::add_mask(value));
+            }
+        }
+    }
+
+    pub(super) fn started(&mut self, stage: Option<Stage>, what: &str) {
+        let Some(stage) = stage else {
+            self.note(None, what);
+            return;
+        };
+        self.purposes.insert(stage, what.to_owned());
+        if self.foreground.is_none() {
+            self.open(stage, "");
+        } else {
+            self.note(Some(stage), what);
+        }
+    }
+
+    fn open(&mut self, stage: Stage, suffix: &str) {
+        let purpose = self.purposes.get(&stage).map_or("", String::as_str);
+        let heading = match self.skin {
+            Skin::Terminal(paint) => terminal::heading(paint, stage, purpose, suffix),
+            Skin::Github => {
+                commands::group(format!("{stage}{suffix}: {purpose}").trim_end_matches(": "))
+            }
+        };
+        self.foreground = Some(stage);
+        self.write(&heading);
+    }
+
+    /// Whether lines of the stage stand under its own heading; opens one when no stage has it.
+    fn at_home(&mut self, stage: Option<Stage>) -> bool {
+        if let (None, Some(stage)) = (self.foreground, stage) {
+            let suffix = if self.purposes.contains_key(&stage) {
+                " (continued)"
+            } else {
+                ""
+            };
+            self.open(stage, suffix);
+        }
+        stage.is_none() || self.foreground == stage
+    }
+
+    /// Clean foreign lines.
+    pub(super) fn output(&mut self, stage: Option<Stage>, lines: &str) {
+        let home = self.at_home(stage);
+        let name = stage.map_or("", Stage::name);
+        let prefix = match (self.skin, home) {
+            (Skin::Github, true) => {
+                self.write(lines);
+                return;
+            }
+            (Skin::Github, false) => format!("{name} │ "),
+            (Skin::Terminal(paint), true) => format!("  {} ", paint.dim("│")),
+            (Skin::Terminal(paint), false) => format!("  {} ", paint.dim(&format!("{name} │"))),
+        };
+        let mut text = String::with_capacity(lines.len() * 5 / 4);
+        for line in lines.split_inclusive('\n') {
+            text.push_str(&prefix);
+            text.push_str(line);
+        }
+        self.write(&text);
+    }
+
+    /// A line of our own.
+    pub(super) fn note(&mut self, stage: Option<Stage>, text: &str) {
+        let home = self.at_home(stage);
+        let name = stage.map_or("", Stage::name);
+        let line = match (self.skin, home) {
+            (Skin::Github, true) => format!("{text}\n"),
+            (Skin::Github, false) => format!("{name} │ {text}\n"),
+            (Skin::Terminal(_), true) => format!("  {text}\n"),
+            (Skin::Terminal(paint), false) => {
+                format!("  {} {text}\n", paint.dim(&format!("{name} │")))
+            }
+        };
+        self.write(&line);
+    }
+
+    pub(super) fn retrying(&mut self, stage: Option<Stage>, after: Duration, why: &str) {
+        self.note(
+            stage,
+            &format!("trying again in {}: {why}", duration(after)),
+        );
+    }
+
+    pub(super) fn finished(&mut self, stage: Option<Stage>, end: End, took: Duration) {
+        let Some(stage) = stage else { return };
+        if self.foreground == Some(stage) {
+            self.close();
+        }
+        let paint = match self.skin {
+            Skin::Terminal(paint) => paint,
+            Skin::Github => Paint::new(false),
+        };
+        let line = terminal::ended(paint, stage, end, took);
+        if self.foreground.is_some() && matches!(self.skin, Skin::Terminal(_)) {
+            self.write(&format!("  {line}"));
+        } else {
+            self.write(&line);
+        }
+    }
+
+    /// Ends the foreground; the next line of a stage opens its heading again.
+    pub(super) fn close(&mut self) {
+        if self.foreground.take().is_some() && matches!(self.skin, Skin::Github) {
+            self.write(&commands::endgroup());
+        }
+    }
+
+    /// A finding; `source` is the line it points at. An annotation inside a folded group would not be seen.
+    pub(super) fn finding(&mut self, finding: &Diagnostic, source: Option<&str>) {
+        match self.skin {
+            Skin::Terminal(paint) => self.write(&terminal::finding(paint, finding, source)),
+            Skin::Github => {
+                self.close();
+                let used = self.annotated.entry(finding.severity).or_default();
+                let limit = if self.ending {
+                    commands::ANNOTATIONS
+                } else {
+                    LIVE_ANNOTATIONS
+                };
+                let annotate = *used < limit;
+                *used += usize::from(annotate);
+                if annotate {
+                    self.write(&commands::annotation(finding));
+                    // The runner shows message and help of an annotation itself.
+                    self.write(&terminal::proof(Paint::new(false), finding, source));
+                } else {
+                    self.write(&terminal::finding(Paint::new(false), finding, source));
+                }
+            }
+        }
+    }
+
+    /// A reporter has failed.
+    pub(super) fn warning(&mut self, text: &str) {
+        let line = match self.skin {
+            Skin::Terminal(paint) => format!("{}: {text}\n", paint.yellow("warning")),
+            Skin::Github => commands::warning(text),
+        };
+        self.write(&line);
+    }
+
+    /// From here on, everything ends the run.
+    pub(super) fn end(&mut self) {
+        self.close();
+        self.ending = true;
+    }
+
+    /// The last block.
+    pub(super) fn verdict(&mut self, facts: &Facts<'_>) {
+        self.close();
+        let paint = match self.skin {
+            Skin::Terminal(paint) => paint,
+            Skin::Github => Paint::new(false),
+        };
+        self.write(&terminal::verdict(paint, facts));
+    }
+}

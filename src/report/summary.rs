@@ -1,0 +1,377 @@
+//! The job summary: verdict first, then what happened when, what came out, and every finding. It makes Markdown from the record;
+//! every foreign text passes through `markdown`.
+
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::event::End;
+
+use super::Status;
+use super::markdown::{block, code, link, table, text};
+use super::outputs::{Facts, metrics};
+use super::paint::{duration, size};
+use super::record::{Finding, StageRecord};
+
+/// GitHub takes 1 MiB for a step and loses all of a longer summary.
+const LONGEST: usize = 900 << 10;
+const ROWS: usize = 200;
+const EVIDENCE: usize = 100;
+const EVIDENCE_LINE: usize = 2000;
+
+/// The whole summary.
+pub(super) fn markdown(facts: &Facts<'_>) -> String {
+    let mut sections = vec![
+        verdict(facts),
+        left(facts),
+        results(facts),
+        timeline(&facts.record.stages),
+        numbers(facts),
+        checks(facts),
+    ];
+    sections.extend(facts.record.ranked().into_iter().map(finding));
+    let report = format!("Everything as data: {}\n", code(facts.report));
+    fit(sections, &report, LONGEST)
+}
+
+/// Whole sections as long as they fit; a first section too long by itself is cut at a line's end.
+fn fit(sections: Vec<String>, last: &str, limit: usize) -> String {
+    let notice = format!(
+        "\n> The rest is left out because summaries are limited; it stands in the report.\n\n{last}"
+    );
+    let mut all = String::new();
+    for section in sections.iter().filter(|section| !section.is_empty()) {
+        if all.len() + section.len() + 1 > limit {
+            if all.is_empty() {
+                let cut = section.floor_char_boundary(limit);
+                let end = section[..cut].rfind('\n').map_or(0, |end| end + 1);
+                all.push_str(&section[..end]);
+            }
+            return all + &notice;
+        }
+        all.push_str(section);
+        all.push('\n');
+    }
+    all + last
+}
+
+fn verdict(facts: &Facts<'_>) -> String {
+    let record = facts.record;
+    let place = record
+        .culprit()
+        .map_or(String::new(), |stage| format!(" in {stage}"));
+    let failure = facts.verdict.failure;
+    let why = failure.map_or("", |failure| failure.code().title());
+    let headline = match facts.verdict.status {
+        Status::Success => "✅ ",
+        Status::Reused => "✅ Nothing has changed; the earlier result holds: ",
+        Status::Failure => "❌ Failed",
+        Status::Cancelled => "⏹️ Cancelled",
+    };
+    match facts.verdict.status {
+        Status::Success | Status::Reused => {
+            let what = match &record.deployment {
+                Some(deployment) => format!("{} is live", text(&deployment.objects.join(", "))),
+                None => "done".to_owned(),
+            };
+            format!("## {headline}{what}\n")
+        }
+        Status::Failure | Status::Cancelled => {
+            let mut section = format!("## {headline}{place}: {}\n", text(why));
+            // Every finding of the failure follows further down; here stands what to do first.
+            if let Some(first) = record.ranked().first() {
+                let first = &first.what;
+                let at = first
+                    .at
+                    .as_ref()
+                    .map(|at| format!(" at {}", code(&at.to_string())));
+                section.push_str(&format!(
+                    "\n{}{}\n\n**Next:** {}\n",
+                    text(&first.message),
+                    at.unwrap_or_default(),
+                    text(first.advice())
+                ));
+            }
+            section
+        }
+    }
+}
+
+fn left(facts: &Facts<'_>) -> String {
+    if facts.verdict.left.is_empty() {
+        return String::new();
+    }
+    let items = facts
+        .verdict
+        .left
+        .iter()
+        .map(|line| format!("- {}\n", text(line)));
+    format!("### Left behind\n\n{}", items.collect::<String>())
+}
+
+fn results(facts: &Facts<'_>) -> String {
+    let record = facts.record;
+    let mut rows = Vec::new();
+    let mut row = |name: &str, value: String| rows.push(vec![name.to_owned(), value]);
+    if let Some(deployment) = &record.deployment {
+        if let Some(endpoint) = &deployment.endpoint {
+            row("Endpoint", link(endpoint, endpoint));
+        }
+        let namespace = deployment.namespace.as_ref();
+        let place = namespace.map_or(String::new(), |name| format!(", namespace {}", code(name)));
+        row("Target", format!("{}{place}", text(&deployment.target)));
+        row("Changed", text(&deployment.objects.join(", ")));
+        if let Some(image) = &deployment.image {
+            row("Serves", code(image));
+        }
+    }
+    if let Some(pushed) = &record.pushed {
+        row("Image", code(&pushed.reference()));
+    }
+    if let Some(image) = &record.image {
+        if record.pushed.is_none() {
+            row(
+                "Image",
+                code(&format!("{}:{}", image.repository, image.tags.join(", "))),
+            );
+        }
+        row("Image size", size(image.bytes));
+    }
+    if let Some(model) = &record.model {
+        row(
+            "Model",
+            format!("{}, sha256 {}", size(model.bytes), code(&model.sha256)),
+        );
+        if let Some(run) = &model.run {
+            let shown = match &run.url {
+                Some(url) => link(&run.id, url),
+                None => code(&run.id),
+            };
+            row(
+                "MLflow run",
+                format!("{shown}, experiment {}", code(&run.experiment_id)),
+            );
+            if let Some(uri) = &run.model_uri {
+                row("Model URI", code(uri));
+            }
+        }
+    }
+    if let Some(environment) = &record.environment {
+        let packages = environment.distributions.len();
+        row(
+            "Trained with",
+            text(&format!(
+                "Python {}, {packages} packages",
+                environment.python
+            )),
+        );
+    }
+    if rows.is_empty() {
+        return String::new();
+    }
+    format!("### Results\n\n{}", table(&["", ""], &rows))
+}
+
+fn timeline(stages: &[StageRecord]) -> String {
+    let Some(zero) = stages.iter().map(|stage| stage.started).min() else {
+        return String::new();
+    };
+    let rows: Vec<_> = stages.iter().map(stage_row).collect();
+    let mut chart = String::from("```mermaid\ngantt\n    dateFormat x\n    axisFormat %M:%S\n");
+    for stage in stages {
+        let Some(took) = stage.took else { continue };
+        let start = stage.started.duration_since(zero).as_millis();
+        let kind = match stage.end {
+            Some(End::Failed | End::Cancelled) | None => "crit",
+            Some(End::Succeeded | End::Reused) => "done",
+        };
+        // Mermaid draws nothing for an empty bar.
+        let length = took.as_millis().max(1);
+        chart.push_str(&format!(
+            "    {} :{kind}, {start}, {}\n",
+            stage.stage,
+            start + length as i128
+        ));
+    }
+    chart.push_str("```\n");
+    format!(
+        "### Stages\n\n{}\n{chart}",
+        table(&["Stage", "Result", "Duration", "What"], &rows)
+    )
+}
+
+fn stage_row(stage: &StageRecord) -> Vec<String> {
+    let end = match stage.end {
+        Some(End::Succeeded) => "✅ done",
+        Some(End::Reused) => "✅ reused",
+        Some(End::Failed) => "❌ failed",
+        Some(End::Cancelled) => "⏹️ cancelled",
+        None => "⏹️ not finished",
+    };
+    let retries = match stage.retries {
+        0 => String::new(),
+        count => format!(", {count} retried"),
+    };
+    vec![
+        stage.stage.name().to_owned(),
+        format!("{end}{retries}"),
+        stage.took.map(duration).unwrap_or_default(),
+        text(&stage.what),
+    ]
+}
+
+fn numbers(facts: &Facts<'_>) -> String {
+    let Some(serde_json::Value::Object(metrics)) = metrics(facts.record) else {
+        return String::new();
+    };
+    let values = metrics.iter().map(|(name, value)| {
+        let value = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
+        vec![code(name), text(&value)]
+    });
+    let mut section = String::new();
+    if !metrics.is_empty() {
+        section.push_str(&format!(
+            "### Metrics\n\n{}",
+            long_table(&["Metric", "Value"], values)
+        ));
+    }
+    let params = facts
+        .record
+        .model
+        .as_ref()
+        .and_then(|model| model.run.as_ref());
+    let params = params
+        .map(|run| &run.params)
+        .filter(|params| !params.is_empty());
+    if let Some(params) = params {
+        let rows = params
+            .iter()
+            .map(|(name, value)| vec![code(name), code(value)]);
+        let table = long_table(&["Parameter", "Value"], rows);
+        section.push_str(&format!(
+            "\n<details><summary>Parameters</summary>\n\n{table}\n</details>\n"
+        ));
+    }
+    section
+}
+
+fn long_table(head: &[&str], rows: impl ExactSizeIterator<Item = Vec<String>>) -> String {
+    let more = rows.len().saturating_sub(ROWS);
+    let mut text = table(head, &rows.take(ROWS).collect::<Vec<_>>());
+    if more > 0 {
+        text.push_str(&format!("\n… and {more} more in the report\n"));
+    }
+    text
+}
+
+fn checks(facts: &Facts<'_>) -> String {
+    let Some(verification) = &facts.record.verification else {
+        return String::new();
+    };
+    let rows = verification.checks.iter().map(|check| {
+        let mark = if check.passed { "✅" } else { "❌" };
+        vec![mark.to_owned(), text(&check.name), text(&check.detail)]
+    });
+    format!(
+        "### Verification\n\n{}",
+        long_table(&["", "Check", "Seen"], rows)
+    )
+}
+
+fn finding(finding: &Finding) -> String {
+    let Diagnostic {
+        severity,
+        code: kind,
+        message,
+        at,
+        evidence,
+        ..
+    } = &finding.what;
+    let (mark, open) = match severity {
+        Severity::Error => ("❌", " open"),
+        Severity::Warning => ("⚠️", ""),
+        Severity::Notice => ("ℹ️", ""),
+    };
+    let stage = finding
+        .stage
+        .map_or(String::new(), |stage| format!("{stage}: "));
+    let mut section = format!(
+        "<details{open}><summary>{mark} {stage}{} ({})</summary>\n\n",
+        text(message),
+        kind.slug()
+    );
+    if let Some(at) = at {
+        section.push_str(&format!("At {}\n\n", code(&at.to_string())));
+    }
+    section.push_str(&format!("**Help:** {}\n\n", text(finding.what.advice())));
+    if !evidence.is_empty() {
+        let skipped = evidence.len().saturating_sub(EVIDENCE);
+        let lines: Vec<_> = evidence[skipped..]
+            .iter()
+            .map(|line| line.chars().take(EVIDENCE_LINE).collect())
+            .collect();
+        section.push_str(&block(&lines));
+        section.push('\n');
+    }
+    section.push_str("</details>\n");
+    section
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn the_verdict_comes_first_and_all_tables_follow() {
+        let text = sample::facts(sample::good(), None, markdown);
+        assert!(
+            text.starts_with("## ✅ Deployment/wine, Service/wine is live\n"),
+            "{text}"
+        );
+        for part in [
+            "| Endpoint | [http&#58;//127.0.0.1&#58;8080](<http://127.0.0.1:8080>) |",
+            "| train | ✅ done, 1 retried | 12.3 s | python train.py |",
+            "    train :done, 1000, 13300\n",
+            "| <code>accuracy</code> | 0.97 |",
+            "| <code>loss</code> | NaN |",
+            "| ✅ | health | 200 OK |",
+            "<code>ghcr.io/org/wine&#58;1a2b3c4&#64;sha256&#58;",
+            "Everything as data: <code>.ml-deploy/report.json</code>",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_failure_says_what_to_do_next_and_shows_its_proof_escaped() {
+        let failure = sample::failure();
+        let text = sample::facts(sample::bad(), Some(&failure), markdown);
+        assert!(
+            text.starts_with("## ❌ Failed in train: training failed\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("**Next:** read the traceback above"),
+            "{text}"
+        );
+        assert!(text.contains("<details open><summary>❌ train: "), "{text}");
+        assert!(
+            text.contains("````text\n```\nValueError: x\n````\n"),
+            "{text}"
+        );
+        assert!(
+            !text.contains("<script>") && !text.contains("<!--"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_long_summary_is_cut_between_sections() {
+        let sections = vec!["a\n".into(), String::new(), "b\n".repeat(50), "c\n".into()];
+        let text = fit(sections, "end\n", 60);
+        assert!(text.starts_with("a\n\n\n> The rest is left out"), "{text}");
+        assert!(text.ends_with("end\n"));
+        let text = fit(vec!["line\n".repeat(50)], "end\n", 12);
+        assert!(text.starts_with("line\nline\n\n> The rest"), "{text}");
+    }
+}

@@ -1,0 +1,205 @@
+//! The whole job on real parts: from `train.py` to a verified deployment, on the local engine and on Kubernetes.
+
+use std::process::Command;
+
+use crate::support::{Ended, Project, bed, unique};
+
+/// A container that the test started, removed when the test ends however it ends.
+struct Container(String);
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        let names = [
+            self.0.clone(),
+            format!("{}-previous", self.0),
+            format!("{}-next", self.0),
+        ];
+        drop(
+            Command::new("docker")
+                .args(["rm", "-f"])
+                .args(names)
+                .output(),
+        );
+    }
+}
+
+/// A namespace of the test's own.
+pub(crate) struct Namespace(pub(crate) String);
+
+impl Namespace {
+    pub(crate) fn new(prefix: &str) -> Self {
+        let name = unique(prefix);
+        kubectl(&["create", "namespace", &name]);
+        Self(name)
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        kubectl(&["delete", "namespace", &self.0, "--wait=false"]);
+    }
+}
+
+fn kubectl(args: &[&str]) -> String {
+    let words = bed("KUBECTL");
+    let mut words = words.split_whitespace();
+    let output = Command::new(words.next().unwrap())
+        .args(words)
+        .env("KUBECONFIG", bed("KUBECONFIG"))
+        .args(args)
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+fn wine() -> Project {
+    let project = Project::example("wine");
+    // The test says what it wants; the example's own configuration would be a second opinion.
+    std::fs::remove_file(project.path().join("ml-deploy.yml")).unwrap();
+    project
+}
+
+fn assert_complete(ended: &Ended, project: &Project) {
+    let digest = ended.output("digest");
+    assert!(
+        digest.starts_with("sha256:") && digest.len() == 71,
+        "digest `{digest}`"
+    );
+    assert!(ended.output("image-ref").ends_with(digest));
+    assert_eq!(ended.output("status"), "success");
+    assert_eq!(ended.output("run-id").len(), 32, "{}", ended.stdout);
+    assert_eq!(ended.output("model-sha256").len(), 64);
+    let metrics: serde_json::Value = serde_json::from_str(ended.output("metrics")).unwrap();
+    assert!(metrics["accuracy"].as_f64().unwrap() > 0.9, "{metrics}");
+    assert_eq!(ended.report["schema"], "ml-deploy/report/v1");
+    assert_eq!(ended.report["pushed"]["digest"], digest);
+    assert!(project.path().join(".ml-deploy/report.json").is_file());
+    for part in ["accuracy", digest, "golden"] {
+        assert!(
+            ended.summary.contains(part),
+            "no `{part}` in the summary:\n{}",
+            ended.summary
+        );
+    }
+}
+
+#[test]
+fn wine_goes_from_source_to_a_verified_container() {
+    let project = wine();
+    let name = unique("ml-deploy-it-wine");
+    let _container = Container(name.clone());
+    let port = free_port();
+    let image = format!("{}/it/{name}", bed("REGISTRY"));
+    let run = || {
+        project
+            .ml_deploy("run")
+            .input(
+                "train",
+                "python train.py --data-path data/train.csv --model-output ./model",
+            )
+            .input("requirements", "requirements.txt")
+            .input("mlflow-experiment-name", "wine")
+            .input("image", &image)
+            .input("target", "docker")
+            .input("container-name", &name)
+            .input("ports", &format!("{port}:8080"))
+            .input("health-path", "/health")
+            .input("predict-path", "/predict")
+            .input("golden", "golden.jsonl")
+            .input("reuse", "true")
+            .run()
+    };
+    let first = run().expect(0);
+    assert_complete(&first, &project);
+    assert_eq!(first.output("endpoint"), format!("http://127.0.0.1:{port}"));
+    // Independent witnesses: the registry's digest, and a prediction asked from outside.
+    let seen = Command::new("skopeo")
+        .args(["inspect", "--tls-verify=false", "--format", "{{.Digest}}"])
+        .arg(format!("docker://{image}:0123456789ab"))
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&seen.stdout).trim(),
+        first.output("digest")
+    );
+    let url = format!("http://127.0.0.1:{port}/health");
+    assert!(
+        Command::new("curl")
+            .args(["-sf", &url])
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
+
+    let second = run().expect(0);
+    assert_eq!(second.output("status"), "reused", "{}", second.stdout);
+    assert_eq!(second.output("image-ref"), first.output("image-ref"));
+}
+
+#[test]
+fn wine_is_split_over_two_jobs_onto_kubernetes() {
+    let project = wine();
+    let namespace = Namespace::new("it-wine");
+    let image = format!("{}/it/{}", bed("REGISTRY"), namespace.0);
+    let manifest = project.path().join("k8s/deployment.yaml");
+    let text = std::fs::read_to_string(&manifest)
+        .unwrap()
+        .replace("ghcr.io/org/wine", &image);
+    std::fs::write(&manifest, text).unwrap();
+    let kubeconfig = std::fs::read_to_string(bed("KUBECONFIG")).unwrap();
+
+    let first = project
+        .ml_deploy("run")
+        .input("stages", "train, build, push")
+        .input(
+            "train",
+            "python train.py --data-path data/train.csv --model-output ./model",
+        )
+        .input("mlflow-tracking-uri", &bed("MLFLOW"))
+        .input("mlflow-experiment-name", &namespace.0)
+        .input("image", &image)
+        .run()
+        .expect(0);
+    assert!(
+        first.output("run-url").starts_with(&bed("MLFLOW")),
+        "{}",
+        first.stdout
+    );
+    assert_eq!(first.output("endpoint"), "");
+
+    let second = project
+        .ml_deploy("run")
+        .input("stages", "deploy, verify")
+        .input("image-ref", first.output("image-ref"))
+        .input("deployment-file", "k8s/deployment.yaml")
+        .input("namespace", &namespace.0)
+        .input("kubeconfig", &kubeconfig)
+        .input("health-path", "/health")
+        .input("predict-path", "/predict")
+        .input("golden", "golden.jsonl")
+        .run()
+        .expect(0);
+    assert_eq!(second.output("digest"), first.output("digest"));
+    let pods = kubectl(&[
+        "-n",
+        &namespace.0,
+        "get",
+        "pods",
+        "-o",
+        "jsonpath={.items[*].spec.containers[*].image}",
+    ]);
+    assert!(pods.contains(first.output("digest")), "{pods}");
+    assert!(
+        !second.stdout.contains("client-key-data"),
+        "the kubeconfig must not be shown"
+    );
+}

@@ -1,0 +1,137 @@
+//! Bad input changes nothing, is told all at once, with file and line, and ends with status 2.
+
+use crate::support::Project;
+
+#[test]
+fn every_problem_of_the_configuration_is_told_at_once() {
+    let project = Project::new().file(
+        "ml-deploy.yml",
+        "trian: python train.py\nreuse: maybe\nimage: ghcr.io/Org/Wine\n",
+    );
+    let ended = project
+        .ml_deploy("run")
+        .input("namspace", "x")
+        .run()
+        .expect(2)
+        .code("input-unknown");
+    for wanted in [
+        "`trian`",
+        "did you mean `train`",
+        "`reuse`",
+        "`namspace`",
+        "did you mean `namespace`",
+    ] {
+        assert!(ended.stdout.contains(wanted), "{wanted}:\n{}", ended.stdout);
+    }
+    assert!(
+        ended.stdout.contains("::error file=ml-deploy.yml,line=1,"),
+        "{}",
+        ended.stdout
+    );
+    assert_eq!(ended.output("status"), "failure");
+    assert!(ended.summary.contains("input-unknown"));
+}
+
+#[test]
+fn a_tab_in_the_configuration_is_named_with_its_line() {
+    let project = Project::new().file("ml-deploy.yml", "image: x/y\n\ttrain: python a.py\n");
+    project
+        .ml_deploy("run")
+        .run()
+        .expect(2)
+        .code("config-invalid")
+        .says("line=2")
+        .says("tab");
+}
+
+#[test]
+fn an_upper_case_repository_is_refused_with_the_lower_case_one() {
+    let project = Project::new().file("train.py", "");
+    project
+        .ml_deploy("run")
+        .input("train", "python train.py")
+        .input("image", "ghcr.io/Org/Wine")
+        .run()
+        .expect(2)
+        .code("input-invalid")
+        .says("org/wine");
+}
+
+#[test]
+fn neither_train_nor_model_is_an_error_before_anything_starts() {
+    let project = Project::new().file("Dockerfile", "FROM scratch\n");
+    project
+        .ml_deploy("run")
+        .input("image", "127.0.0.1:1/x")
+        .run()
+        .expect(2)
+        .code("input-missing")
+        .says("`train`");
+}
+
+#[test]
+fn an_empty_secret_says_that_forks_get_none() {
+    let project = Project::new().file("train.py", "").file(
+        "event.json",
+        r#"{"pull_request": {"head": {"sha": "abc", "repo": {"full_name": "fork/wine"}}}}"#,
+    );
+    let event = project
+        .path()
+        .join("event.json")
+        .to_string_lossy()
+        .into_owned();
+    let run = project
+        .ml_deploy("run")
+        .env("GITHUB_EVENT_NAME", "pull_request")
+        .env("GITHUB_EVENT_PATH", &event);
+    let run = run
+        .input("train", "python train.py")
+        .input("image", "ghcr.io/org/wine")
+        .input("registry-username", "me")
+        .input("registry-password", "");
+    run.run().expect(2).code("input-missing").says("fork");
+}
+
+#[test]
+fn plan_prints_what_would_happen_and_changes_nothing() {
+    let project = Project::new()
+        .file("train.py", "")
+        .file("Dockerfile", "FROM scratch\n");
+    let before = std::fs::read_dir(project.path()).unwrap().count();
+    let run = project
+        .ml_deploy("plan")
+        .terminal()
+        .flag("train", "python train.py")
+        .flag("image", "127.0.0.1:1/x");
+    let ended = run
+        .flag("tags", "v1")
+        .run()
+        .expect(0)
+        .says("python train.py")
+        .says("127.0.0.1:1/x:v1")
+        .says("left out");
+    assert_eq!(
+        std::fs::read_dir(project.path()).unwrap().count(),
+        before,
+        "{}",
+        ended.stdout
+    );
+}
+
+#[test]
+fn help_names_every_group() {
+    let project = Project::new();
+    let ended = project.ml_deploy("run").terminal().env("COLUMNS", "100");
+    let ended = ended.word("--help").run().expect(0);
+    let text = format!("{}{}", ended.stdout, ended.stderr);
+    for heading in [
+        "Job:",
+        "Training:",
+        "Tracking:",
+        "Image:",
+        "Deployment:",
+        "Verification:",
+    ] {
+        assert!(text.contains(heading), "{heading}:\n{text}");
+    }
+}
