@@ -30,25 +30,65 @@ impl Inherited {
 
 /// Families of variables that no training needs: the runner's own, and the keys of engine, cluster and clouds.
 const FAMILIES: &[&str] = &[
-    "INPUT_", "ACTIONS_", "DOCKER_", "AWS_", "AZURE_", "ARM_", "GOOGLE_", "GCLOUD_", "GCP_", "CLOUDSDK_", "ALICLOUD_",
-    "OCI_CLI_", "DIGITALOCEAN_", "CI_JOB_JWT", "CI_REGISTRY_", "TF_VAR_", "VAULT_",
+    "INPUT_",
+    "ACTIONS_",
+    "DOCKER_",
+    "AWS_",
+    "AZURE_",
+    "ARM_",
+    "GOOGLE_",
+    "GCLOUD_",
+    "GCP_",
+    "CLOUDSDK_",
+    "ALICLOUD_",
+    "OCI_CLI_",
+    "DIGITALOCEAN_",
+    "CI_JOB_JWT",
+    "CI_REGISTRY_",
+    "TF_VAR_",
+    "VAULT_",
 ];
 
 /// Single names: files through which a step speaks to the runner, and files that hold credentials.
 const NAMES: &[&str] = &[
-    "GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY", "KUBECONFIG", "SSH_AUTH_SOCK",
-    "NETRC", "GH_CONFIG_DIR", "REGISTRY_AUTH_FILE",
+    "GITHUB_OUTPUT",
+    "GITHUB_ENV",
+    "GITHUB_PATH",
+    "GITHUB_STATE",
+    "GITHUB_STEP_SUMMARY",
+    "KUBECONFIG",
+    "SSH_AUTH_SOCK",
+    "NETRC",
+    "GH_CONFIG_DIR",
+    "REGISTRY_AUTH_FILE",
 ];
 
 /// Parts of names that mark a secret.
 const PARTS: &[&str] = &[
-    "TOKEN", "PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "CREDENTIAL", "API_KEY", "APIKEY", "PRIVATE_KEY", "ACCESS_KEY",
-    "ACCOUNT_KEY", "AUTH_KEY", "SIGNING_KEY", "CONNECTION_STRING",
+    "TOKEN",
+    "PASSWORD",
+    "PASSWD",
+    "PASSPHRASE",
+    "SECRET",
+    "CREDENTIAL",
+    "API_KEY",
+    "APIKEY",
+    "PRIVATE_KEY",
+    "ACCESS_KEY",
+    "ACCOUNT_KEY",
+    "AUTH_KEY",
+    "SIGNING_KEY",
+    "CONNECTION_STRING",
+    "_PAT",
 ];
 
 /// Files and switches that are no secret although their family is withheld or their name sounds like one.
 const HARMLESS: &[&str] = &[
-    "AWS_CA_BUNDLE", "AWS_REGION", "AWS_DEFAULT_REGION", "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE", "TOKENIZERS_PARALLELISM",
+    "AWS_CA_BUNDLE",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE",
+    "TOKENIZERS_PARALLELISM",
 ];
 
 /// Whether a program that we do not know should not see this variable.
@@ -61,7 +101,6 @@ pub(crate) fn looks_secret(name: &str) -> bool {
     FAMILIES.iter().any(|family| upper.starts_with(family))
         || NAMES.contains(&upper.as_str())
         || PARTS.iter().any(|part| upper.contains(part))
-        || upper.ends_with("_PAT")
 }
 
 #[cfg(test)]
@@ -71,15 +110,39 @@ mod tests {
     #[test]
     fn secrets_are_withheld_and_the_rest_is_kept() {
         for secret in [
-            "INPUT_REGISTRY-PASSWORD", "INPUT_IMAGE", "ACTIONS_RUNTIME_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL", "GITHUB_TOKEN",
-            "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "DOCKER_AUTH_CONFIG", "KUBECONFIG", "AWS_SECRET_ACCESS_KEY", "ARM_CLIENT_ID",
-            "GOOGLE_APPLICATION_CREDENTIALS", "db_password", "OPENAI_API_KEY", "HF_TOKEN", "GH_PAT", "CI_JOB_TOKEN",
+            "INPUT_REGISTRY-PASSWORD",
+            "INPUT_IMAGE",
+            "ACTIONS_RUNTIME_TOKEN",
+            "ACTIONS_ID_TOKEN_REQUEST_URL",
+            "GITHUB_TOKEN",
+            "GITHUB_OUTPUT",
+            "GITHUB_STEP_SUMMARY",
+            "DOCKER_AUTH_CONFIG",
+            "KUBECONFIG",
+            "AWS_SECRET_ACCESS_KEY",
+            "ARM_CLIENT_ID",
+            "GOOGLE_APPLICATION_CREDENTIALS",
+            "db_password",
+            "OPENAI_API_KEY",
+            "HF_TOKEN",
+            "GH_PAT",
+            "CI_JOB_TOKEN",
         ] {
             assert!(looks_secret(secret), "{secret}");
         }
         for plain in [
-            "PATH", "HOME", "GITHUB_SHA", "GITHUB_WORKSPACE", "MLFLOW_TRACKING_PASSWORD", "WANDB_API_KEY", "LANG", "HTTPS_PROXY",
-            "TOKENIZERS_PARALLELISM", "CUDA_VISIBLE_DEVICES", "SSL_CERT_FILE", "PYTHONPATH",
+            "PATH",
+            "HOME",
+            "GITHUB_SHA",
+            "GITHUB_WORKSPACE",
+            "MLFLOW_TRACKING_PASSWORD",
+            "WANDB_API_KEY",
+            "LANG",
+            "HTTPS_PROXY",
+            "TOKENIZERS_PARALLELISM",
+            "CUDA_VISIBLE_DEVICES",
+            "SSL_CERT_FILE",
+            "PYTHONPATH",
         ] {
             assert!(!looks_secret(plain), "{plain}");
         }
@@ -87,7 +150,12 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_is_passed_and_empty_ones_are_not_worth_a_word() {
-        let variables = [("HF_TOKEN", "a"), ("GH_TOKEN", "b"), ("X_TOKEN", ""), ("HOME", "/")];
+        let variables = [
+            ("HF_TOKEN", "a"),
+            ("GH_TOKEN", "b"),
+            ("X_TOKEN", ""),
+            ("HOME", "/"),
+        ];
         let variables = variables.map(|(n, v)| (n.to_owned(), v.to_owned()));
         let divided = Inherited::divide(variables, |name| name == "HF_TOKEN");
         assert_eq!(divided.withheld, ["GH_TOKEN"]);

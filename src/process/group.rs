@@ -3,9 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use rustix::process::{
-    Pid, Signal, kill_process, kill_process_group, test_kill_process_group,
-};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
 use tokio::process::Child;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -85,7 +83,10 @@ impl Group {
             return false;
         }
         let known = fs::exists("/proc/self/stat").unwrap_or(false);
-        !known || self.members().any(|(_, state)| state != b'Z' && state != b'X')
+        !known
+            || self
+                .members()
+                .any(|(_, state)| state != b'Z' && state != b'X')
     }
 
     /// Members with their state letter; none where there is no `/proc`.

@@ -30,10 +30,16 @@ pub(crate) async fn ensure(ctx: &Context, spec: &PythonSpec) -> Outcome<Interpre
     let mut key = Key::new();
     key.add("platform", std::env::consts::ARCH)
         .add("system", std::env::consts::OS)
-        .add("python", found.as_ref().map_or("", |path| path.to_str().unwrap_or("")))
+        .add(
+            "python",
+            found
+                .as_ref()
+                .map_or("", |path| path.to_str().unwrap_or("")),
+        )
         .add("request", spec.version.as_deref().unwrap_or(""));
     for (path, text) in &needs.files {
-        key.add("path", &ctx.workspace.relative(path)).add("text", text);
+        key.add("path", &ctx.workspace.relative(path))
+            .add("text", text);
     }
     for requirement in &extra {
         key.add("extra", requirement);
@@ -51,7 +57,10 @@ pub(crate) async fn ensure(ctx: &Context, spec: &PythonSpec) -> Outcome<Interpre
     let interpreter = Interpreter::of(envs.join(&key));
     if is_complete(&interpreter) {
         ctx.events
-            .note(format!("Python environment `{}` is as asked for; nothing to install", short(&key)))
+            .note(format!(
+                "Python environment `{}` is as asked for; nothing to install",
+                short(&key)
+            ))
             .await;
         return Ok(interpreter);
     }
@@ -61,9 +70,22 @@ pub(crate) async fn ensure(ctx: &Context, spec: &PythonSpec) -> Outcome<Interpre
         return Ok(interpreter);
     }
     let begun = Instant::now();
-    make(ctx, &uv, spec, &needs, &extra, found.as_deref(), &interpreter).await?;
+    make(
+        ctx,
+        &uv,
+        spec,
+        &needs,
+        &extra,
+        found.as_deref(),
+        &interpreter,
+    )
+    .await?;
     ctx.events
-        .note(format!("Python environment `{}` made in {:.1} s", short(&key), begun.elapsed().as_secs_f64()))
+        .note(format!(
+            "Python environment `{}` made in {:.1} s",
+            short(&key),
+            begun.elapsed().as_secs_f64()
+        ))
         .await;
     Ok(interpreter)
 }
@@ -81,7 +103,11 @@ fn is_complete(interpreter: &Interpreter) -> bool {
 fn extra_requirements(spec: &PythonSpec, needs: &Needs) -> Vec<String> {
     let mut extra = spec.extra.clone();
     let named = |name: &str| {
-        needs.names(name) || spec.extra.iter().any(|text| requirement::name(text).as_deref() == Some(name))
+        needs.names(name)
+            || spec
+                .extra
+                .iter()
+                .any(|text| requirement::name(text).as_deref() == Some(name))
     };
     if let Some(version) = &spec.mlflow
         && !named("mlflow")
@@ -106,10 +132,16 @@ async fn make(
 ) -> Outcome<()> {
     if interpreter.venv.exists() {
         fs::remove_dir_all(&interpreter.venv)
-            .with_context(|| format!("failed to remove the unfinished environment `{}`", interpreter.venv.display()))
+            .with_context(|| {
+                format!(
+                    "failed to remove the unfinished environment `{}`",
+                    interpreter.venv.display()
+                )
+            })
             .fail(Code::Internal)?;
     }
-    uv.create(ctx, spec.version.as_deref(), found, &interpreter.venv).await?;
+    uv.create(ctx, spec.version.as_deref(), found, &interpreter.venv)
+        .await?;
     let exported = tempfile::Builder::new()
         .prefix("ml-deploy-locked-")
         .suffix(".txt")
@@ -119,14 +151,21 @@ async fn make(
     let file: Option<PathBuf> = match &spec.requirements {
         Requirements::None => None,
         Requirements::File(file) => Some(file.clone()),
-        Requirements::Project { folder, locked: false } => Some(folder.join("pyproject.toml")),
-        Requirements::Project { folder, locked: true } => {
+        Requirements::Project {
+            folder,
+            locked: false,
+        } => Some(folder.join("pyproject.toml")),
+        Requirements::Project {
+            folder,
+            locked: true,
+        } => {
             uv.export(ctx, folder, exported.path(), needs).await?;
             Some(exported.path().to_owned())
         }
     };
     if file.is_some() || !extra.is_empty() {
-        uv.install(ctx, &interpreter.path, file.as_deref(), extra, needs).await?;
+        uv.install(ctx, &interpreter.path, file.as_deref(), extra, needs)
+            .await?;
     }
     fs::write(interpreter.venv.join(MARKER), "")
         .context("failed to mark the Python environment as complete")
@@ -145,7 +184,9 @@ async fn lock(ctx: &Context, path: &Path) -> Outcome<File> {
             Err(TryLockError::WouldBlock) => {
                 if !said {
                     said = true;
-                    ctx.events.note("another run makes the same Python environment; waiting for it").await;
+                    ctx.events
+                        .note("another run makes the same Python environment; waiting for it")
+                        .await;
                 }
                 tokio::select! {
                     () = ctx.cancel.cancelled() => {

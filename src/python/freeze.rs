@@ -32,6 +32,11 @@ pub(crate) async fn freeze(ctx: &Context, interpreter: &Interpreter) -> Outcome<
     };
     answer
         .await
-        .with_context(|| format!("failed to list what is installed beside `{}`", interpreter.path.display()))
+        .with_context(|| {
+            format!(
+                "failed to list what is installed beside `{}`",
+                interpreter.path.display()
+            )
+        })
         .fail(Code::Internal)
 }

@@ -10,9 +10,13 @@ pub(super) fn pip_files(variable: impl Fn(&str) -> Option<String>) -> Vec<PathBu
     if explicit.as_deref() == Some("/dev/null") {
         return Vec::new();
     }
-    let mut files = vec![PathBuf::from("/etc/xdg/pip/pip.conf"), PathBuf::from("/etc/pip.conf")];
+    let mut files = vec![
+        PathBuf::from("/etc/xdg/pip/pip.conf"),
+        PathBuf::from("/etc/pip.conf"),
+    ];
     if let Some(home) = variable("HOME").map(PathBuf::from) {
-        let config = variable("XDG_CONFIG_HOME").map_or_else(|| home.join(".config"), PathBuf::from);
+        let config =
+            variable("XDG_CONFIG_HOME").map_or_else(|| home.join(".config"), PathBuf::from);
         files.push(home.join(".pip/pip.conf"));
         files.push(config.join("pip/pip.conf"));
     }
@@ -21,7 +25,10 @@ pub(super) fn pip_files(variable: impl Fn(&str) -> Option<String>) -> Vec<PathBu
 }
 
 /// uv's variables for pip's settings: `files` are the texts of `pip_files`, weakest first.
-pub(super) fn for_uv(variable: impl Fn(&str) -> Option<String>, files: &[String]) -> Vec<(&'static str, String)> {
+pub(super) fn for_uv(
+    variable: impl Fn(&str) -> Option<String>,
+    files: &[String],
+) -> Vec<(&'static str, String)> {
     let mut file = BTreeMap::new();
     for text in files {
         // The section of the command is stronger than [global].
@@ -32,9 +39,16 @@ pub(super) fn for_uv(variable: impl Fn(&str) -> Option<String>, files: &[String]
     let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
     let pip = |key: &str| {
         let name = format!("PIP_{}", key.to_uppercase().replace('-', "_"));
-        variable(&name).or_else(|| file.get(key).cloned()).filter(|value| !value.is_empty())
+        variable(&name)
+            .or_else(|| file.get(key).cloned())
+            .filter(|value| !value.is_empty())
     };
-    let words = |value: String| value.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let words = |value: String| {
+        value
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
     let untold = |names: &[&str]| names.iter().all(|name| variable(name).is_none());
 
     let mut out = Vec::new();
@@ -47,12 +61,19 @@ pub(super) fn for_uv(variable: impl Fn(&str) -> Option<String>, files: &[String]
     if untold(&["UV_FIND_LINKS"]) {
         // pip passes over a folder that is not there, uv ends.
         let there = |link: &String| link.contains("://") || Path::new(link).exists();
-        let links: Vec<_> = pip("find-links").map(words).unwrap_or_default().into_iter().filter(there).collect();
+        let links: Vec<_> = pip("find-links")
+            .map(words)
+            .unwrap_or_default()
+            .into_iter()
+            .filter(there)
+            .collect();
         if !links.is_empty() {
             out.push(("UV_FIND_LINKS", links.join(",")));
         }
     }
-    if untold(&["UV_NO_INDEX"]) && pip("no-index").is_some_and(|on| matches!(on.as_str(), "1" | "true" | "yes" | "on")) {
+    if untold(&["UV_NO_INDEX"])
+        && pip("no-index").is_some_and(|on| matches!(on.as_str(), "1" | "true" | "yes" | "on"))
+    {
         out.push(("UV_NO_INDEX", "1".to_owned()));
     }
     if untold(&["UV_INSECURE_HOST"]) {
@@ -63,13 +84,19 @@ pub(super) fn for_uv(variable: impl Fn(&str) -> Option<String>, files: &[String]
     }
     if untold(&["UV_HTTP_TIMEOUT"]) {
         let seconds = pip("default-timeout").or_else(|| pip("timeout"));
-        out.extend(seconds.filter(|s| s.parse::<u32>().is_ok()).map(|s| ("UV_HTTP_TIMEOUT", s)));
+        out.extend(
+            seconds
+                .filter(|s| s.parse::<u32>().is_ok())
+                .map(|s| ("UV_HTTP_TIMEOUT", s)),
+        );
     }
     if untold(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]) {
         out.extend(pip("proxy").map(|proxy| ("ALL_PROXY", proxy)));
     }
     if untold(&["SSL_CERT_FILE"]) {
-        let cert = pip("cert").or_else(|| variable("REQUESTS_CA_BUNDLE")).or_else(|| variable("CURL_CA_BUNDLE"));
+        let cert = pip("cert")
+            .or_else(|| variable("REQUESTS_CA_BUNDLE"))
+            .or_else(|| variable("CURL_CA_BUNDLE"));
         out.extend(cert.map(|cert| ("SSL_CERT_FILE", cert)));
     }
     out
@@ -93,7 +120,10 @@ fn section_of(text: &str, wanted: &str) -> Vec<(String, String)> {
                 value.push_str(trimmed);
             }
         } else if let Some((key, value)) = trimmed.split_once(['=', ':']) {
-            settings.push((key.trim().to_lowercase().replace('_', "-"), value.trim().to_owned()));
+            settings.push((
+                key.trim().to_lowercase().replace('_', "-"),
+                value.trim().to_owned(),
+            ));
         }
     }
     settings
@@ -104,7 +134,9 @@ pub(super) fn passwords(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices("://") {
         let rest = &text[at + 3..];
-        let end = rest.find(|c: char| c == '/' || c.is_whitespace() || c == '"' || c == ',').unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| c == '/' || c.is_whitespace() || c == '"' || c == ',')
+            .unwrap_or(rest.len());
         let Some((user, _)) = rest[..end].rsplit_once('@') else {
             continue;
         };
@@ -140,7 +172,12 @@ mod tests {
     use super::*;
 
     fn translated(variables: &[(&str, &str)], files: &[&str]) -> BTreeMap<&'static str, String> {
-        let lookup = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        let lookup = |name: &str| {
+            variables
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, v)| (*v).to_owned())
+        };
         let files: Vec<String> = files.iter().map(|f| (*f).to_owned()).collect();
         for_uv(lookup, &files).into_iter().collect()
     }
@@ -160,14 +197,29 @@ mod tests {
     #[test]
     fn variables_beat_files_and_uv_s_own_beat_both() {
         let file = "[global]\nindex-url = https://file/simple";
-        assert_eq!(translated(&[("PIP_INDEX_URL", "https://var/simple")], &[file])["UV_DEFAULT_INDEX"], "https://var/simple");
-        assert!(translated(&[("UV_INDEX_URL", "https://uv/simple"), ("PIP_INDEX_URL", "https://var")], &[file]).is_empty());
+        assert_eq!(
+            translated(&[("PIP_INDEX_URL", "https://var/simple")], &[file])["UV_DEFAULT_INDEX"],
+            "https://var/simple"
+        );
+        assert!(
+            translated(
+                &[
+                    ("UV_INDEX_URL", "https://uv/simple"),
+                    ("PIP_INDEX_URL", "https://var")
+                ],
+                &[file]
+            )
+            .is_empty()
+        );
         assert!(translated(&[("PIP_FIND_LINKS", "/nonexistent")], &[]).is_empty());
     }
 
     #[test]
     fn passwords_in_urls_are_found() {
-        assert_eq!(passwords("https://u:s%40cret@h/simple https://token@h/x"), ["s%40cret", "s@cret", "token"]);
+        assert_eq!(
+            passwords("https://u:s%40cret@h/simple https://token@h/x"),
+            ["s%40cret", "s@cret", "token"]
+        );
         assert!(passwords("https://h/a@b https://${USER}:${PW}@h").is_empty());
     }
 }

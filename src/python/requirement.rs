@@ -32,7 +32,9 @@ struct Entry {
 impl Needs {
     /// Whether this normalised name is asked for.
     pub(super) fn names(&self, name: &str) -> bool {
-        self.entries.iter().any(|entry| !entry.constraint && entry.name == name)
+        self.entries
+            .iter()
+            .any(|entry| !entry.constraint && entry.name == name)
     }
 
     /// The line whose requirement is named first in a text of uv's.
@@ -49,10 +51,17 @@ impl Needs {
     pub(super) fn at_offset(&self, ctx: &Context, reason: &str) -> Option<Location> {
         let (before, after) = reason.split_once("` at position ")?;
         let named = Path::new(before.rsplit_once('`')?.1);
-        let digits = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
+        let digits = after
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(after.len());
         let offset: usize = after[..digits].parse().ok()?;
         let (path, text) = self.files.iter().find(|(path, _)| path.ends_with(named))?;
-        let lines = text.as_bytes().get(..offset)?.iter().filter(|&&b| b == b'\n').count();
+        let lines = text
+            .as_bytes()
+            .get(..offset)?
+            .iter()
+            .filter(|&&b| b == b'\n')
+            .count();
         Some(ctx.workspace.locate(path, u32::try_from(lines + 1).ok()?))
     }
 }
@@ -85,13 +94,22 @@ fn text_of(ctx: &Context, file: &Path, from: Option<Location>) -> Outcome<String
     fs::read_to_string(file).map_err(|error| {
         let failure = Failure::new(
             Code::RequirementsMissing,
-            format!("failed to read the requirements `{}`: {error}", ctx.workspace.relative(file)),
+            format!(
+                "failed to read the requirements `{}`: {error}",
+                ctx.workspace.relative(file)
+            ),
         );
         failure.at(from)
     })
 }
 
-fn include(ctx: &Context, needs: &mut Needs, file: &Path, constraint: bool, from: Option<Location>) -> Outcome<()> {
+fn include(
+    ctx: &Context,
+    needs: &mut Needs,
+    file: &Path,
+    constraint: bool,
+    from: Option<Location>,
+) -> Outcome<()> {
     // uv reads these from the network itself.
     if file.to_string_lossy().contains(":/") {
         return Ok(());
@@ -108,9 +126,20 @@ fn include(ctx: &Context, needs: &mut Needs, file: &Path, constraint: bool, from
         let line = line.trim_start_matches('\u{feff}').trim();
         if let Some((path, limits)) = included(line) {
             let at = ctx.workspace.locate(&file, number);
-            include(ctx, needs, &folder.join(path), constraint || limits, Some(at))?;
+            include(
+                ctx,
+                needs,
+                &folder.join(path),
+                constraint || limits,
+                Some(at),
+            )?;
         } else if let Some(name) = name(line) {
-            needs.entries.push(Entry { file: index, line: number, name, constraint });
+            needs.entries.push(Entry {
+                file: index,
+                line: number,
+                name,
+                constraint,
+            });
         }
     }
     Ok(())
@@ -118,8 +147,12 @@ fn include(ctx: &Context, needs: &mut Needs, file: &Path, constraint: bool, from
 
 /// The file that a `-r` or `-c` line includes, and whether it only constrains.
 fn included(line: &str) -> Option<(&str, bool)> {
-    const OPTIONS: &[(&str, bool)] =
-        &[("--requirement", false), ("-r", false), ("--constraint", true), ("-c", true)];
+    const OPTIONS: &[(&str, bool)] = &[
+        ("--requirement", false),
+        ("-r", false),
+        ("--constraint", true),
+        ("-c", true),
+    ];
     OPTIONS.iter().find_map(|(option, limits)| {
         let rest = line.strip_prefix(option)?;
         // `--requirements-x` is another word; `-rfile` is allowed.
@@ -147,11 +180,18 @@ fn project(ctx: &Context, needs: &mut Needs, file: &Path) -> Outcome<()> {
         let strings: Vec<&str> = match (lock, line.strip_prefix("name = \"")) {
             (true, Some(rest)) => vec![rest.trim_end_matches('"')],
             (true, None) => Vec::new(),
-            (false, _) if ours && !line.starts_with("name") => line.split(['"', '\'']).skip(1).step_by(2).collect(),
+            (false, _) if ours && !line.starts_with("name") => {
+                line.split(['"', '\'']).skip(1).step_by(2).collect()
+            }
             (false, _) => Vec::new(),
         };
         for name in strings.into_iter().filter_map(name) {
-            needs.entries.push(Entry { file: index, line: number, name, constraint: false });
+            needs.entries.push(Entry {
+                file: index,
+                line: number,
+                name,
+                constraint: false,
+            });
         }
     }
     needs.files.push((file.to_owned(), text));
@@ -169,7 +209,10 @@ pub(super) fn name(requirement: &str) -> Option<String> {
         .unwrap_or(text.len());
     let (name, rest) = text.split_at(end);
     let begun = name.starts_with(|c: char| c.is_ascii_alphanumeric());
-    let ended = rest.is_empty() || rest.starts_with([' ', '\t', '<', '>', '=', '!', '~', ';', '@', '[', '(', ',', '&', '#']);
+    let ended = rest.is_empty()
+        || rest.starts_with([
+            ' ', '\t', '<', '>', '=', '!', '~', ';', '@', '[', '(', ',', '&', '#',
+        ]);
     if !begun || !ended || name.ends_with(".whl") || name.ends_with(".gz") {
         return None;
     }
@@ -199,7 +242,10 @@ mod tests {
             ("Scikit_Learn==1.5.2", Some("scikit-learn")),
             ("mlflow[extras]>=2 ; python_version > '3.8'", Some("mlflow")),
             ("mlflow @ https://x/y.whl", Some("mlflow")),
-            ("git+https://github.com/a/b#egg=mlflow&subdirectory=c", Some("mlflow")),
+            (
+                "git+https://github.com/a/b#egg=mlflow&subdirectory=c",
+                Some("mlflow"),
+            ),
             ("mlflow", Some("mlflow")),
             ("# mlflow", None),
             ("--extra-index-url https://x", None),
@@ -215,14 +261,20 @@ mod tests {
     fn includes_are_followed_in_every_spelling() {
         assert_eq!(included("-r base.txt"), Some(("base.txt", false)));
         assert_eq!(included("-rbase.txt # why"), Some(("base.txt", false)));
-        assert_eq!(included("--requirement=base.txt"), Some(("base.txt", false)));
+        assert_eq!(
+            included("--requirement=base.txt"),
+            Some(("base.txt", false))
+        );
         assert_eq!(included("-c limits.txt"), Some(("limits.txt", true)));
         assert_eq!(included("--require-hashes"), None);
     }
 
     #[test]
     fn words_are_whole_names() {
-        assert_eq!(find_word("because scikit-learn-x and scikit-learn==9", "scikit-learn"), Some(27));
+        assert_eq!(
+            find_word("because scikit-learn-x and scikit-learn==9", "scikit-learn"),
+            Some(27)
+        );
         assert_eq!(find_word("numpy2", "numpy"), None);
     }
 }

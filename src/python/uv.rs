@@ -27,7 +27,12 @@ impl Uv {
     pub(super) async fn find(ctx: &Context) -> Outcome<Self> {
         let home = env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
         let path = env::var_os("PATH").unwrap_or_default();
-        let usual = [home.join(".local/bin"), home.join(".cargo/bin"), "/usr/local/bin".into(), "/opt/homebrew/bin".into()];
+        let usual = [
+            home.join(".local/bin"),
+            home.join(".cargo/bin"),
+            "/usr/local/bin".into(),
+            "/opt/homebrew/bin".into(),
+        ];
         let program = env::split_paths(&path)
             .chain(usual)
             .map(|folder| folder.join("uv"))
@@ -45,7 +50,10 @@ impl Uv {
                 ctx.events.mask(&SecretString::from(secret)).await;
             }
         }
-        Ok(Self { program, environment })
+        Ok(Self {
+            program,
+            environment,
+        })
     }
 
     fn command(&self, ctx: &Context, arguments: &[OsString]) -> Command {
@@ -73,21 +81,38 @@ impl Uv {
     }
 
     /// The interpreter on this machine for a request, if there is one; else uv fetches one later.
-    pub(super) async fn find_python(&self, ctx: &Context, version: Option<&str>) -> Outcome<Option<PathBuf>> {
+    pub(super) async fn find_python(
+        &self,
+        ctx: &Context,
+        version: Option<&str>,
+    ) -> Outcome<Option<PathBuf>> {
         let mut arguments = words(&["python", "find", "--system", "--no-python-downloads"]);
         arguments.extend(version.map(OsString::from));
-        let found = process::capture(&ctx.cancel, self.command(ctx, &arguments), Duration::from_secs(60))
-            .await
-            .with_context(|| format!("failed to ask `{}` for Python", self.program.display()))
-            .fail(Code::Internal)?;
+        let found = process::capture(
+            &ctx.cancel,
+            self.command(ctx, &arguments),
+            Duration::from_secs(60),
+        )
+        .await
+        .with_context(|| format!("failed to ask `{}` for Python", self.program.display()))
+        .fail(Code::Internal)?;
         let path = String::from_utf8_lossy(&found.stdout).trim().to_owned();
         Ok((found.status.success() && !path.is_empty()).then(|| path.into()))
     }
 
     /// Creates an empty environment.
-    pub(super) async fn create(&self, ctx: &Context, version: Option<&str>, found: Option<&Path>, venv: &Path) -> Outcome<()> {
+    pub(super) async fn create(
+        &self,
+        ctx: &Context,
+        version: Option<&str>,
+        found: Option<&Path>,
+        venv: &Path,
+    ) -> Outcome<()> {
         let mut arguments = words(&["venv", "--quiet", "--no-project"]);
-        if let Some(python) = found.map(OsString::from).or_else(|| version.map(OsString::from)) {
+        if let Some(python) = found
+            .map(OsString::from)
+            .or_else(|| version.map(OsString::from))
+        {
             arguments.extend([OsString::from("--python"), python]);
         }
         arguments.push(venv.into());
@@ -96,7 +121,10 @@ impl Uv {
             return Ok(());
         }
         let reason = reason(&finished.tail);
-        let asked = version.map_or_else(|| "any Python".to_owned(), |version| format!("Python `{version}`"));
+        let asked = version.map_or_else(
+            || "any Python".to_owned(),
+            |version| format!("Python `{version}`"),
+        );
         let installed = self.installed(ctx).await;
         let evidence = if installed.is_empty() {
             vec!["no Python was found on this machine".to_owned()]
@@ -105,20 +133,46 @@ impl Uv {
             lines.extend(installed);
             lines
         };
-        Err(failure(Code::PythonMissing, format!("failed to make an environment with {asked}: {reason}"), &reason).evidence(evidence))
+        Err(failure(
+            Code::PythonMissing,
+            format!("failed to make an environment with {asked}: {reason}"),
+            &reason,
+        )
+        .evidence(evidence))
     }
 
     /// What Python versions uv sees, one a line.
     async fn installed(&self, ctx: &Context) -> Vec<String> {
         let arguments = words(&["python", "list", "--only-installed"]);
-        let listed = process::capture(&ctx.cancel, self.command(ctx, &arguments), Duration::from_secs(30)).await;
-        let text = listed.map(|listed| String::from_utf8_lossy(&listed.stdout).into_owned()).unwrap_or_default();
-        text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+        let listed = process::capture(
+            &ctx.cancel,
+            self.command(ctx, &arguments),
+            Duration::from_secs(30),
+        )
+        .await;
+        let text = listed
+            .map(|listed| String::from_utf8_lossy(&listed.stdout).into_owned())
+            .unwrap_or_default();
+        text.lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect()
     }
 
     /// Writes the locked requirements of a project, without the project itself, to a file.
-    pub(super) async fn export(&self, ctx: &Context, folder: &Path, to: &Path, needs: &Needs) -> Outcome<()> {
-        let mut arguments = words(&["export", "--quiet", "--frozen", "--no-emit-project", "--project"]);
+    pub(super) async fn export(
+        &self,
+        ctx: &Context,
+        folder: &Path,
+        to: &Path,
+        needs: &Needs,
+    ) -> Outcome<()> {
+        let mut arguments = words(&[
+            "export",
+            "--quiet",
+            "--frozen",
+            "--no-emit-project",
+            "--project",
+        ]);
         arguments.extend([folder.into(), OsString::from("--output-file"), to.into()]);
         let finished = self.run(ctx, &arguments).await?;
         unresolved(ctx, &finished, needs)
@@ -161,13 +215,20 @@ fn succeeded(finished: &Finished) -> bool {
 /// Ours without secrets that are not uv's (build scripts of packages run within uv), pip's settings translated, and quiet.
 fn environment() -> Vec<(String, String)> {
     let variable = |name: &str| env::var(name).ok();
-    let files: Vec<String> =
-        index::pip_files(variable).iter().filter_map(|path| fs::read_to_string(path).ok()).collect();
-    let inherited = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let files: Vec<String> = index::pip_files(variable)
+        .iter()
+        .filter_map(|path| fs::read_to_string(path).ok())
+        .collect();
+    let inherited = env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let own = |name: &str| name.starts_with("UV_") || name.starts_with("PIP_") || name == "NETRC";
     let mut all = Inherited::divide(inherited, own).kept;
     all.retain(|(name, _)| name != "VIRTUAL_ENV" && name != "CONDA_PREFIX");
-    all.extend(index::for_uv(variable, &files).into_iter().map(|(name, value)| (name.to_owned(), value)));
+    all.extend(
+        index::for_uv(variable, &files)
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value)),
+    );
     let defaults = [
         ("UV_NO_PROGRESS", "1"),
         ("NO_COLOR", "1"),
@@ -187,8 +248,15 @@ fn unresolved(ctx: &Context, finished: &Finished, needs: &Needs) -> Outcome<()> 
         return Ok(());
     }
     let reason = reason(&finished.tail);
-    let at = needs.at_offset(ctx, &reason).or_else(|| needs.blamed(ctx, &reason));
-    Err(failure(Code::RequirementsUnresolved, format!("failed to install the requirements: {reason}"), &reason).at(at))
+    let at = needs
+        .at_offset(ctx, &reason)
+        .or_else(|| needs.blamed(ctx, &reason));
+    Err(failure(
+        Code::RequirementsUnresolved,
+        format!("failed to install the requirements: {reason}"),
+        &reason,
+    )
+    .at(at))
 }
 
 fn failure(code: Code, message: String, reason: &str) -> Failure {
@@ -211,7 +279,11 @@ fn reason(tail: &[String]) -> String {
             break;
         }
         let text = line.trim_start_matches(['×', '╰', '├', '─', '▶', '│', ' ']);
-        let text = text.strip_prefix("error:").or_else(|| text.strip_prefix("cause:")).unwrap_or(text).trim();
+        let text = text
+            .strip_prefix("error:")
+            .or_else(|| text.strip_prefix("cause:"))
+            .unwrap_or(text)
+            .trim();
         if text.chars().all(|c| c == '^') {
             continue;
         }
@@ -219,7 +291,11 @@ fn reason(tail: &[String]) -> String {
     }
     // Wrapped lines go on; everything is one sentence for a person.
     let text = causes.join(": ").replace(".:", ":").replace(",: ", ", ");
-    if text.is_empty() { "uv gave no reason".to_owned() } else { text }
+    if text.is_empty() {
+        "uv gave no reason".to_owned()
+    } else {
+        text
+    }
 }
 
 #[cfg(test)]
@@ -233,9 +309,17 @@ mod tests {
     #[test]
     fn the_reason_is_one_line() {
         let text = "Using Python 3.11.7 environment at: v\nerror: No solution found when resolving dependencies\n  cause: Because x was not found";
-        assert_eq!(reason(&lines(text)), "No solution found when resolving dependencies: Because x was not found");
-        let text = "  × No solution found when resolving dependencies:\n  ╰─▶ Because x was not found";
-        assert_eq!(reason(&lines(text)), "No solution found when resolving dependencies:: Because x was not found".replace("::", ":"));
+        assert_eq!(
+            reason(&lines(text)),
+            "No solution found when resolving dependencies: Because x was not found"
+        );
+        let text =
+            "  × No solution found when resolving dependencies:\n  ╰─▶ Because x was not found";
+        assert_eq!(
+            reason(&lines(text)),
+            "No solution found when resolving dependencies:: Because x was not found"
+                .replace("::", ":")
+        );
         assert_eq!(reason(&[]), "uv gave no reason");
     }
 }

@@ -19,7 +19,12 @@ const SQLITE: &str = include_str!("read_sqlite.py");
 const CLIENT: &str = include_str!("read_client.py");
 
 /// All runs with the marker.
-pub(super) async fn marked_runs(ctx: &Context, spec: &TrackingSpec, marker: &Marker, python: &Path) -> anyhow::Result<Vec<FoundRun>> {
+pub(super) async fn marked_runs(
+    ctx: &Context,
+    spec: &TrackingSpec,
+    marker: &Marker,
+    python: &Path,
+) -> anyhow::Result<Vec<FoundRun>> {
     let (script, store) = match &spec.uri {
         // No database, no run.
         TrackingUri::Sqlite(path) if !path.exists() => return Ok(Vec::new()),
@@ -34,7 +39,10 @@ pub(super) async fn marked_runs(ctx: &Context, spec: &TrackingSpec, marker: &Mar
         .current_dir(&ctx.workspace.folder)
         // A folder as store makes MLflow 3 stop unless it is told that this is meant.
         .env("MLFLOW_ALLOW_FILE_STORE", "true");
-    for (name, value) in [("MLFLOW_TRACKING_PASSWORD", &spec.password), ("MLFLOW_TRACKING_TOKEN", &spec.token)] {
+    for (name, value) in [
+        ("MLFLOW_TRACKING_PASSWORD", &spec.password),
+        ("MLFLOW_TRACKING_TOKEN", &spec.token),
+    ] {
         if let Some(value) = value {
             command.env(name, value.expose_secret());
         }
@@ -44,8 +52,15 @@ pub(super) async fn marked_runs(ctx: &Context, spec: &TrackingSpec, marker: &Mar
     }
     let captured = process::capture(&ctx.cancel, command, Duration::from_secs(120)).await?;
     if !captured.status.success() {
-        let last = captured.stderr.lines().rev().find(|line| !line.trim().is_empty());
-        anyhow::bail!("reading the local store failed: {}", last.unwrap_or("no reason given"));
+        let last = captured
+            .stderr
+            .lines()
+            .rev()
+            .find(|line| !line.trim().is_empty());
+        anyhow::bail!(
+            "reading the local store failed: {}",
+            last.unwrap_or("no reason given")
+        );
     }
     Ok(serde_json::from_slice(&captured.stdout)?)
 }

@@ -43,7 +43,12 @@ pub(crate) fn prepare(spec: &TrackingSpec) -> Outcome<()> {
         && let Some(folder) = path.parent()
     {
         return fs::create_dir_all(folder)
-            .with_context(|| format!("failed to create `{}` for the tracking store", folder.display()))
+            .with_context(|| {
+                format!(
+                    "failed to create `{}` for the tracking store",
+                    folder.display()
+                )
+            })
             .fail(Code::TrackingFailed);
     }
     Ok(())
@@ -53,14 +58,18 @@ pub(crate) fn prepare(spec: &TrackingSpec) -> Outcome<()> {
 /// working directory, when it is there.
 pub(crate) fn discover(ctx: &Context, spec: &TrackingSpec) -> Option<TrackingSpec> {
     let folder = &ctx.workspace.folder;
-    let named = std::env::var("MLFLOW_TRACKING_URI").ok().filter(|uri| !uri.is_empty());
+    let named = std::env::var("MLFLOW_TRACKING_URI")
+        .ok()
+        .filter(|uri| !uri.is_empty());
     let uri = match named {
         Some(uri) => match parse(&uri).ok()? {
             TrackingUri::Sqlite(path) => TrackingUri::Sqlite(folder.join(path)),
             other => other,
         },
         None if folder.join("mlflow.db").is_file() => TrackingUri::Sqlite(folder.join("mlflow.db")),
-        None if folder.join("mlruns").is_dir() => TrackingUri::Other(folder.join("mlruns").display().to_string()),
+        None if folder.join("mlruns").is_dir() => {
+            TrackingUri::Other(folder.join("mlruns").display().to_string())
+        }
         None => return None,
     };
     Some(TrackingSpec {
@@ -78,7 +87,10 @@ pub(crate) async fn find_run(
     python: &Path,
 ) -> Outcome<Option<Run>> {
     let (found, server) = match &spec.uri {
-        TrackingUri::Server(url) => (client::marked_runs(ctx, url, spec, marker).await, Some(url.as_str())),
+        TrackingUri::Server(url) => (
+            client::marked_runs(ctx, url, spec, marker).await,
+            Some(url.as_str()),
+        ),
         _ => (local::marked_runs(ctx, spec, marker, python).await, None),
     };
     let runs = found
@@ -91,7 +103,10 @@ pub(crate) async fn find_run(
     let chosen = chosen.into_run(server);
     if count > 1 {
         ctx.events
-            .note(format!("the training logged {count} runs; `{}` is taken, the latest that finished", chosen.name))
+            .note(format!(
+                "the training logged {count} runs; `{}` is taken, the latest that finished",
+                chosen.name
+            ))
             .await;
     }
     Ok(Some(chosen))

@@ -22,10 +22,20 @@ pub(crate) async fn preflight(spec: &TrackingSpec) -> Vec<Diagnostic> {
 }
 
 async fn ask(spec: &TrackingSpec, url: &str) -> Result<(), Diagnostic> {
-    let failed = |why: &str| Diagnostic::error(Code::TrackingUnreachable, format!("failed to reach the tracking server `{url}`: {why}"));
+    let failed = |why: &str| {
+        Diagnostic::error(
+            Code::TrackingUnreachable,
+            format!("failed to reach the tracking server `{url}`: {why}"),
+        )
+    };
     let client = client::client(LIMIT).map_err(|error| failed(&failure::chain(&error)))?;
-    let request = client.get(format!("{url}/api/2.0/mlflow/experiments/search")).query(&[("max_results", "1")]);
-    let response = client::authorised(request, spec).send().await.map_err(|error| failed(&in_words(error)))?;
+    let request = client
+        .get(format!("{url}/api/2.0/mlflow/experiments/search"))
+        .query(&[("max_results", "1")]);
+    let response = client::authorised(request, spec)
+        .send()
+        .await
+        .map_err(|error| failed(&in_words(error)))?;
     let status = response.status();
     if status.is_success() {
         return match response.json::<serde_json::Value>().await {
@@ -36,16 +46,18 @@ async fn ask(spec: &TrackingSpec, url: &str) -> Result<(), Diagnostic> {
     let said = client::said(response).await;
     Err(match status {
         // MLflow 3 checks the name that it is called by.
-        StatusCode::FORBIDDEN if said.contains("Host header") => {
-            failed(&said).help("start the server with `--allowed-hosts` and the name in `mlflow-tracking-uri`")
-        }
+        StatusCode::FORBIDDEN if said.contains("Host header") => failed(&said)
+            .help("start the server with `--allowed-hosts` and the name in `mlflow-tracking-uri`"),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             let as_whom = match (&spec.username, &spec.token) {
                 (Some(username), _) => format!("user `{username}`"),
                 (None, Some(_)) => "the token".to_owned(),
                 (None, None) => "requests without credentials".to_owned(),
             };
-            Diagnostic::error(Code::TrackingDenied, format!("tracking server `{url}` refuses {as_whom}: {said}"))
+            Diagnostic::error(
+                Code::TrackingDenied,
+                format!("tracking server `{url}` refuses {as_whom}: {said}"),
+            )
         }
         StatusCode::NOT_FOUND => failed("it answers, but it is no MLflow server (404)"),
         _ => failed(&said),
@@ -65,7 +77,9 @@ fn in_words(error: reqwest::Error) -> String {
     } else if said(&["connection refused"]) {
         "connection refused: nothing listens there".to_owned()
     } else if said(&["certificate", "unknownissuer"]) {
-        format!("its certificate is not trusted ({chain}); give the company CA through SSL_CERT_FILE")
+        format!(
+            "its certificate is not trusted ({chain}); give the company CA through SSL_CERT_FILE"
+        )
     } else if said(&["invalid message", "corrupt message", "invalidcontenttype"]) {
         "it does not speak TLS; is it `http://`?".to_owned()
     } else {

@@ -73,7 +73,11 @@ fn number<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
 
 impl FoundRun {
     fn tag(&self, key: &str) -> Option<&str> {
-        self.data.tags.iter().find(|tag| tag.key == key).map(|tag| tag.value.as_str())
+        self.data
+            .tags
+            .iter()
+            .find(|tag| tag.key == key)
+            .map(|tag| tag.value.as_str())
     }
 
     /// The run that this one is nested in.
@@ -86,22 +90,38 @@ impl FoundRun {
         if let Some(output) = self.outputs.model_outputs.last() {
             return Some(format!("models:/{}", output.model_id));
         }
-        let history: Vec<Value> = serde_json::from_str(self.tag("mlflow.log-model.history")?).ok()?;
+        let history: Vec<Value> =
+            serde_json::from_str(self.tag("mlflow.log-model.history")?).ok()?;
         let path = history.last()?.get("artifact_path")?.as_str()?;
         Some(format!("runs:/{}/{path}", self.info.run_id))
     }
 
     /// What we keep; `server` is the address that people can look at.
     pub(super) fn into_run(self, server: Option<&str>) -> Run {
-        let url = server.map(|server| format!("{server}/#/experiments/{}/runs/{}", self.info.experiment_id, self.info.run_id));
+        let url = server.map(|server| {
+            format!(
+                "{server}/#/experiments/{}/runs/{}",
+                self.info.experiment_id, self.info.run_id
+            )
+        });
         Run {
             model_uri: self.model_uri(),
             id: self.info.run_id,
             experiment_id: self.info.experiment_id,
             name: self.info.run_name,
             url,
-            metrics: self.data.metrics.into_iter().map(|metric| (metric.key, metric.value)).collect(),
-            params: self.data.params.into_iter().map(|param| (param.key, param.value)).collect(),
+            metrics: self
+                .data
+                .metrics
+                .into_iter()
+                .map(|metric| (metric.key, metric.value))
+                .collect(),
+            params: self
+                .data
+                .params
+                .into_iter()
+                .map(|param| (param.key, param.value))
+                .collect(),
         }
     }
 }
@@ -113,7 +133,9 @@ pub(super) fn choose(runs: Vec<FoundRun>) -> Option<FoundRun> {
     let outermost = |run: &FoundRun| run.parent().is_none_or(|parent| !ids.contains(parent));
     let rank = |run: &FoundRun| (run.info.status == "FINISHED", !run.data.metrics.is_empty());
     runs.into_iter().filter(outermost).max_by(|a, b| {
-        rank(a).cmp(&rank(b)).then(a.info.start_time.total_cmp(&b.info.start_time))
+        rank(a)
+            .cmp(&rank(b))
+            .then(a.info.start_time.total_cmp(&b.info.start_time))
     })
 }
 
@@ -137,13 +159,18 @@ mod tests {
         assert_eq!(found.info.run_id, "parent");
         let run = found.into_run(Some("http://h"));
         assert!(run.metrics["a"].is_nan());
-        assert_eq!(run.url.as_deref(), Some("http://h/#/experiments//runs/parent"));
+        assert_eq!(
+            run.url.as_deref(),
+            Some("http://h/#/experiments//runs/parent")
+        );
         assert!(choose(Vec::new()).is_none());
     }
 
     #[test]
     fn models_of_both_versions_have_a_uri() {
-        let three = runs(r#"[{"info":{"run_id":"r"},"outputs":{"model_outputs":[{"model_id":"m-1","step":"0"}]}}]"#);
+        let three = runs(
+            r#"[{"info":{"run_id":"r"},"outputs":{"model_outputs":[{"model_id":"m-1","step":"0"}]}}]"#,
+        );
         assert_eq!(three[0].model_uri().as_deref(), Some("models:/m-1"));
         let two = runs(
             r#"[{"info":{"run_id":"r"},"data":{"tags":[{"key":"mlflow.log-model.history","value":"[{\"artifact_path\": \"model\"}]"}]}}]"#,

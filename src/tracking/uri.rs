@@ -7,14 +7,25 @@ use secrecy::SecretString;
 use crate::plan::TrackingUri;
 
 /// Kinds that MLflow reads and we leave to it.
-const OTHER: &[&str] = &["file", "postgresql", "mysql", "mssql", "databricks", "databricks-uc", "uc"];
+const OTHER: &[&str] = &[
+    "file",
+    "postgresql",
+    "mysql",
+    "mssql",
+    "databricks",
+    "databricks-uc",
+    "uc",
+];
 
 /// Parses a URI as MLflow's client takes it. A user name and a password within a server's URL are left out: ask
 /// `credentials` for them. A relative path stays relative; the plan joins it to the working directory.
 pub(crate) fn parse(uri: &str) -> Result<TrackingUri, String> {
     let uri = uri.trim();
     if uri.is_empty() {
-        return Err("is empty; a secret is empty on pull requests from forks and from Dependabot".to_owned());
+        return Err(
+            "is empty; a secret is empty on pull requests from forks and from Dependabot"
+                .to_owned(),
+        );
     }
     if uri == "databricks" || uri == "uc" {
         return Ok(TrackingUri::Other(uri.to_owned()));
@@ -30,9 +41,14 @@ pub(crate) fn parse(uri: &str) -> Result<TrackingUri, String> {
         "sqlite" => {
             let path = rest.strip_prefix("///").unwrap_or_default();
             if path.is_empty() || path == ":memory:" {
-                return Err("names no file; write `sqlite:///mlflow.db`, or `sqlite:////absolute/path.db`".to_owned());
+                return Err(
+                    "names no file; write `sqlite:///mlflow.db`, or `sqlite:////absolute/path.db`"
+                        .to_owned(),
+                );
             }
-            Ok(TrackingUri::Sqlite(PathBuf::from(path.split('?').next().unwrap_or(path))))
+            Ok(TrackingUri::Sqlite(PathBuf::from(
+                path.split('?').next().unwrap_or(path),
+            )))
         }
         kind if OTHER.contains(&kind) => Ok(TrackingUri::Other(uri.to_owned())),
         _ => Err(format!(
@@ -45,7 +61,10 @@ pub(crate) fn parse(uri: &str) -> Result<TrackingUri, String> {
 pub(crate) fn credentials(uri: &str) -> Option<(String, SecretString)> {
     let url: reqwest::Url = uri.trim().parse().ok()?;
     let password = url.password()?;
-    Some((decoded(url.username()), SecretString::from(decoded(password))))
+    Some((
+        decoded(url.username()),
+        SecretString::from(decoded(password)),
+    ))
 }
 
 fn server(scheme: &str, rest: &str) -> Result<TrackingUri, String> {
@@ -56,13 +75,17 @@ fn server(scheme: &str, rest: &str) -> Result<TrackingUri, String> {
     url.set_password(None).ok();
     url.set_query(None);
     url.set_fragment(None);
-    Ok(TrackingUri::Server(url.as_str().trim_end_matches('/').to_owned()))
+    Ok(TrackingUri::Server(
+        url.as_str().trim_end_matches('/').to_owned(),
+    ))
 }
 
 fn is_scheme(text: &str) -> bool {
     text.len() > 1
         && text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
 }
 
 /// `%xx` undone; text that is not valid stays as it is.
@@ -70,7 +93,9 @@ fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, after)) = rest.split_first() {
-        let hex = (first == b'%').then(|| after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok())).flatten();
+        let hex = (first == b'%')
+            .then(|| after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok()))
+            .flatten();
         if let Some(byte) = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
             bytes.push(byte);
             rest = &after[2..];
@@ -94,17 +119,27 @@ mod tests {
         for (text, expected) in [
             ("https://u:p@h:5000/ml/", server("https://h:5000/ml")),
             ("HTTP://h", server("http://h")),
-            ("sqlite:///mlflow.db", TrackingUri::Sqlite("mlflow.db".into())),
+            (
+                "sqlite:///mlflow.db",
+                TrackingUri::Sqlite("mlflow.db".into()),
+            ),
             ("sqlite:////a/b.db", TrackingUri::Sqlite("/a/b.db".into())),
             ("./mlruns", other("./mlruns")),
             ("file:///a/mlruns", other("file:///a/mlruns")),
             ("databricks://profile", other("databricks://profile")),
-            ("postgresql+psycopg2://u:p@h/db", other("postgresql+psycopg2://u:p@h/db")),
+            (
+                "postgresql+psycopg2://u:p@h/db",
+                other("postgresql+psycopg2://u:p@h/db"),
+            ),
         ] {
             assert_eq!(parse(text).unwrap(), expected, "{text}");
         }
         assert!(parse("ftp://h").unwrap_err().contains("known are http"));
-        assert!(parse("sqlite://mlflow.db").unwrap_err().contains("sqlite:///"));
+        assert!(
+            parse("sqlite://mlflow.db")
+                .unwrap_err()
+                .contains("sqlite:///")
+        );
         assert!(parse(" ").is_err());
     }
 

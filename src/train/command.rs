@@ -20,8 +20,11 @@ pub(super) fn resolve(ctx: &Context, spec: &TrainSpec, python: &Interpreter) -> 
         let path = ctx.workspace.folder.join(word);
         return match (path.exists(), is_program(&path)) {
             (_, true) => Ok(path),
-            (true, false) => Err(failure(spec, word, "is not an executable file")
-                .help(format!("run `chmod +x {word}` and commit it, or begin `train` with `python` or `bash`"))),
+            (true, false) => Err(
+                failure(spec, word, "is not an executable file").help(format!(
+                    "run `chmod +x {word}` and commit it, or begin `train` with `python` or `bash`"
+                )),
+            ),
             (false, false) => Err(failure(spec, word, "does not exist")),
         };
     }
@@ -31,22 +34,35 @@ pub(super) fn resolve(ctx: &Context, spec: &TrainSpec, python: &Interpreter) -> 
         .map(|folder| folder.join(word))
         .find(|file| is_program(file))
         .ok_or_else(|| {
-            let failure = failure(spec, word, "is neither in the Python environment nor on PATH");
+            let failure = failure(
+                spec,
+                word,
+                "is neither in the Python environment nor on PATH",
+            );
             match word {
-                _ if word.contains('=') => failure.help("set variables of the training with `train-env`"),
-                _ if word.ends_with(".py") => failure.help(format!("write `python {word}`")),
-                "cd" | "source" | "." | "export" => {
-                    failure.help("no shell runs `train`; use `working-directory`, `train-env`, or `bash -c '…'`")
+                _ if word.contains('=') => {
+                    failure.help("set variables of the training with `train-env`")
                 }
+                _ if word.ends_with(".py") => failure.help(format!("write `python {word}`")),
+                "cd" | "source" | "." | "export" => failure.help(
+                    "no shell runs `train`; use `working-directory`, `train-env`, or `bash -c '…'`",
+                ),
                 _ => failure,
             }
         })
 }
 
 fn failure(spec: &TrainSpec, word: &str, why: &str) -> Failure {
-    Failure::new(Code::TrainCommand, format!("failed to start the training `{}`: `{word}` {why}", spec.shown))
+    Failure::new(
+        Code::TrainCommand,
+        format!(
+            "failed to start the training `{}`: `{word}` {why}",
+            spec.shown
+        ),
+    )
 }
 
 fn is_program(path: &Path) -> bool {
-    path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    path.metadata()
+        .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }

@@ -24,24 +24,43 @@ pub(super) fn judge(ctx: &Context, spec: &TrainSpec, finished: &Finished) -> Out
             let allowed = spec.deadline.unwrap_or_default();
             Failure::new(
                 Code::TrainDeadline,
-                format!("training `{shown}` did not end within {}; it was ended", in_words(allowed.as_secs_f64())),
+                format!(
+                    "training `{shown}` did not end within {}; it was ended",
+                    in_words(allowed.as_secs_f64())
+                ),
             )
         }
         End::Cancelled => {
             return Err(Failure::new(
                 Code::Interrupted,
-                format!("training `{shown}` was interrupted; all of its processes have ended, the model may be incomplete"),
+                format!(
+                    "training `{shown}` was interrupted; all of its processes have ended, the model may be incomplete"
+                ),
             ));
         }
     };
-    let at = traceback.and_then(|traceback| traceback.frame).map(|(file, line)| ctx.workspace.locate(&file, line));
+    let at = traceback
+        .and_then(|traceback| traceback.frame)
+        .map(|(file, line)| ctx.workspace.locate(&file, line));
     let from = finished.tail.len().saturating_sub(EVIDENCE);
-    Err(failure.at(at).evidence(finished.tail[from..].iter().cloned()))
+    Err(failure
+        .at(at)
+        .evidence(finished.tail[from..].iter().cloned()))
 }
 
-fn exited(shown: &str, status: ExitStatus, traceback: Option<&Traceback>, tail: &[String]) -> Failure {
+fn exited(
+    shown: &str,
+    status: ExitStatus,
+    traceback: Option<&Traceback>,
+    tail: &[String],
+) -> Failure {
     // A shell in between reports the signal as 128 + n.
-    let signal = status.signal().or_else(|| status.code().filter(|code| (129..160).contains(code)).map(|code| code - 128));
+    let signal = status.signal().or_else(|| {
+        status
+            .code()
+            .filter(|code| (129..160).contains(code))
+            .map(|code| code - 128)
+    });
     if let Some(signal) = signal {
         let message = format!("training `{shown}` was ended by {}", signal_name(signal));
         let failure = Failure::new(Code::TrainFailed, message);
@@ -52,8 +71,15 @@ fn exited(shown: &str, status: ExitStatus, traceback: Option<&Traceback>, tail: 
         };
     }
     let code = status.code().unwrap_or_default();
-    let last = || tail.iter().rev().find(|line| !line.trim().is_empty()).map(|line| line.trim().to_owned());
-    let why = traceback.map(|traceback| traceback.exception.clone()).or_else(last);
+    let last = || {
+        tail.iter()
+            .rev()
+            .find(|line| !line.trim().is_empty())
+            .map(|line| line.trim().to_owned())
+    };
+    let why = traceback
+        .map(|traceback| traceback.exception.clone())
+        .or_else(last);
     let message = match why {
         Some(why) => format!("training `{shown}` failed: {why}"),
         None => format!("training `{shown}` ended with status {code} and said nothing"),

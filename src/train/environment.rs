@@ -25,10 +25,17 @@ pub(super) fn of_training(
     marker: &Marker,
     ours: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Environment {
-    let ours = ours.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let Inherited { kept, mut withheld } = Inherited::divide(ours, |name| spec.pass.iter().any(|passed| passed == name));
+    let ours = ours
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let Inherited { kept, mut withheld } =
+        Inherited::divide(ours, |name| spec.pass.iter().any(|passed| passed == name));
     withheld.retain(|name| !spec.set.iter().any(|(set, _)| set == name));
-    let inherited = |wanted: &str| kept.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    let inherited = |wanted: &str| {
+        kept.iter()
+            .find(|(name, _)| name == wanted)
+            .map(|(_, value)| value.as_str())
+    };
 
     let mut add = Vec::new();
     let path = inherited("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin");
@@ -37,28 +44,72 @@ pub(super) fn of_training(
     // Lines are shown when they are printed, and a crash in native code or a hang has a traceback.
     add.push(("PYTHONUNBUFFERED", "1".to_owned()));
     add.push(("PYTHONFAULTHANDLER", "1".to_owned()));
-    add.push(("MLFLOW_RUN_CONTEXT", run_context(inherited("MLFLOW_RUN_CONTEXT"), marker, spec.commit.as_deref())));
+    add.push((
+        "MLFLOW_RUN_CONTEXT",
+        run_context(
+            inherited("MLFLOW_RUN_CONTEXT"),
+            marker,
+            spec.commit.as_deref(),
+        ),
+    ));
     let tracking = &spec.tracking;
     if tracking.asked {
         add.push(("MLFLOW_TRACKING_URI", tracking_uri(&tracking.uri)));
-        add.extend(tracking.experiment.clone().map(|name| ("MLFLOW_EXPERIMENT_NAME", name)));
-        add.extend(tracking.username.clone().map(|name| ("MLFLOW_TRACKING_USERNAME", name)));
+        add.extend(
+            tracking
+                .experiment
+                .clone()
+                .map(|name| ("MLFLOW_EXPERIMENT_NAME", name)),
+        );
+        add.extend(
+            tracking
+                .username
+                .clone()
+                .map(|name| ("MLFLOW_TRACKING_USERNAME", name)),
+        );
         let secret = |secret: &secrecy::SecretString| secret.expose_secret().to_owned();
-        add.extend(tracking.password.as_ref().map(|value| ("MLFLOW_TRACKING_PASSWORD", secret(value))));
-        add.extend(tracking.token.as_ref().map(|value| ("MLFLOW_TRACKING_TOKEN", secret(value))));
+        add.extend(
+            tracking
+                .password
+                .as_ref()
+                .map(|value| ("MLFLOW_TRACKING_PASSWORD", secret(value))),
+        );
+        add.extend(
+            tracking
+                .token
+                .as_ref()
+                .map(|value| ("MLFLOW_TRACKING_TOKEN", secret(value))),
+        );
     }
-    let set = spec.set.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned()));
-    let added: Vec<(String, String)> = add.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(set).collect();
+    let set = spec
+        .set
+        .iter()
+        .map(|(name, value)| (name.clone(), value.expose_secret().to_owned()));
+    let added: Vec<(String, String)> = add
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .chain(set)
+        .collect();
     let mut variables = kept;
     // A Python of another environment must not leak into this one.
-    variables.retain(|(name, _)| !matches!(name.as_str(), "PYTHONHOME" | "CONDA_PREFIX" | "__PYVENV_LAUNCHER__"));
+    variables.retain(|(name, _)| {
+        !matches!(
+            name.as_str(),
+            "PYTHONHOME" | "CONDA_PREFIX" | "__PYVENV_LAUNCHER__"
+        )
+    });
     variables.extend(added);
-    Environment { variables, withheld }
+    Environment {
+        variables,
+        withheld,
+    }
 }
 
 /// MLflow's own provider puts these tags on every run that the script starts, in 2.x and 3.x; the user's own are kept.
 fn run_context(inherited: Option<&str>, marker: &Marker, commit: Option<&str>) -> String {
-    let mut tags: Map<String, Value> = inherited.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let mut tags: Map<String, Value> = inherited
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default();
     tags.insert(Marker::TAG.to_owned(), marker.as_str().into());
     if let Some(commit) = commit {
         tags.insert("mlflow.source.git.commit".to_owned(), commit.into());

@@ -80,7 +80,9 @@ async fn train(
     if !environment.withheld.is_empty() {
         let names = environment.withheld.join(", ");
         ctx.events
-            .note(format!("withheld from the training: {names} (name one in `train-env` to pass it on)"))
+            .note(format!(
+                "withheld from the training: {names} (name one in `train-env` to pass it on)"
+            ))
             .await;
     }
     let mut command = Command::new(program);
@@ -120,9 +122,7 @@ async fn find_run(
     match tracking::find_run(ctx, tracking, marker, &python.path).await {
         Ok(run) => {
             if run.is_none() && spec.tracking.asked {
-                ctx.events
-                    .note("the training logged no MLflow run")
-                    .await;
+                ctx.events.note("the training logged no MLflow run").await;
             }
             Ok(run)
         }

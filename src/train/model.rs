@@ -36,13 +36,30 @@ struct Entry {
 /// back (the change time cannot be set). `None` when there is no file.
 pub(super) fn listing(path: &Path) -> Option<Vec<(String, u64, i64, i64)>> {
     let entries = entries(path).ok().filter(|entries| !entries.is_empty())?;
-    Some(entries.into_iter().map(|entry| (entry.relative, entry.file.len(), entry.file.ctime(), entry.file.ctime_nsec())).collect())
+    Some(
+        entries
+            .into_iter()
+            .map(|entry| {
+                (
+                    entry.relative,
+                    entry.file.len(),
+                    entry.file.ctime(),
+                    entry.file.ctime_nsec(),
+                )
+            })
+            .collect(),
+    )
 }
 
 /// The failure for a model that lay there before and was not touched.
 pub(super) fn untouched(ctx: &Context, path: &Path) -> Failure {
     let shown = ctx.workspace.relative(path);
-    Failure::new(Code::ModelMissing, format!("failed to find a new model: the training did not write to `{shown}`, what lies there is older"))
+    Failure::new(
+        Code::ModelMissing,
+        format!(
+            "failed to find a new model: the training did not write to `{shown}`, what lies there is older"
+        ),
+    )
 }
 
 /// Hashes the model.
@@ -52,17 +69,42 @@ pub(super) async fn measure(ctx: &Context, path: &Path) -> Outcome<Files> {
     match tokio::task::spawn_blocking(move || hash(&target)).await {
         Ok(Ok(files)) => Ok(files),
         Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
-            let failure = Failure::new(Code::ModelMissing, format!("failed to find the model: there is no file at `{shown}`"));
-            Err(failure.evidence(nearby(path).into_iter().map(|found| format!("there is `{}`", ctx.workspace.relative(&found)))))
+            let failure = Failure::new(
+                Code::ModelMissing,
+                format!("failed to find the model: there is no file at `{shown}`"),
+            );
+            Err(failure.evidence(
+                nearby(path)
+                    .into_iter()
+                    .map(|found| format!("there is `{}`", ctx.workspace.relative(&found))),
+            ))
         }
-        Ok(Err(error)) => Err(Failure::new(Code::ModelMissing, format!("failed to read the model `{shown}`: {error}"))),
-        Err(error) => Err(Failure::new(Code::Internal, format!("failed to hash the model `{shown}`: {error}"))),
+        Ok(Err(error)) => Err(Failure::new(
+            Code::ModelMissing,
+            format!("failed to read the model `{shown}`: {error}"),
+        )),
+        Err(error) => Err(Failure::new(
+            Code::Internal,
+            format!("failed to hash the model `{shown}`: {error}"),
+        )),
     }
 }
 
 /// Files and folders beside the path that look like models, to point at a wrong `model`.
 fn nearby(path: &Path) -> Vec<PathBuf> {
-    const KINDS: &[&str] = &["pkl", "joblib", "onnx", "pt", "pth", "h5", "keras", "safetensors", "skops", "cbm", "bst"];
+    const KINDS: &[&str] = &[
+        "pkl",
+        "joblib",
+        "onnx",
+        "pt",
+        "pth",
+        "h5",
+        "keras",
+        "safetensors",
+        "skops",
+        "cbm",
+        "bst",
+    ];
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut found: Vec<PathBuf> = fs::read_dir(folder)
         .into_iter()
@@ -70,8 +112,14 @@ fn nearby(path: &Path) -> Vec<PathBuf> {
         .flatten()
         .map(|entry| entry.path())
         .filter(|path| {
-            let kind = path.extension().and_then(|kind| kind.to_str()).unwrap_or_default();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let kind = path
+                .extension()
+                .and_then(|kind| kind.to_str())
+                .unwrap_or_default();
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
             KINDS.contains(&kind) || (path.is_dir() && name.to_lowercase().contains("model"))
         })
         .collect();
@@ -108,8 +156,16 @@ fn hash(path: &Path) -> io::Result<Files> {
             bytes += count as u64;
         }
     }
-    let sha256 = sha256.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Files { path, sha256, bytes })
+    let sha256 = sha256
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Ok(Files {
+        path,
+        sha256,
+        bytes,
+    })
 }
 
 /// All files, sorted by relative path.
@@ -117,7 +173,11 @@ fn entries(path: &Path) -> io::Result<Vec<Entry>> {
     let root = path.canonicalize()?;
     let file = root.metadata()?;
     if file.is_file() {
-        return Ok(vec![Entry { relative: String::new(), path: root, file }]);
+        return Ok(vec![Entry {
+            relative: String::new(),
+            path: root,
+            file,
+        }]);
     }
     let mut entries = Vec::new();
     walk(&root, &root, "", &mut entries)?;
@@ -129,15 +189,29 @@ fn walk(root: &Path, folder: &Path, prefix: &str, entries: &mut Vec<Entry>) -> i
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let relative = if prefix.is_empty() { name.into_owned() } else { format!("{prefix}/{name}") };
+        let relative = if prefix.is_empty() {
+            name.into_owned()
+        } else {
+            format!("{prefix}/{name}")
+        };
         let own = path.symlink_metadata()?;
         // A link to a file of the model is that file; one to a folder, or out of the model, is only a link, which also ends circles.
-        let inside = path.canonicalize().is_ok_and(|target| target.starts_with(root) && target.is_file());
-        let file = if own.is_symlink() && inside { path.metadata()? } else { own };
+        let inside = path
+            .canonicalize()
+            .is_ok_and(|target| target.starts_with(root) && target.is_file());
+        let file = if own.is_symlink() && inside {
+            path.metadata()?
+        } else {
+            own
+        };
         if file.is_dir() {
             walk(root, &path, &relative, entries)?;
         } else if file.is_file() || file.is_symlink() {
-            entries.push(Entry { relative, path, file });
+            entries.push(Entry {
+                relative,
+                path,
+                file,
+            });
         }
     }
     Ok(())
@@ -153,7 +227,10 @@ mod tests {
         let file = folder.path().join("m.pkl");
         fs::write(&file, "abc").unwrap();
         let files = hash(&file).unwrap();
-        assert_eq!(files.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            files.sha256,
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
         assert_eq!(files.bytes, 3);
     }
 
@@ -184,7 +261,10 @@ mod tests {
     fn an_empty_folder_is_no_model_and_any_write_shows() {
         let folder = tempfile::tempdir().unwrap();
         assert!(listing(folder.path()).is_none());
-        assert_eq!(hash(folder.path()).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(
+            hash(folder.path()).unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
         let file = folder.path().join("m");
         fs::write(&file, "1").unwrap();
         let before = listing(folder.path());

@@ -18,7 +18,9 @@ const SYNTAX: &[&str] = &["SyntaxError: ", "IndentationError: ", "TabError: "];
 
 /// The last traceback, if there is one. Relative paths of frames are taken from `folder`.
 pub(super) fn last(tail: &[String], root: &Path, folder: &Path) -> Option<Traceback> {
-    let inside = |line: &str| frame(line).and_then(|(file, number)| Some((in_workspace(file, root, folder)?, number)));
+    let inside = |line: &str| {
+        frame(line).and_then(|(file, number)| Some((in_workspace(file, root, folder)?, number)))
+    };
     let starts: Vec<usize> = positions(tail, |line| line.ends_with(HEADER));
     if let Some(fault) = fault(tail, inside) {
         return Some(fault);
@@ -33,7 +35,9 @@ pub(super) fn last(tail: &[String], root: &Path, folder: &Path) -> Option<Traceb
     for &start in starts.iter().rev() {
         let body = &tail[start + 1..end];
         let prefix = prefix(&tail[start]);
-        let frames = body.iter().map(|line| line.strip_prefix(prefix).unwrap_or(line));
+        let frames = body
+            .iter()
+            .map(|line| line.strip_prefix(prefix).unwrap_or(line));
         // Frames end where the exception stands; what was printed later is not looked at.
         let frames = frames.take_while(|line| is_within(line)).filter_map(inside);
         found = frames.last();
@@ -42,18 +46,30 @@ pub(super) fn last(tail: &[String], root: &Path, folder: &Path) -> Option<Traceb
         }
         end = start;
     }
-    Some(Traceback { exception, frame: found })
+    Some(Traceback {
+        exception,
+        frame: found,
+    })
 }
 
 fn positions(lines: &[String], wanted: impl Fn(&str) -> bool) -> Vec<usize> {
-    lines.iter().enumerate().filter(|(_, line)| wanted(line)).map(|(at, _)| at).collect()
+    lines
+        .iter()
+        .enumerate()
+        .filter(|(_, line)| wanted(line))
+        .map(|(at, _)| at)
+        .collect()
 }
 
 /// What stands before the header on each line of it: `[rank0]: ` of a launcher, a logger's prefix.
 fn prefix(header: &str) -> &str {
     let prefix = header.strip_suffix(HEADER).unwrap_or_default();
     // A group's header has a word of its own there.
-    if prefix.contains("Exception Group") { "" } else { prefix }
+    if prefix.contains("Exception Group") {
+        ""
+    } else {
+        prefix
+    }
 }
 
 /// Whether a line belongs to a stack: indented, or the frame of an exception group.
@@ -70,7 +86,8 @@ fn exception(tail: &[String], start: usize) -> Option<String> {
         let line = line.strip_prefix(prefix).unwrap_or(line);
         if group {
             let text = line.trim_start_matches([' ', '|']);
-            let indented = line.len() - text.len() > header.len() - header.trim_start_matches([' ', '|', '+']).len() + 1;
+            let indented = line.len() - text.len()
+                > header.len() - header.trim_start_matches([' ', '|', '+']).len() + 1;
             return (!indented && !text.is_empty()).then(|| text.trim_end().to_owned());
         }
         (!is_within(line)).then(|| line.trim_end().to_owned())
@@ -78,17 +95,35 @@ fn exception(tail: &[String], start: usize) -> Option<String> {
 }
 
 /// `  File "x.py", line 3` and a message without any traceback: the script itself does not compile.
-fn syntax_error(tail: &[String], inside: impl Fn(&str) -> Option<(PathBuf, u32)>) -> Option<Traceback> {
-    let at = tail.iter().rposition(|line| SYNTAX.iter().any(|kind| line.starts_with(kind)))?;
-    let above = tail[..at].iter().rev().take(6).find(|line| frame(line).is_some())?;
-    Some(Traceback { exception: tail[at].trim_end().to_owned(), frame: inside(above) })
+fn syntax_error(
+    tail: &[String],
+    inside: impl Fn(&str) -> Option<(PathBuf, u32)>,
+) -> Option<Traceback> {
+    let at = tail
+        .iter()
+        .rposition(|line| SYNTAX.iter().any(|kind| line.starts_with(kind)))?;
+    let above = tail[..at]
+        .iter()
+        .rev()
+        .take(6)
+        .find(|line| frame(line).is_some())?;
+    Some(Traceback {
+        exception: tail[at].trim_end().to_owned(),
+        frame: inside(above),
+    })
 }
 
 /// The stack that the fault handler prints when native code crashes, or when we end a training that hangs.
 fn fault(tail: &[String], inside: impl Fn(&str) -> Option<(PathBuf, u32)>) -> Option<Traceback> {
-    let title = tail.iter().rposition(|line| line.starts_with("Fatal Python error: "))?;
-    let stack = tail[title..].iter().position(|line| line.starts_with("Current thread") && line.contains(FAULT))?;
-    let frames = tail[title + stack + 1..].iter().take_while(|line| line.starts_with(' '));
+    let title = tail
+        .iter()
+        .rposition(|line| line.starts_with("Fatal Python error: "))?;
+    let stack = tail[title..]
+        .iter()
+        .position(|line| line.starts_with("Current thread") && line.contains(FAULT))?;
+    let frames = tail[title + stack + 1..]
+        .iter()
+        .take_while(|line| line.starts_with(' '));
     Some(Traceback {
         exception: tail[title].trim_end().to_owned(),
         frame: frames.filter_map(|line| inside(line)).next(),
@@ -99,7 +134,9 @@ fn fault(tail: &[String], inside: impl Fn(&str) -> Option<(PathBuf, u32)>) -> Op
 fn frame(line: &str) -> Option<(&str, u32)> {
     let text = line.trim_start_matches([' ', '|', '\t']);
     let (file, rest) = text.strip_prefix("File \"")?.split_once("\", line ")?;
-    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let digits = rest
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(rest.len());
     Some((file, rest[..digits].parse().ok()?))
 }
 
@@ -118,7 +155,10 @@ fn in_workspace(file: &str, root: &Path, folder: &Path) -> Option<PathBuf> {
     }
     let relative = path.strip_prefix(root).ok()?;
     let foreign = |part: Component<'_>| {
-        matches!(part.as_os_str().to_str(), Some("site-packages" | "dist-packages" | ".venv" | "venv" | ".ml-deploy"))
+        matches!(
+            part.as_os_str().to_str(),
+            Some("site-packages" | "dist-packages" | ".venv" | "venv" | ".ml-deploy")
+        )
     };
     let user = !relative.components().any(foreign);
     user.then_some(path)
@@ -131,7 +171,12 @@ mod tests {
     fn parse(text: &str) -> Option<(String, Option<(String, u32)>)> {
         let lines: Vec<String> = text.lines().map(str::to_owned).collect();
         let found = last(&lines, Path::new("/w"), Path::new("/w/app"))?;
-        Some((found.exception, found.frame.map(|(file, line)| (file.display().to_string(), line))))
+        Some((
+            found.exception,
+            found
+                .frame
+                .map(|(file, line)| (file.display().to_string(), line)),
+        ))
     }
 
     fn at(file: &str, line: u32) -> Option<(String, u32)> {
@@ -143,13 +188,22 @@ mod tests {
         let text = "epoch 1\nTraceback (most recent call last):\n  File \"/w/app/train.py\", line 12, in <module>\n    main()\n  \
                     File \"/w/app/lib/data.py\", line 7, in main\n    pd.read_csv(x)\n  File \"/c/lib/python3.11/site-packages/pandas/io.py\", line 9, in read_csv\n    \
                     raise E\nFileNotFoundError: [Errno 2] no file: 'x'\nbye\n  File \"/w/app/no.py\", line 1";
-        assert_eq!(parse(text), Some(("FileNotFoundError: [Errno 2] no file: 'x'".into(), at("/w/app/lib/data.py", 7))));
+        assert_eq!(
+            parse(text),
+            Some((
+                "FileNotFoundError: [Errno 2] no file: 'x'".into(),
+                at("/w/app/lib/data.py", 7)
+            ))
+        );
     }
 
     #[test]
     fn relative_paths_are_of_the_working_directory() {
         let text = "Traceback (most recent call last):\n  File \"../shared/x.py\", line 3, in f\n    f()\nKeyError: 'a'";
-        assert_eq!(parse(text), Some(("KeyError: 'a'".into(), at("/w/shared/x.py", 3))));
+        assert_eq!(
+            parse(text),
+            Some(("KeyError: 'a'".into(), at("/w/shared/x.py", 3)))
+        );
     }
 
     #[test]
@@ -158,37 +212,70 @@ mod tests {
         let between = "During handling of the above exception, another exception occurred:\n\n";
         let second = "Traceback (most recent call last):\n  File \"/w/app/train.py\", line 9, in g\n    y\nValueError: 2\n";
         let foreign = "Traceback (most recent call last):\n  File \"/usr/lib/python3/x.py\", line 9, in g\n    y\nValueError: 2\n";
-        assert_eq!(parse(&format!("{first}{between}{second}")), Some(("ValueError: 2".into(), at("/w/app/train.py", 9))));
-        assert_eq!(parse(&format!("{first}{between}{foreign}")), Some(("ValueError: 2".into(), at("/w/app/train.py", 2))));
+        assert_eq!(
+            parse(&format!("{first}{between}{second}")),
+            Some(("ValueError: 2".into(), at("/w/app/train.py", 9)))
+        );
+        assert_eq!(
+            parse(&format!("{first}{between}{foreign}")),
+            Some(("ValueError: 2".into(), at("/w/app/train.py", 2)))
+        );
     }
 
     #[test]
     fn a_script_that_does_not_compile_has_a_place_too() {
         let text = "  File \"/w/app/train.py\", line 4\n    def f(:\n          ^\nSyntaxError: invalid syntax";
-        assert_eq!(parse(text), Some(("SyntaxError: invalid syntax".into(), at("/w/app/train.py", 4))));
+        assert_eq!(
+            parse(text),
+            Some((
+                "SyntaxError: invalid syntax".into(),
+                at("/w/app/train.py", 4)
+            ))
+        );
         let text = "Traceback (most recent call last):\n  File \"/w/app/train.py\", line 1, in <module>\n    import m\n  \
                     File \"/w/app/m.py\", line 4\n    def f(:\n          ^\nSyntaxError: invalid syntax";
-        assert_eq!(parse(text), Some(("SyntaxError: invalid syntax".into(), at("/w/app/m.py", 4))));
+        assert_eq!(
+            parse(text),
+            Some(("SyntaxError: invalid syntax".into(), at("/w/app/m.py", 4)))
+        );
     }
 
     #[test]
     fn a_crash_in_native_code_has_a_stack() {
         let text = "Fatal Python error: Segmentation fault\n\nCurrent thread 0x00007f (most recent call first):\n  \
                     File \"/usr/lib/python3/ctypes.py\", line 5 in string_at\n  File \"/w/app/train.py\", line 3 in <module>\n\nExtension modules: numpy";
-        assert_eq!(parse(text), Some(("Fatal Python error: Segmentation fault".into(), at("/w/app/train.py", 3))));
+        assert_eq!(
+            parse(text),
+            Some((
+                "Fatal Python error: Segmentation fault".into(),
+                at("/w/app/train.py", 3)
+            ))
+        );
     }
 
     #[test]
     fn prefixes_and_groups_are_read() {
         let text = "[rank0]: Traceback (most recent call last):\n[rank0]:   File \"/w/app/t.py\", line 5, in <module>\n[rank0]:     f()\n[rank0]: RuntimeError: nccl";
-        assert_eq!(parse(text), Some(("RuntimeError: nccl".into(), at("/w/app/t.py", 5))));
+        assert_eq!(
+            parse(text),
+            Some(("RuntimeError: nccl".into(), at("/w/app/t.py", 5)))
+        );
         let text = "  + Exception Group Traceback (most recent call last):\n  |   File \"/w/app/t.py\", line 5, in <module>\n  |     f()\n  | ExceptionGroup: two (2 sub-exceptions)";
-        assert_eq!(parse(text), Some(("ExceptionGroup: two (2 sub-exceptions)".into(), at("/w/app/t.py", 5))));
+        assert_eq!(
+            parse(text),
+            Some((
+                "ExceptionGroup: two (2 sub-exceptions)".into(),
+                at("/w/app/t.py", 5)
+            ))
+        );
     }
 
     #[test]
     fn no_traceback_is_no_traceback() {
         assert_eq!(parse("all\ngood"), None);
-        assert_eq!(parse("python: can't open file '/w/app/x.py': [Errno 2]"), None);
+        assert_eq!(
+            parse("python: can't open file '/w/app/x.py': [Errno 2]"),
+            None
+        );
     }
 }
