@@ -186,8 +186,14 @@ async fn early_layers(plan: &Plan, ctx: &Context, engine: Option<&Engine>) {
         Ok(Some(layers)) => layers,
         Ok(None) => return,
         Err(failure) => {
-            let why = failure.findings().map(|finding| finding.message.as_str()).collect::<Vec<_>>().join("; ");
-            ctx.events.note(format!("dependency layers could not be built early: {why}")).await;
+            let why = failure
+                .findings()
+                .map(|finding| finding.message.as_str())
+                .collect::<Vec<_>>()
+                .join("; ");
+            ctx.events
+                .note(format!("dependency layers could not be built early: {why}"))
+                .await;
             return;
         }
     };
@@ -307,7 +313,9 @@ async fn verify_stage(
     let checks = async |ctx: &Context| {
         // Without a deployment in this run, what the manifests name is checked as it is live.
         let live = match (deployment, spec) {
-            (None, DeploySpec::Kubernetes(spec)) => Some(deploy::kubernetes::live(ctx, spec).await?),
+            (None, DeploySpec::Kubernetes(spec)) => {
+                Some(deploy::kubernetes::live(ctx, spec).await?)
+            }
             _ => None,
         };
         let deployment = deployment.or(live.as_ref());

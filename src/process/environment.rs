@@ -79,7 +79,6 @@ const PARTS: &[&str] = &[
     "AUTH_KEY",
     "SIGNING_KEY",
     "CONNECTION_STRING",
-    "_PAT",
 ];
 
 /// Files and switches that are no secret although their family is withheld or their name sounds like one.
@@ -101,6 +100,7 @@ pub(crate) fn looks_secret(name: &str) -> bool {
     FAMILIES.iter().any(|family| upper.starts_with(family))
         || NAMES.contains(&upper.as_str())
         || PARTS.iter().any(|part| upper.contains(part))
+        || upper.ends_with("_PAT")
 }
 
 #[cfg(test)]
