@@ -12,3 +12,4 @@ mod e2e;
 
 mod inputs;
 mod support;
+mod train;
