@@ -166,6 +166,3 @@ pub(crate) async fn capture(
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     })
 }
-
-#[cfg(test)]
-mod tests;

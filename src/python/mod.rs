@@ -34,6 +34,3 @@ impl Interpreter {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -290,7 +290,11 @@ fn reason(tail: &[String]) -> String {
         causes.push(text.to_owned());
     }
     // Wrapped lines go on; everything is one sentence for a person.
-    let text = causes.join(": ").replace(".:", ":").replace(",: ", ", ");
+    let text = causes
+        .iter()
+        .map(|cause| cause.trim_end_matches(':'))
+        .collect::<Vec<_>>()
+        .join(": ");
     if text.is_empty() {
         "uv gave no reason".to_owned()
     } else {
@@ -317,8 +321,7 @@ mod tests {
             "  × No solution found when resolving dependencies:\n  ╰─▶ Because x was not found";
         assert_eq!(
             reason(&lines(text)),
-            "No solution found when resolving dependencies:: Because x was not found"
-                .replace("::", ":")
+            "No solution found when resolving dependencies: Because x was not found"
         );
         assert_eq!(reason(&[]), "uv gave no reason");
     }

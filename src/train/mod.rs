@@ -136,6 +136,3 @@ async fn find_run(
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -15,3 +15,4 @@ mod image;
 
 mod inputs;
 mod support;
+mod train;
