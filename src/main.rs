@@ -29,7 +29,10 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // Two TLS providers would compile in unseen; naming ours first makes every client use the same.
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
+    if rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err()
+    {
         return ExitCode::FAILURE;
     }
     match tokio::runtime::Runtime::new() {

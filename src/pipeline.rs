@@ -284,7 +284,9 @@ async fn verify_stage(
     let checks = async |ctx: &Context| {
         // Without a deployment in this run, what the manifests name is checked as it is live.
         let live = match (deployment, spec) {
-            (None, DeploySpec::Kubernetes(spec)) => Some(deploy::kubernetes::live(ctx, spec).await?),
+            (None, DeploySpec::Kubernetes(spec)) => {
+                Some(deploy::kubernetes::live(ctx, spec).await?)
+            }
             _ => None,
         };
         let deployment = deployment.or(live.as_ref());

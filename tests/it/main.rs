@@ -8,6 +8,7 @@
 
 mod act;
 mod cancel;
+mod deploy;
 mod e2e;
 
 mod inputs;
