@@ -16,6 +16,7 @@ mod inputs;
 mod pipeline;
 mod plan;
 mod preflight;
+mod process;
 mod python;
 mod registry;
 mod report;

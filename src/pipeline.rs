@@ -1,5 +1,6 @@
 //! The job, readable top to bottom: what runs in which order, what overlaps, what is handed on.
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use crate::artifact::{Artifact, Deployment, Image, Model, Pushed};
@@ -8,7 +9,6 @@ use crate::context::Context;
 use crate::engine::Engine;
 use crate::event::{End, EventKind, Stage};
 use crate::failure::{Fail, Failure, Outcome, chain};
-use crate::image::EarlyLayers;
 use crate::plan::{DeploySpec, Plan};
 use crate::preflight;
 use crate::reuse::{self, Results};
@@ -47,9 +47,7 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
         return Ok(Ended::Reused);
     }
 
-    let (model, early) = tokio::join!(train_stage(plan, ctx), early_layers(plan, ctx, engine));
-    let model = model?;
-    drop(early);
+    let model = train_with_early_layers(plan, ctx, engine).await?;
     let image = build_stage(plan, ctx, engine, model.as_ref()).await?;
     let pushed = push_stage(plan, ctx, engine, image.as_ref()).await?;
     let deployment = deploy_stage(
@@ -156,21 +154,52 @@ async fn train_stage(plan: &Plan, ctx: &Context) -> Outcome<Option<Model>> {
     Ok(None)
 }
 
-/// Dependency layers need nothing of the training: they are built, and pushed, while it runs. Whatever goes wrong here is
-/// only noted, because the build itself meets it again and says it properly.
-async fn early_layers(plan: &Plan, ctx: &Context, engine: Option<&Engine>) -> Option<EarlyLayers> {
-    let (engine, spec) = engine.zip(plan.build.as_ref())?;
+/// Dependency layers need nothing of the training: they are built, and pushed, while it runs. A training that fails does not
+/// wait for them.
+async fn train_with_early_layers(
+    plan: &Plan,
+    ctx: &Context,
+    engine: Option<&Engine>,
+) -> Outcome<Option<Model>> {
+    let mut training = pin!(train_stage(plan, ctx));
+    let mut layers = pin!(early_layers(plan, ctx, engine));
+    tokio::select! {
+        model = &mut training => {
+            let model = model?;
+            layers.await;
+            Ok(model)
+        }
+        () = &mut layers => training.await,
+    }
+}
+
+/// Whatever goes wrong here is only noted, because the build itself meets it again and says it properly.
+async fn early_layers(plan: &Plan, ctx: &Context, engine: Option<&Engine>) {
+    let Some((engine, spec)) = engine.zip(plan.build.as_ref()) else {
+        return;
+    };
     if !spec.early_layers || !plan.runs(Stage::Build) || !plan.runs(Stage::Train) {
-        return None;
+        return;
     }
     let ctx = ctx.stage(Stage::Build);
-    let layers = image::build_early(&ctx, engine, spec, &plan.model)
-        .await
-        .unwrap_or_default()?;
+    let layers = match image::build_early(&ctx, engine, spec, &plan.model).await {
+        Ok(Some(layers)) => layers,
+        Ok(None) => return,
+        Err(failure) => {
+            let why = failure
+                .findings()
+                .map(|finding| finding.message.as_str())
+                .collect::<Vec<_>>()
+                .join("; ");
+            ctx.events
+                .note(format!("dependency layers could not be built early: {why}"))
+                .await;
+            return;
+        }
+    };
     if let Some(push) = plan.push.as_ref().filter(|_| plan.runs(Stage::Push)) {
         image::push_early(&ctx, engine, push, &layers).await;
     }
-    Some(layers)
 }
 
 async fn build_stage(

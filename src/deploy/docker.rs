@@ -386,19 +386,3 @@ fn endpoint(port: &PublishedPort) -> String {
     };
     format!("http://{address}:{}", port.host)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_of_all_interfaces_is_asked_locally() {
-        let port = |address: &str| PublishedPort {
-            address: address.to_owned(),
-            host: 81,
-            container: 80,
-        };
-        assert_eq!(endpoint(&port("0.0.0.0")), "http://127.0.0.1:81");
-        assert_eq!(endpoint(&port("10.1.2.3")), "http://10.1.2.3:81");
-    }
-}

@@ -152,7 +152,7 @@ impl Engine {
                 .get_or_insert_default()
                 .push(binding);
         }
-        let restart = spec.restart.then(|| bollard::models::RestartPolicy {
+        let restart = spec.restart.then_some(bollard::models::RestartPolicy {
             name: Some(bollard::models::RestartPolicyNameEnum::UNLESS_STOPPED),
             maximum_retry_count: None,
         });

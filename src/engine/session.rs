@@ -17,6 +17,7 @@ use bollard::moby::filesync::v1::{
     GetTokenAuthorityRequest, GetTokenAuthorityResponse, VerifyTokenAuthorityRequest,
     VerifyTokenAuthorityResponse,
 };
+use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use hyper_util::rt::TokioIo;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -87,7 +88,11 @@ impl Engine {
                 .add_service(HealthServer::new(Alive))
                 .add_service(AuthServer::new(Logins(logins)))
                 .add_service(SecretsServer::new(Vault(secrets)))
-                .serve_with_incoming(futures_util::stream::iter([Ok::<_, std::io::Error>(near)]));
+                // The server stops with its last listener, so this one never ends.
+                .serve_with_incoming(
+                    futures_util::stream::iter([Ok::<_, std::io::Error>(near)])
+                        .chain(futures_util::stream::pending()),
+                );
             // Whichever side ends, the session is over; the build itself reports what it missed.
             tokio::select! {
                 _ = serve => {}

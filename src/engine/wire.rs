@@ -240,14 +240,12 @@ pub(super) fn auth_header(
 
 /// Percent-encodes one value of a query.
 pub(super) fn quote(value: &str) -> String {
-    use std::fmt::Write as _;
     let mut text = String::with_capacity(value.len());
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             text.push(char::from(byte));
         } else {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "%{byte:02X}");
+            text.push_str(&format!("%{byte:02X}"));
         }
     }
     text

@@ -1,46 +1,19 @@
-use crate::artifact::*;
-use crate::context::Context;
-use crate::diagnostic::Diagnostic;
-use crate::engine::Engine;
-use crate::failure::Outcome;
-use crate::plan::*;
-use crate::registry::Reference;
-use std::path::Path;
+//! The image: what is sent to the engine, what it builds, what is pushed. It knows no other stage.
 
-#[derive(Debug, Default)]
-pub(crate) struct EarlyLayers;
-pub(crate) fn preflight(_c: &Context, _s: &BuildSpec, _m: &Path) -> Vec<Diagnostic> {
-    vec![]
-}
-pub(crate) async fn build(
-    _c: &Context,
-    _e: &Engine,
-    _s: &BuildSpec,
-    _m: Option<&Model>,
-) -> Outcome<Image> {
-    Err(crate::failure::Failure::new(
-        crate::code::Code::Internal,
-        "stub",
-    ))
-}
-pub(crate) async fn build_early(
-    _c: &Context,
-    _e: &Engine,
-    _s: &BuildSpec,
-    _m: &Path,
-) -> Outcome<Option<EarlyLayers>> {
-    Ok(None)
-}
-pub(crate) async fn push_early(_c: &Context, _e: &Engine, _s: &PushSpec, _m: &EarlyLayers) {}
-pub(crate) async fn push(_c: &Context, _e: &Engine, _s: &PushSpec, _m: &Image) -> Outcome<Pushed> {
-    Err(crate::failure::Failure::new(
-        crate::code::Code::Internal,
-        "stub",
-    ))
-}
-pub(crate) async fn existing(_e: &Engine, _s: &PushSpec) -> Outcome<Image> {
-    Err(crate::failure::Failure::new(
-        crate::code::Code::Internal,
-        "stub",
-    ))
-}
+mod build;
+mod context;
+mod cut;
+mod dockerfile;
+mod early;
+mod ignore;
+mod lines;
+mod preflight;
+mod progress;
+mod push;
+mod secrets;
+mod source;
+
+pub(crate) use build::{build, existing};
+pub(crate) use early::{EarlyLayers, build_early, push_early};
+pub(crate) use preflight::preflight;
+pub(crate) use push::push;

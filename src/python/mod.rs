@@ -1,1 +1,39 @@
+//! Python environments: made by uv, keyed by their content, described by their own interpreter.
+//! It knows uv, pip's configuration and requirement files, and no stage.
 
+mod environment;
+mod freeze;
+mod index;
+mod key;
+mod requirement;
+mod uv;
+
+use std::path::PathBuf;
+
+pub(crate) use environment::ensure;
+pub(crate) use freeze::freeze;
+
+/// An environment that is ready.
+#[derive(Clone, Debug)]
+pub(crate) struct Interpreter {
+    /// The environment's `python`.
+    pub(crate) path: PathBuf,
+    /// Where its programs lie; goes first on `PATH`.
+    pub(crate) bin_dir: PathBuf,
+    /// The environment's root, for `VIRTUAL_ENV`.
+    pub(crate) venv: PathBuf,
+}
+
+impl Interpreter {
+    fn of(venv: PathBuf) -> Self {
+        let bin_dir = venv.join("bin");
+        Self {
+            path: bin_dir.join("python"),
+            bin_dir,
+            venv,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

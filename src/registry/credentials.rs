@@ -13,7 +13,6 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use tokio::io::AsyncWriteExt as _;
 
-use super::Reference;
 use crate::code::Code;
 use crate::failure::{Failure, Outcome, chain};
 use crate::plan::RegistryLogin;
@@ -59,15 +58,6 @@ pub(crate) async fn credentials(
             "set `registry-username` and `registry-password`, or correct Docker's configuration",
         )
     })
-}
-
-/// The inputs' login when `host` is the registry it was given for.
-pub(crate) fn login_for<'a>(
-    host: &str,
-    repository: &Reference,
-    login: Option<&'a RegistryLogin>,
-) -> Option<&'a RegistryLogin> {
-    login.filter(|_| repository.host() == host)
 }
 
 /// Path of Docker's configuration: `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.

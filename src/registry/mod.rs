@@ -1,20 +1,12 @@
 //! Registries: references, credentials per registry, manifests and blobs. It knows no stage and no container engine.
 
+mod challenge;
+mod client;
 mod credentials;
 mod reference;
+mod refusal;
 
+pub(crate) use client::{check_push, digest};
 pub(crate) use credentials::{Credentials, credentials};
 pub(crate) use reference::{Reference, check_tag};
-
-pub(crate) async fn check_push(
-    _: &Reference,
-    _: Option<&crate::plan::RegistryLogin>,
-) -> Result<(), crate::diagnostic::Diagnostic> {
-    Ok(())
-}
-pub(crate) async fn digest(
-    _: &Reference,
-    _: Option<&crate::plan::RegistryLogin>,
-) -> crate::failure::Outcome<Option<String>> {
-    Ok(None)
-}
+pub(crate) use refusal::denied;

@@ -19,7 +19,7 @@ fn escaped(text: &str) -> String {
             '\n' | '\r' | '\t' => safe.push(' '),
             '@' | '&' | '<' | '>' | '|' | '`' | '*' | '_' | '~' | '[' | ']' | '(' | ')' | '\\'
             | '#' | '!' | '$' | '{' | '}' | '+' | '=' | ':' => {
-                safe.push_str(&format!("&#{};", u32::from(c)))
+                safe.push_str(&format!("&#{};", u32::from(c)));
             }
             c if c.is_control()
                 || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>

@@ -74,7 +74,12 @@ fn stripped(text: &str, escapes: Escapes) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
     let mut coloured = false;
-    while let Some(c) = rest.chars().next() {
+    loop {
+        // Suspicious bytes only begin characters, so every cut is at a character's start.
+        let plain = rest.bytes().position(suspicious).unwrap_or(rest.len());
+        clean.push_str(&rest[..plain]);
+        rest = &rest[plain..];
+        let Some(c) = rest.chars().next() else { break };
         if c == '\u{1b}' || c == '\u{9b}' || c == '\u{9d}' {
             let (length, colour) = escape(rest);
             if colour && escapes == Escapes::KeepColours {

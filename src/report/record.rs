@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::artifact::{Artifact, Deployment, Environment, Image, Model, Pushed, Verification};
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::Diagnostic;
 use crate::event::{End, Event, EventKind, Stage};
 
 use super::redact::Redactor;
@@ -117,14 +117,6 @@ impl Record {
         let mut all: Vec<_> = self.findings.iter().collect();
         all.sort_by_key(|finding| std::cmp::Reverse(finding.what.severity));
         all
-    }
-
-    /// How many findings there are of a severity.
-    pub(super) fn count(&self, severity: Severity) -> usize {
-        self.findings
-            .iter()
-            .filter(|finding| finding.what.severity == severity)
-            .count()
     }
 
     /// The stage in which the run ended, when it did not end well.
@@ -249,6 +241,6 @@ mod tests {
         let finding = Diagnostic::warning(crate::code::Code::DiskFull, "x");
         assert!(record.find(None, finding.clone()));
         assert!(!record.find(None, finding));
-        assert_eq!(record.count(Severity::Warning), 1);
+        assert_eq!(record.findings.len(), 1);
     }
 }

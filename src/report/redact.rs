@@ -15,7 +15,7 @@ const SHORTEST: usize = 4;
 /// A line of a longer secret must be this long, because short lines are structure: `}`, `users:`.
 const SHORTEST_LINE: usize = 8;
 /// Above this many bytes a secret is a document; its encodings as a whole would cost megabytes of automaton.
-const LONGEST_ENCODED: usize = 4096;
+const LONGEST_ENCODED: usize = 1024;
 /// Below this many bytes of patterns the fastest automaton still fits into a few megabytes.
 const LARGEST_DFA: usize = 8192;
 /// A mapping's line is hidden by its value only, and only under a key that says it is secret: in a kubeconfig `apiVersion: v1`
@@ -117,11 +117,9 @@ fn meaningful(secret: &str) -> Vec<String> {
 }
 
 fn worth_hiding(value: &str) -> bool {
-    let digits = value.bytes().all(|byte| byte.is_ascii_digit());
-    value.chars().count() >= SHORTEST
-        && !value.eq_ignore_ascii_case("true")
-        && !value.eq_ignore_ascii_case("false")
-        && !(digits && value.len() < 6)
+    let boolean = value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false");
+    let number = value.len() < 6 && value.bytes().all(|byte| byte.is_ascii_digit());
+    value.chars().count() >= SHORTEST && !boolean && !number
 }
 
 /// A document handed over in base64, as kubeconfigs often are.

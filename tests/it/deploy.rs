@@ -201,7 +201,7 @@ fn an_immutable_field_and_a_conflict_are_told_apart() {
         .0
     );
     deploy(&manifest(SERVE), &namespace)
-        .expect(10)
+        .expect(50)
         .code("apply-conflict")
         .says("`spec.replicas` is owned by field manager `kubectl`");
 }

@@ -7,9 +7,12 @@
 )]
 
 mod act;
+mod architecture;
 mod cancel;
+mod contract;
 mod deploy;
 mod e2e;
+mod image;
 
 mod inputs;
 mod support;

@@ -48,7 +48,7 @@ pub(super) async fn wait(
         for target in targets {
             match verdict(&live, target, applied) {
                 Verdict::Succeeded => {
-                    tell(ctx, &mut told, target, "the new revision serves".to_owned()).await
+                    tell(ctx, &mut told, target, "the new revision serves".to_owned()).await;
                 }
                 Verdict::Progressing(what) => {
                     waiting += 1;
@@ -176,18 +176,21 @@ async fn overdue(
 
 /// A run that is told to stop changes nothing more, and says what it left.
 fn cancelled(targets: &[Target], told: &HashMap<String, String>) -> Failure {
-    let left = targets.iter().map(|target| {
-        let label = target.label();
-        let state = told.get(&label).map_or("not seen yet", String::as_str);
-        format!(
-            "{label}: generation {} is applied; {state}",
-            target.generation
-        )
-    });
-    Failure::new(
-        Code::Interrupted,
-        "stopped waiting for the rollout; the cluster goes on with it by itself",
-    )
-    .help("look at it with `kubectl rollout status`, or go back with `kubectl rollout undo`")
-    .evidence(left)
+    let left: Vec<String> = targets
+        .iter()
+        .map(|target| {
+            let label = target.label();
+            let state = told.get(&label).map_or("not seen yet", String::as_str);
+            format!(
+                "{label}: generation {} is applied, {state}",
+                target.generation
+            )
+        })
+        .collect();
+    let message = format!(
+        "stopped waiting for the rollout, the cluster goes on with it by itself ({})",
+        left.join("; ")
+    );
+    Failure::new(Code::Interrupted, message)
+        .help("look at it with `kubectl rollout status`, or go back with `kubectl rollout undo`")
 }

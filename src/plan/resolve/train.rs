@@ -21,6 +21,7 @@ impl Resolver<'_> {
         let local = || TrackingUri::Sqlite(workspace.state.join("mlflow.db"));
         let uri = match given.as_deref().map(tracking::parse) {
             None => local(),
+            Some(Ok(TrackingUri::Sqlite(path))) => TrackingUri::Sqlite(workspace.folder.join(path)),
             Some(Ok(uri)) => uri,
             Some(Err(why)) => {
                 let finding = Diagnostic::error(
@@ -32,12 +33,14 @@ impl Resolver<'_> {
                 local()
             }
         };
+        // A password within the URL is taken out of it, so that no report can show it.
+        let (url_user, url_password) = given.as_deref().and_then(tracking::credentials).unzip();
         TrackingSpec {
             asked: given.is_some() || inputs.mlflow_experiment_name.is_some(),
             uri,
             experiment: inputs.mlflow_experiment_name.clone(),
-            username: inputs.mlflow_tracking_username.clone(),
-            password: inputs.mlflow_tracking_password.clone(),
+            username: inputs.mlflow_tracking_username.clone().or(url_user),
+            password: inputs.mlflow_tracking_password.clone().or(url_password),
             token: inputs.mlflow_tracking_token.clone(),
         }
     }

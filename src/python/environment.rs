@@ -1,0 +1,202 @@
+//! Makes the environment, or finds that it is there already. Environments are not relocatable, so each is made in its place
+//! under a lock, and its marker is written last: a folder without marker is a ruin and is made anew.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+
+use super::Interpreter;
+use super::key::Key;
+use super::requirement::{self, Needs};
+use super::uv::Uv;
+use crate::code::Code;
+use crate::context::Context;
+use crate::failure::{Fail, Failure, Outcome};
+use crate::plan::{MlflowVersion, PythonSpec, Requirements};
+
+/// Written last, into the environment.
+const MARKER: &str = ".complete";
+
+/// Gives an environment with everything that the specification asks for. With the same inputs as before, nothing is
+/// installed. Layout: `<cache>/envs/<key>/`, `<cache>/envs/<key>.lock`.
+pub(crate) async fn ensure(ctx: &Context, spec: &PythonSpec) -> Outcome<Interpreter> {
+    let uv = Uv::find(ctx).await?;
+    let needs = requirement::read(ctx, &spec.requirements)?;
+    let extra = extra_requirements(spec, &needs);
+    let found = uv.find_python(ctx, spec.version.as_deref()).await?;
+
+    let mut key = Key::new();
+    key.add("platform", std::env::consts::ARCH)
+        .add("system", std::env::consts::OS)
+        .add(
+            "python",
+            found
+                .as_ref()
+                .map_or("", |path| path.to_str().unwrap_or("")),
+        )
+        .add("request", spec.version.as_deref().unwrap_or(""));
+    for (path, text) in &needs.files {
+        key.add("path", &ctx.workspace.relative(path))
+            .add("text", text);
+    }
+    for requirement in &extra {
+        key.add("extra", requirement);
+    }
+    // uv's own settings (indexes, constraints) decide what is installed.
+    if let Ok(settings) = fs::read_to_string(ctx.workspace.folder.join("uv.toml")) {
+        key.add("settings", &settings);
+    }
+    let key = key.finish();
+
+    let envs = ctx.workspace.cache.join("envs");
+    fs::create_dir_all(&envs)
+        .with_context(|| format!("failed to create `{}`", envs.display()))
+        .fail(Code::Internal)?;
+    let interpreter = Interpreter::of(envs.join(&key));
+    if is_complete(&interpreter) {
+        ctx.events
+            .note(format!(
+                "Python environment `{}` is as asked for; nothing to install",
+                short(&key)
+            ))
+            .await;
+        return Ok(interpreter);
+    }
+    let _lock = lock(ctx, &envs.join(format!("{key}.lock"))).await?;
+    // Another run may have made it while this one waited.
+    if is_complete(&interpreter) {
+        return Ok(interpreter);
+    }
+    let begun = Instant::now();
+    make(
+        ctx,
+        &uv,
+        spec,
+        &needs,
+        &extra,
+        found.as_deref(),
+        &interpreter,
+    )
+    .await?;
+    ctx.events
+        .note(format!(
+            "Python environment `{}` made in {:.1} s",
+            short(&key),
+            begun.elapsed().as_secs_f64()
+        ))
+        .await;
+    Ok(interpreter)
+}
+
+fn short(key: &str) -> &str {
+    &key[..12]
+}
+
+/// Complete, and its base interpreter is still there (`bin/python` is a link to it).
+fn is_complete(interpreter: &Interpreter) -> bool {
+    interpreter.venv.join(MARKER).exists() && interpreter.path.exists()
+}
+
+/// What is installed on top of the files.
+fn extra_requirements(spec: &PythonSpec, needs: &Needs) -> Vec<String> {
+    let mut extra = spec.extra.clone();
+    let named = |name: &str| {
+        needs.names(name)
+            || spec
+                .extra
+                .iter()
+                .any(|text| requirement::name(text).as_deref() == Some(name))
+    };
+    if let Some(version) = &spec.mlflow
+        && !named("mlflow")
+        && !named("mlflow-skinny")
+    {
+        extra.push(match version {
+            MlflowVersion::Any => "mlflow".to_owned(),
+            MlflowVersion::Exactly(version) => format!("mlflow=={version}"),
+        });
+    }
+    extra
+}
+
+async fn make(
+    ctx: &Context,
+    uv: &Uv,
+    spec: &PythonSpec,
+    needs: &Needs,
+    extra: &[String],
+    found: Option<&Path>,
+    interpreter: &Interpreter,
+) -> Outcome<()> {
+    if interpreter.venv.exists() {
+        fs::remove_dir_all(&interpreter.venv)
+            .with_context(|| {
+                format!(
+                    "failed to remove the unfinished environment `{}`",
+                    interpreter.venv.display()
+                )
+            })
+            .fail(Code::Internal)?;
+    }
+    uv.create(ctx, spec.version.as_deref(), found, &interpreter.venv)
+        .await?;
+    let exported = tempfile::Builder::new()
+        .prefix("ml-deploy-locked-")
+        .suffix(".txt")
+        .tempfile()
+        .context("failed to create a temporary file")
+        .fail(Code::Internal)?;
+    let file: Option<PathBuf> = match &spec.requirements {
+        Requirements::None => None,
+        Requirements::File(file) => Some(file.clone()),
+        Requirements::Project {
+            folder,
+            locked: false,
+        } => Some(folder.join("pyproject.toml")),
+        Requirements::Project {
+            folder,
+            locked: true,
+        } => {
+            uv.export(ctx, folder, exported.path(), needs).await?;
+            Some(exported.path().to_owned())
+        }
+    };
+    if file.is_some() || !extra.is_empty() {
+        uv.install(ctx, &interpreter.path, file.as_deref(), extra, needs)
+            .await?;
+    }
+    fs::write(interpreter.venv.join(MARKER), "")
+        .context("failed to mark the Python environment as complete")
+        .fail(Code::Internal)
+}
+
+/// Waits until no other run makes the same environment. The lock ends with the file, also when we are killed.
+async fn lock(ctx: &Context, path: &Path) -> Outcome<File> {
+    let file = File::create(path)
+        .with_context(|| format!("failed to create `{}`", path.display()))
+        .fail(Code::Internal)?;
+    let mut said = false;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => {
+                if !said {
+                    said = true;
+                    ctx.events
+                        .note("another run makes the same Python environment; waiting for it")
+                        .await;
+                }
+                tokio::select! {
+                    () = ctx.cancel.cancelled() => {
+                        return Err(Failure::new(Code::Interrupted, "interrupted while waiting for another run"));
+                    }
+                    () = tokio::time::sleep(Duration::from_millis(100)) => {}
+                }
+            }
+            // A file system without locks: two runs at once are then the user's to avoid.
+            Err(TryLockError::Error(_)) => return Ok(file),
+        }
+    }
+}

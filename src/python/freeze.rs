@@ -1,0 +1,42 @@
+//! Asks an interpreter what it is and what is installed in it.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::process::Command;
+
+use super::Interpreter;
+use crate::artifact::Environment;
+use crate::code::Code;
+use crate::context::Context;
+use crate::failure::{Fail, Outcome};
+use crate::process;
+
+/// Only the standard library, from Python 3.8 on.
+const SCRIPT: &str = include_str!("freeze.py");
+
+/// The environment as its interpreter describes it: distributions sorted by normalised name.
+pub(crate) async fn freeze(ctx: &Context, interpreter: &Interpreter) -> Outcome<Environment> {
+    let mut command = Command::new(&interpreter.path);
+    // Isolated: nothing of the workspace can stand in for a module of the standard library.
+    command.args(["-I", "-c", SCRIPT]);
+    let answer = async {
+        let captured = process::capture(&ctx.cancel, command, Duration::from_secs(60)).await?;
+        anyhow::ensure!(
+            captured.status.success(),
+            "it ended with {}: {}",
+            captured.status,
+            captured.stderr.trim()
+        );
+        Ok(serde_json::from_slice(&captured.stdout)?)
+    };
+    answer
+        .await
+        .with_context(|| {
+            format!(
+                "failed to list what is installed beside `{}`",
+                interpreter.path.display()
+            )
+        })
+        .fail(Code::Internal)
+}

@@ -1,0 +1,239 @@
+//! MLflow's REST interface, as far as we read it: the same in 2.x and 3.x.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use reqwest::{Certificate, Client, RequestBuilder, Response, StatusCode};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use super::Marker;
+use super::run::FoundRun;
+use crate::context::Context;
+use crate::plan::TrackingSpec;
+
+/// How often a request is made at most.
+const TRIES: u32 = 5;
+/// Experiments in one search; a URL is not involved, but servers build a query of them.
+const BATCH: usize = 100;
+
+/// A client that trusts the system's authorities and those of `REQUESTS_CA_BUNDLE` and `MLFLOW_TRACKING_SERVER_CERT_PATH`,
+/// as the Python client of the training does. Proxies come from the environment.
+pub(super) fn client(limit: Duration) -> anyhow::Result<Client> {
+    let mut authorities = Vec::new();
+    for name in [
+        "REQUESTS_CA_BUNDLE",
+        "MLFLOW_TRACKING_SERVER_CERT_PATH",
+        "SSL_CERT_FILE",
+    ] {
+        let Some(path) = std::env::var_os(name).filter(|path| !path.is_empty()) else {
+            continue;
+        };
+        let Ok(pem) = std::fs::read(&path) else {
+            continue;
+        };
+        authorities.extend(
+            Certificate::from_pem_bundle(&pem)
+                .with_context(|| format!("failed to read the certificates in {name}"))?,
+        );
+    }
+    let insecure = std::env::var("MLFLOW_TRACKING_INSECURE_TLS")
+        .is_ok_and(|value| value == "true" || value == "1");
+    let mut builder = Client::builder()
+        .timeout(limit)
+        .connect_timeout(Duration::from_secs(5))
+        .user_agent(concat!("ml-deploy/", env!("CARGO_PKG_VERSION")))
+        .tls_certs_merge(authorities);
+    if insecure {
+        builder = builder.tls_danger_accept_invalid_certs(true);
+    }
+    Ok(builder.build()?)
+}
+
+/// Adds who we are.
+pub(super) fn authorised(request: RequestBuilder, spec: &TrackingSpec) -> RequestBuilder {
+    match (&spec.token, &spec.username) {
+        (_, Some(username)) => request.basic_auth(
+            username,
+            spec.password.as_ref().map(ExposeSecret::expose_secret),
+        ),
+        (Some(token), None) => request.bearer_auth(token.expose_secret()),
+        (None, None) => request,
+    }
+}
+
+/// All runs with the marker: those of the named experiment, or, when the script chose its own, of any.
+pub(super) async fn marked_runs(
+    ctx: &Context,
+    url: &str,
+    spec: &TrackingSpec,
+    marker: &Marker,
+) -> anyhow::Result<Vec<FoundRun>> {
+    let server = Server {
+        ctx,
+        client: client(Duration::from_secs(30))?,
+        base: format!("{url}/api/2.0/mlflow"),
+        spec,
+    };
+    let mut runs = Vec::new();
+    if let Some(name) = &spec.experiment
+        && let Some(id) = server.experiment(name).await?
+    {
+        runs = server.search(&[id], marker).await?;
+    }
+    if runs.is_empty() {
+        for ids in server.experiments().await?.chunks(BATCH) {
+            runs.extend(server.search(ids, marker).await?);
+        }
+    }
+    // Some 3.x servers name a run's models only when they are asked for that run.
+    if let Some(chosen) = super::run::choose(runs.clone()) {
+        let id = chosen.info.run_id;
+        let answer = server.get("runs/get", &[("run_id", &id)]).await?;
+        if let Some(run) = answer
+            .and_then(|answer| serde_json::from_value::<FoundRun>(answer.get("run")?.clone()).ok())
+            && let Some(known) = runs.iter_mut().find(|known| known.info.run_id == id)
+        {
+            known.outputs = run.outputs;
+        }
+    }
+    Ok(runs)
+}
+
+struct Server<'a> {
+    ctx: &'a Context,
+    client: Client,
+    base: String,
+    spec: &'a TrackingSpec,
+}
+
+impl Server<'_> {
+    async fn experiment(&self, name: &str) -> anyhow::Result<Option<String>> {
+        let answer = self
+            .get("experiments/get-by-name", &[("experiment_name", name)])
+            .await?;
+        Ok(answer.and_then(|answer| {
+            Some(
+                answer
+                    .pointer("/experiment/experiment_id")?
+                    .as_str()?
+                    .to_owned(),
+            )
+        }))
+    }
+
+    async fn experiments(&self) -> anyhow::Result<Vec<String>> {
+        self.pages(
+            "experiments/search",
+            json!({"max_results": 1000}),
+            "experiments",
+            |experiment| Some(experiment.get("experiment_id")?.as_str()?.to_owned()),
+        )
+        .await
+    }
+
+    async fn search(
+        &self,
+        experiments: &[String],
+        marker: &Marker,
+    ) -> anyhow::Result<Vec<FoundRun>> {
+        let filter = format!("tags.`{}` = '{}'", Marker::TAG, marker.as_str());
+        let body = json!({"experiment_ids": experiments, "filter": filter, "max_results": 1000});
+        self.pages("runs/search", body, "runs", |run| {
+            serde_json::from_value(run.clone()).ok()
+        })
+        .await
+    }
+
+    /// All pages of a search.
+    async fn pages<T>(
+        &self,
+        path: &str,
+        mut body: Value,
+        list: &str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> anyhow::Result<Vec<T>> {
+        let mut all = Vec::new();
+        loop {
+            let url = format!("{}/{path}", self.base);
+            let answer = self
+                .answer(|| self.client.post(&url).json(&body))
+                .await?
+                .unwrap_or_default();
+            let found = answer.get(list).and_then(Value::as_array);
+            all.extend(found.into_iter().flatten().filter_map(&read));
+            match answer.get("next_page_token").and_then(Value::as_str) {
+                Some(token) if !token.is_empty() => body["page_token"] = token.into(),
+                _ => return Ok(all),
+            }
+        }
+    }
+
+    async fn get(&self, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Option<Value>> {
+        let url = format!("{}/{path}", self.base);
+        self.answer(|| self.client.get(&url).query(query)).await
+    }
+
+    /// Asks until there is an answer: what is transient is tried again, what is refused is not. `None` for 404.
+    async fn answer(&self, request: impl Fn() -> RequestBuilder) -> anyhow::Result<Option<Value>> {
+        let mut pause = Duration::from_millis(500);
+        for attempt in 1.. {
+            let sent = tokio::select! {
+                sent = authorised(request(), self.spec).send() => sent,
+                () = self.ctx.cancel.cancelled() => bail!("the run was cancelled"),
+            };
+            let why = match sent {
+                Ok(response) if is_transient(response.status()) => {
+                    format!("tracking server answers {}", response.status())
+                }
+                Ok(response) if response.status() == StatusCode::NOT_FOUND => return Ok(None),
+                Ok(response) if response.status().is_success() => {
+                    return Ok(Some(
+                        response
+                            .json()
+                            .await
+                            .context("tracking server's answer is no JSON")?,
+                    ));
+                }
+                Ok(response) => bail!("tracking server answers {}", said(response).await),
+                Err(error) => crate::failure::chain(&error.without_url().into()),
+            };
+            if attempt >= TRIES {
+                bail!("{why}, {TRIES} times");
+            }
+            self.ctx.events.retrying(pause, why).await;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.ctx.cancel.cancelled() => bail!("the run was cancelled"),
+            }
+            pause *= 2;
+        }
+        bail!("tracking server was not asked")
+    }
+}
+
+fn is_transient(status: StatusCode) -> bool {
+    status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
+}
+
+/// Status and message of a refusal, in one line.
+pub(super) async fn said(response: Response) -> String {
+    let status = response.status();
+    let text = response.text().await.unwrap_or_default();
+    let message = serde_json::from_str::<Value>(&text)
+        .ok()
+        .and_then(|answer| Some(answer.get("message")?.as_str()?.to_owned()))
+        .unwrap_or(text);
+    let line: String = message
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(200)
+        .collect();
+    if line.is_empty() {
+        status.to_string()
+    } else {
+        format!("{status}: {line}")
+    }
+}

@@ -1,0 +1,66 @@
+//! Stores without a server, read by the training's own interpreter: a database file with the standard library alone, any
+//! other kind with its MLflow.
+
+use std::path::Path;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use tokio::process::Command;
+
+use super::Marker;
+use super::run::FoundRun;
+use crate::context::Context;
+use crate::plan::{TrackingSpec, TrackingUri};
+use crate::process;
+
+/// Reads MLflow's tables; needs nothing but the standard library.
+const SQLITE: &str = include_str!("read_sqlite.py");
+/// Asks MLflow's own client.
+const CLIENT: &str = include_str!("read_client.py");
+
+/// All runs with the marker.
+pub(super) async fn marked_runs(
+    ctx: &Context,
+    spec: &TrackingSpec,
+    marker: &Marker,
+    python: &Path,
+) -> anyhow::Result<Vec<FoundRun>> {
+    let (script, store) = match &spec.uri {
+        // No database, no run.
+        TrackingUri::Sqlite(path) if !path.exists() => return Ok(Vec::new()),
+        TrackingUri::Sqlite(path) => (SQLITE, path.display().to_string()),
+        TrackingUri::Other(uri) | TrackingUri::Server(uri) => (CLIENT, uri.clone()),
+    };
+    let mut command = Command::new(python);
+    command
+        .args(["-I", "-c", script])
+        .arg(&store)
+        .args([Marker::TAG, marker.as_str()])
+        .current_dir(&ctx.workspace.folder)
+        // A folder as store makes MLflow 3 stop unless it is told that this is meant.
+        .env("MLFLOW_ALLOW_FILE_STORE", "true");
+    for (name, value) in [
+        ("MLFLOW_TRACKING_PASSWORD", &spec.password),
+        ("MLFLOW_TRACKING_TOKEN", &spec.token),
+    ] {
+        if let Some(value) = value {
+            command.env(name, value.expose_secret());
+        }
+    }
+    if let Some(username) = &spec.username {
+        command.env("MLFLOW_TRACKING_USERNAME", username);
+    }
+    let captured = process::capture(&ctx.cancel, command, Duration::from_secs(120)).await?;
+    if !captured.status.success() {
+        let last = captured
+            .stderr
+            .lines()
+            .rev()
+            .find(|line| !line.trim().is_empty());
+        anyhow::bail!(
+            "reading the local store failed: {}",
+            last.unwrap_or("no reason given")
+        );
+    }
+    Ok(serde_json::from_slice(&captured.stdout)?)
+}

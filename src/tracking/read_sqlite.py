@@ -1,0 +1,65 @@
+# Prints the runs with a tag from an MLflow database as JSON, in the form of MLflow's REST interface. Standard library only.
+import json
+import math
+import sqlite3
+import sys
+from urllib.parse import quote
+
+path, tag, value = sys.argv[1:4]
+# Reading must not create or change anything.
+database = sqlite3.connect("file:" + quote(path) + "?mode=ro", uri=True, timeout=20)
+tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+if not {"runs", "tags", "latest_metrics", "params"} <= tables:
+    print("[]")
+    sys.exit()
+
+
+def pairs(table, run):
+    rows = database.execute("SELECT key, value FROM " + table + " WHERE run_uuid = ?", (run,))
+    return [{"key": key, "value": value or ""} for key, value in rows]
+
+
+def number(value, is_nan):
+    # The database has no infinities: MLflow writes the greatest double instead.
+    if is_nan:
+        return "NaN"
+    if value is not None and abs(value) >= sys.float_info.max:
+        return "Infinity" if value > 0 else "-Infinity"
+    return value if value is not None and math.isfinite(value) else str(value)
+
+
+def models(run):
+    if "logged_models" not in tables:
+        return []
+    rows = database.execute(
+        "SELECT model_id FROM logged_models WHERE source_run_id = ? ORDER BY creation_timestamp_ms", (run,)
+    )
+    return [{"model_id": model} for (model,) in rows]
+
+
+found = database.execute(
+    "SELECT r.run_uuid, r.name, r.experiment_id, r.status, r.start_time FROM runs r JOIN tags t ON t.run_uuid = r.run_uuid "
+    "WHERE t.key = ? AND t.value = ?",
+    (tag, value),
+).fetchall()
+runs = []
+for run, name, experiment, status, start in found:
+    metrics = database.execute("SELECT key, value, is_nan FROM latest_metrics WHERE run_uuid = ?", (run,))
+    runs.append(
+        {
+            "info": {
+                "run_id": run,
+                "run_name": name or "",
+                "experiment_id": str(experiment),
+                "status": status or "",
+                "start_time": start or 0,
+            },
+            "data": {
+                "metrics": [{"key": key, "value": number(value, nan)} for key, value, nan in metrics],
+                "params": pairs("params", run),
+                "tags": pairs("tags", run),
+            },
+            "outputs": {"model_outputs": models(run)},
+        }
+    )
+json.dump(runs, sys.stdout)

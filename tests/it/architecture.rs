@@ -1,0 +1,212 @@
+//! The rules of the layout, read from the sources: who may import whom, how long a file may be, who may print.
+
+use std::path::{Path, PathBuf};
+
+use crate::support::checkout;
+
+/// Stages do the work; none imports another one.
+const STAGES: &[&str] = &["preflight", "train", "gate", "image", "deploy", "verify"];
+/// Each names one outside system and knows no stage.
+const SYSTEMS: &[&str] = &[
+    "engine", "cluster", "registry", "tracking", "python", "host",
+];
+/// Plain vocabulary that everyone may use and that imports no folder.
+const WORDS: &[&str] = &[
+    "artifact",
+    "code",
+    "context",
+    "diagnostic",
+    "event",
+    "failure",
+    "shutdown",
+];
+
+struct Source {
+    /// Relative to `src/`, with `/`.
+    name: String,
+    text: String,
+}
+
+impl Source {
+    /// `train` for `train/mod.rs` and `train.rs`.
+    fn module(&self) -> &str {
+        let first = self.name.split('/').next().unwrap_or_default();
+        first.trim_end_matches(".rs")
+    }
+
+    /// The modules named in `use crate::…`, outside of tests.
+    fn imports(&self) -> Vec<String> {
+        let product = self
+            .text
+            .split("#[cfg(test)]\nmod tests")
+            .next()
+            .unwrap_or_default();
+        product
+            .lines()
+            .filter_map(|line| {
+                line.trim_start()
+                    .trim_start_matches("pub(crate) ")
+                    .strip_prefix("use crate::")
+            })
+            .flat_map(|path| match path.strip_prefix('{') {
+                Some(group) => group.split(',').map(first_name).collect(),
+                None => vec![first_name(path)],
+            })
+            .filter(|name| !name.is_empty())
+            .collect()
+    }
+}
+
+fn first_name(path: &str) -> String {
+    path.trim()
+        .chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect()
+}
+
+fn sources() -> Vec<Source> {
+    fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, files);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    let root = checkout().join("src");
+    let mut files = Vec::new();
+    walk(&root, &mut files);
+    files
+        .into_iter()
+        .map(|path| Source {
+            name: path
+                .strip_prefix(&root)
+                .unwrap()
+                .to_string_lossy()
+                .replace('\\', "/"),
+            text: std::fs::read_to_string(path).unwrap(),
+        })
+        .collect()
+}
+
+/// Collects what breaks a rule, so that all of it is seen at once.
+fn hold(rule: &str, broken: impl Fn(&Source) -> Vec<String>) {
+    let all: Vec<_> = sources()
+        .iter()
+        .flat_map(|source| {
+            broken(source)
+                .into_iter()
+                .map(|what| format!("src/{}: {what}", source.name))
+        })
+        .collect();
+    assert!(all.is_empty(), "{rule}\n{}", all.join("\n"));
+}
+
+/// What a module must not import.
+fn forbidden(importer: &str, imported: &str) -> bool {
+    if importer == imported {
+        return false;
+    }
+    // Preflight asks every stage what it needs, so it stands above them, as the pipeline does.
+    if importer == "preflight" {
+        return matches!(imported, "report" | "pipeline");
+    }
+    let stage = STAGES.contains(&imported);
+    match importer {
+        _ if STAGES.contains(&importer) => {
+            stage || matches!(imported, "report" | "inputs" | "pipeline")
+        }
+        // What a system is told to do stands in the plan's specifications: plain data.
+        _ if SYSTEMS.contains(&importer) => {
+            stage || matches!(imported, "report" | "inputs" | "pipeline")
+        }
+        _ if WORDS.contains(&importer) => !WORDS.contains(&imported),
+        "report" => !WORDS.contains(&imported),
+        "plan" => stage || matches!(imported, "report" | "pipeline"),
+        _ => false,
+    }
+}
+
+#[test]
+fn imports_point_one_way() {
+    hold("a module imports what it must not know", |source| {
+        let imports = source.imports().into_iter();
+        imports
+            .filter(|imported| forbidden(source.module(), imported))
+            .map(|imported| format!("imports crate::{imported}"))
+            .collect()
+    });
+}
+
+#[test]
+fn each_outside_library_has_one_home() {
+    let homes: &[(&str, &[&str])] = &[
+        ("bollard", &["engine/"]),
+        ("kube", &["cluster/", "deploy/kubernetes/"]),
+        ("k8s_openapi", &["cluster/", "deploy/kubernetes/"]),
+        ("octocrab", &["report/github/"]),
+        ("clap", &["inputs/", "report/"]),
+    ];
+    hold(
+        "an outside library is named outside of its home",
+        |source| {
+            homes
+                .iter()
+                .filter(|(_, folders)| {
+                    !folders.iter().any(|folder| source.name.starts_with(folder))
+                })
+                .filter(|(library, _)| {
+                    source.text.lines().any(|line| {
+                        let line = line.trim_start();
+                        line.starts_with(&format!("use {library}::"))
+                            || line.contains(&format!(" {library}::"))
+                    })
+                })
+                .map(|(library, _)| format!("names {library}"))
+                .collect()
+        },
+    );
+}
+
+#[test]
+fn every_file_is_short_and_says_what_it_owns() {
+    hold("at most 400 lines, and a `//!` header", |source| {
+        let mut broken = Vec::new();
+        let lines = source.text.lines().count();
+        if lines > 400 {
+            broken.push(format!("{lines} lines"));
+        }
+        if !source.text.starts_with("//! ") {
+            broken.push("no `//!` header".to_owned());
+        }
+        if ["utils", "helper", "manager"]
+            .iter()
+            .any(|word| source.name.contains(word))
+        {
+            broken.push("a name that says nothing".to_owned());
+        }
+        broken
+    });
+}
+
+#[test]
+fn only_reporters_print() {
+    hold("printing outside of src/report", |source| {
+        let ours = source.name.starts_with("report/");
+        source
+            .text
+            .lines()
+            .enumerate()
+            .filter(|_| !ours)
+            .filter(|(_, line)| {
+                ["print!(", "println!(", "dbg!("]
+                    .iter()
+                    .any(|call| line.contains(call))
+            })
+            .filter(|(_, line)| !line.trim_start().starts_with("//"))
+            .map(|(index, line)| format!("line {}: {}", index + 1, line.trim()))
+            .collect()
+    });
+}
