@@ -34,17 +34,29 @@ impl Cluster {
     /// Connects, and waits at most 5 s for the first answer. Without a namespace the context's own is used.
     pub(crate) async fn connect(spec: &ClusterSpec, namespace: Option<&str>) -> Outcome<Self> {
         let (config, plugin) = configure(spec).await?;
-        let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        let server = config
+            .cluster_url
+            .to_string()
+            .trim_end_matches('/')
+            .to_owned();
         let namespace = namespace.unwrap_or(&config.default_namespace).to_owned();
-        let client = Client::try_from(config).map_err(|error| refused(&server, plugin.as_deref(), error))?;
+        let client =
+            Client::try_from(config).map_err(|error| refused(&server, plugin.as_deref(), error))?;
         let version = tokio::time::timeout(FIRST_ANSWER, client.apiserver_version()).await;
         match version {
             Err(_) => Err(Failure::new(
                 Code::ClusterUnreachable,
-                format!("failed to reach API server `{server}`: no answer within {} s", FIRST_ANSWER.as_secs()),
+                format!(
+                    "failed to reach API server `{server}`: no answer within {} s",
+                    FIRST_ANSWER.as_secs()
+                ),
             )),
             Ok(Err(error)) => Err(refused(&server, plugin.as_deref(), error)),
-            Ok(Ok(_)) => Ok(Self { client, namespace, server }),
+            Ok(Ok(_)) => Ok(Self {
+                client,
+                namespace,
+                server,
+            }),
         }
     }
 }
@@ -66,7 +78,9 @@ async fn configure(spec: &ClusterSpec) -> Outcome<(Config, Option<String>)> {
     };
     let mut config = Config::from_custom_kubeconfig(found, &options)
         .await
-        .map_err(|error| kubeconfig::invalid(format!("failed to use context `{context}`: {error}")))?;
+        .map_err(|error| {
+            kubeconfig::invalid(format!("failed to use context `{context}`: {error}"))
+        })?;
     config.connect_timeout = Some(FIRST_ANSWER);
     Ok((config, plugin))
 }
@@ -91,7 +105,11 @@ fn refused(server: &str, plugin: Option<&str>, error: kube::Error) -> Failure {
         };
     }
     if let kube::Error::Api(status) = &error {
-        let message = format!("failed to log in at `{server}`: {} ({})", line(&status.message), status.code);
+        let message = format!(
+            "failed to log in at `{server}`: {} ({})",
+            line(&status.message),
+            status.code
+        );
         return match status.code {
             401 => Failure::new(Code::ClusterDenied, message)
                 .help("the token or certificate in the kubeconfig is wrong or has expired; make a new one"),
@@ -101,7 +119,10 @@ fn refused(server: &str, plugin: Option<&str>, error: kube::Error) -> Failure {
     }
     Failure::new(
         Code::ClusterUnreachable,
-        format!("failed to reach API server `{server}`: {}", transport(error)),
+        format!(
+            "failed to reach API server `{server}`: {}",
+            transport(error)
+        ),
     )
 }
 
@@ -116,7 +137,9 @@ fn line(text: &str) -> String {
 }
 
 /// Finds an error of a type among the causes.
-fn find<'a, T: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a T> {
+fn find<'a, T: std::error::Error + 'static>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a T> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref() {

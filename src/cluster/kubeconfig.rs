@@ -18,8 +18,9 @@ pub(super) fn read(given: Option<&SecretString>) -> Outcome<Option<Kubeconfig>> 
     };
     let text = given.expose_secret().trim();
     if text.is_empty() {
-        return Err(invalid("failed to read kubeconfig: it is empty")
-            .help("set the input; a secret is empty on pull requests from forks and from Dependabot"));
+        return Err(invalid("failed to read kubeconfig: it is empty").help(
+            "set the input; a secret is empty on pull requests from forks and from Dependabot",
+        ));
     }
     if !text.contains('\n') && Path::new(text).is_file() {
         let config = Kubeconfig::read_from(text).map_err(|error| unreadable(text, &error))?;
@@ -36,19 +37,26 @@ fn default() -> Outcome<Option<Kubeconfig>> {
     match Kubeconfig::read() {
         Ok(config) => usable(config).map(Some),
         Err(KubeconfigError::FindPath) => Ok(None),
-        Err(KubeconfigError::ReadConfig(error, _)) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(KubeconfigError::ReadConfig(error, _))
+            if error.kind() == std::io::ErrorKind::NotFound =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(unreadable("the default file", &error)),
     }
 }
 
 /// The text behind base64; `None` when the text is no base64 and looks like YAML or JSON.
 fn decode(text: &str) -> Outcome<Option<String>> {
-    let alphabet = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'\n' | b'\r' | b' ');
+    let alphabet =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'\n' | b'\r' | b' ');
     if !text.bytes().all(alphabet) {
         return if text.contains([':', '{']) {
             Ok(None)
         } else {
-            Err(invalid("failed to read kubeconfig: it is neither YAML, nor base64, nor an existing file"))
+            Err(invalid(
+                "failed to read kubeconfig: it is neither YAML, nor base64, nor an existing file",
+            ))
         };
     }
     // `base64` breaks lines after 76 characters, and people paste them so.
@@ -64,23 +72,42 @@ fn decode(text: &str) -> Outcome<Option<String>> {
 /// Refuses a file that names no cluster: almost always a truncated secret or another file.
 fn usable(config: Kubeconfig) -> Outcome<Kubeconfig> {
     if config.contexts.is_empty() || config.clusters.is_empty() {
-        return Err(invalid("failed to read kubeconfig: it names no context and no cluster")
-            .help("give the output of `kubectl config view --raw --minify --flatten`"));
+        return Err(
+            invalid("failed to read kubeconfig: it names no context and no cluster")
+                .help("give the output of `kubectl config view --raw --minify --flatten`"),
+        );
     }
     Ok(config)
 }
 
 /// The context that will be used; an unknown name is an error that lists the known ones.
 pub(super) fn context(config: &Kubeconfig, asked: Option<&str>) -> Outcome<String> {
-    let known: Vec<&str> = config.contexts.iter().map(|context| context.name.as_str()).collect();
-    let list = || known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    let Some(name) = asked.or(config.current_context.as_deref()).filter(|name| !name.is_empty()) else {
-        return Err(invalid("failed to choose a context: the kubeconfig has no `current-context`")
-            .help(format!("set `kube-context` to one of {}", list())));
+    let known: Vec<&str> = config
+        .contexts
+        .iter()
+        .map(|context| context.name.as_str())
+        .collect();
+    let list = || {
+        known
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let Some(name) = asked
+        .or(config.current_context.as_deref())
+        .filter(|name| !name.is_empty())
+    else {
+        return Err(
+            invalid("failed to choose a context: the kubeconfig has no `current-context`")
+                .help(format!("set `kube-context` to one of {}", list())),
+        );
     };
     if !known.contains(&name) {
-        return Err(invalid(format!("failed to choose context `{name}`: the kubeconfig does not have it"))
-            .help(format!("set `kube-context` to one of {}", list())));
+        return Err(invalid(format!(
+            "failed to choose context `{name}`: the kubeconfig does not have it"
+        ))
+        .help(format!("set `kube-context` to one of {}", list())));
     }
     Ok(name.to_owned())
 }
@@ -108,7 +135,11 @@ fn unreadable(what: &str, error: &KubeconfigError) -> Failure {
     let why = match error {
         // The parser quotes the text around an error, and that text may be a token.
         KubeconfigError::Parse(error) => match error.location() {
-            Some(at) => format!("not a kubeconfig at line {}, column {}", at.line(), at.column()),
+            Some(at) => format!(
+                "not a kubeconfig at line {}, column {}",
+                at.line(),
+                at.column()
+            ),
             None => "not a kubeconfig".to_owned(),
         },
         KubeconfigError::ReadConfig(error, _) => error.to_string(),
@@ -173,6 +204,13 @@ mod tests {
         let config = text(GOOD).unwrap().unwrap();
         assert_eq!(context(&config, None).unwrap(), "a");
         let failure = context(&config, Some("prod")).unwrap_err();
-        assert!(failure.findings().next().unwrap().advice().contains("`a`, `b`"));
+        assert!(
+            failure
+                .findings()
+                .next()
+                .unwrap()
+                .advice()
+                .contains("`a`, `b`")
+        );
     }
 }

@@ -22,10 +22,18 @@ pub(crate) struct Serving {
 }
 
 /// Finds what serves for objects written `Kind/name`. `port` chooses the port, else the Service's or container's first.
-pub(crate) async fn serving(cluster: &Cluster, namespace: &str, objects: &[String], port: Option<u16>) -> Outcome<Serving> {
+pub(crate) async fn serving(
+    cluster: &Cluster,
+    namespace: &str,
+    objects: &[String],
+    port: Option<u16>,
+) -> Outcome<Serving> {
     let pods = list::<Pod>(cluster, namespace, "Pod").await?;
     let services = list::<Service>(cluster, namespace, "Service").await?;
-    let sets = if objects.iter().any(|object| object.starts_with("Deployment/")) {
+    let sets = if objects
+        .iter()
+        .any(|object| object.starts_with("Deployment/"))
+    {
         list::<ReplicaSet>(cluster, namespace, "ReplicaSet").await?
     } else {
         Vec::new()
@@ -46,25 +54,45 @@ pub(crate) async fn serving(cluster: &Cluster, namespace: &str, objects: &[Strin
         ready.extend(newest.into_iter().filter(|pod| is_ready(pod)).cloned());
     }
     let backend = backend(namespace, objects, &services, &ready, port);
-    Ok(Serving { backend, pods: ready })
+    Ok(Serving {
+        backend,
+        pods: ready,
+    })
 }
 
 /// The Service that selects a ready pod, those of `objects` first; else the first ready pod.
-fn backend(namespace: &str, objects: &[String], services: &[Value], pods: &[Value], port: Option<u16>) -> Option<Backend> {
+fn backend(
+    namespace: &str,
+    objects: &[String],
+    services: &[Value],
+    pods: &[Value],
+    port: Option<u16>,
+) -> Option<Backend> {
     let pod = pods.first()?;
     let ours = |service: &Value| objects.contains(&format!("Service/{}", name_of(service)));
-    let mut selecting: Vec<&Value> = services.iter().filter(|service| selects(service, pod)).collect();
+    let mut selecting: Vec<&Value> = services
+        .iter()
+        .filter(|service| selects(service, pod))
+        .collect();
     selecting.sort_by_key(|service| !ours(service));
     let namespace = namespace.to_owned();
     for service in selecting {
         if let Some(number) = service_port(service, port) {
             let name = name_of(service).to_owned();
-            return Some(Backend::Service { namespace, name, port: number });
+            return Some(Backend::Service {
+                namespace,
+                name,
+                port: number,
+            });
         }
     }
     let number = port.or_else(|| container_port(pod))?;
     let name = name_of(pod).to_owned();
-    Some(Backend::Pod { namespace, name, port: number })
+    Some(Backend::Pod {
+        namespace,
+        name,
+        port: number,
+    })
 }
 
 fn selects(service: &Value, pod: &Value) -> bool {
@@ -81,27 +109,41 @@ fn selects(service: &Value, pod: &Value) -> bool {
 /// The Service's port that was asked for, by its own number or by the container's; without a wish the first one.
 fn service_port(service: &Value, asked: Option<u16>) -> Option<u16> {
     let ports = service.pointer("/spec/ports")?.as_array()?;
-    let number = |port: &Value, key: &str| port.get(key).and_then(Value::as_u64).and_then(|n| u16::try_from(n).ok());
+    let number = |port: &Value, key: &str| {
+        port.get(key)
+            .and_then(Value::as_u64)
+            .and_then(|n| u16::try_from(n).ok())
+    };
     let found = match asked {
         None => ports.first(),
         Some(_) => ports
             .iter()
             .find(|port| number(port, "port") == asked)
-            .or_else(|| ports.iter().find(|port| number(port, "targetPort") == asked)),
+            .or_else(|| {
+                ports
+                    .iter()
+                    .find(|port| number(port, "targetPort") == asked)
+            }),
     };
     number(found?, "port")
 }
 
 fn container_port(pod: &Value) -> Option<u16> {
     let containers = pod.pointer("/spec/containers")?.as_array()?;
-    let port = containers.iter().find_map(|container| container.pointer("/ports/0/containerPort"))?;
+    let port = containers
+        .iter()
+        .find_map(|container| container.pointer("/ports/0/containerPort"))?;
     u16::try_from(port.as_u64()?).ok()
 }
 
 async fn get<K>(cluster: &Cluster, namespace: &str, kind: &str, name: &str) -> Outcome<Value>
 where
     K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
-        + k8s_openapi::Resource + Clone + std::fmt::Debug + DeserializeOwned + Serialize,
+        + k8s_openapi::Resource
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned
+        + Serialize,
 {
     let api = Api::<K>::namespaced(cluster.client.clone(), namespace);
     match api.get_opt(name).await {
@@ -118,11 +160,19 @@ where
 async fn list<K>(cluster: &Cluster, namespace: &str, kind: &str) -> Outcome<Vec<Value>>
 where
     K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
-        + k8s_openapi::Resource + Clone + std::fmt::Debug + DeserializeOwned + Serialize,
+        + k8s_openapi::Resource
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned
+        + Serialize,
 {
     let api = Api::<K>::namespaced(cluster.client.clone(), namespace);
     match api.list(&ListParams::default()).await {
-        Ok(found) => Ok(found.items.iter().map(|object| value(object, kind)).collect()),
+        Ok(found) => Ok(found
+            .items
+            .iter()
+            .map(|object| value(object, kind))
+            .collect()),
         Err(error) => Err(unread(kind, namespace, error)),
     }
 }
@@ -145,7 +195,10 @@ fn unread(kind: &str, namespace: &str, error: kube::Error) -> Failure {
         kube::Error::Api(status) => status.message,
         other => transport(other),
     };
-    Failure::new(code, format!("failed to read {kind}s in namespace `{namespace}`: {why}"))
+    Failure::new(
+        code,
+        format!("failed to read {kind}s in namespace `{namespace}`: {why}"),
+    )
 }
 
 #[cfg(test)]
@@ -162,11 +215,18 @@ mod tests {
         let wine = json!({"metadata": {"name": "wine"}, "spec": {"selector": {"app": "wine"}, "ports": [{"port": 80, "targetPort": 8080}, {"port": 9000}]}});
         let services = [other, wine];
         let pods = [pod];
-        let found = |port| backend("ml", &[], &services, &pods, port).unwrap().to_string();
+        let found = |port| {
+            backend("ml", &[], &services, &pods, port)
+                .unwrap()
+                .to_string()
+        };
         assert_eq!(found(None), "Service/wine:80");
         assert_eq!(found(Some(8080)), "Service/wine:80");
         assert_eq!(found(Some(9000)), "Service/wine:9000");
         assert_eq!(found(Some(7)), "Pod/p:7");
-        assert_eq!(backend("ml", &[], &[], &pods, None).unwrap().to_string(), "Pod/p:8080");
+        assert_eq!(
+            backend("ml", &[], &[], &pods, None).unwrap().to_string(),
+            "Pod/p:8080"
+        );
     }
 }

@@ -12,8 +12,16 @@ use crate::failure::{Failure, Outcome};
 /// Who answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Backend {
-    Service { namespace: String, name: String, port: u16 },
-    Pod { namespace: String, name: String, port: u16 },
+    Service {
+        namespace: String,
+        name: String,
+        port: u16,
+    },
+    Pod {
+        namespace: String,
+        name: String,
+        port: u16,
+    },
 }
 
 impl std::fmt::Display for Backend {
@@ -44,11 +52,18 @@ pub(crate) struct Answer {
 }
 
 /// Sends a request through the API server's proxy.
-pub(crate) async fn http(cluster: &Cluster, backend: &Backend, request: Request<'_>) -> Outcome<Answer> {
+pub(crate) async fn http(
+    cluster: &Cluster,
+    backend: &Backend,
+    request: Request<'_>,
+) -> Outcome<Answer> {
     let failed = |why: String| {
         Failure::new(
             Code::ClusterUnreachable,
-            format!("failed to {} `{}` of `{backend}`: {why}", request.method, request.path),
+            format!(
+                "failed to {} `{}` of `{backend}`: {why}",
+                request.method, request.path
+            ),
         )
     };
     let url = url(backend, request.path);
@@ -57,11 +72,21 @@ pub(crate) async fn http(cluster: &Cluster, backend: &Backend, request: Request<
         builder = builder.header(http::header::CONTENT_TYPE, "application/json");
     }
     let body = Body::from(request.body.unwrap_or_default().as_bytes().to_vec());
-    let built = builder.body(body).map_err(|error| failed(error.to_string()))?;
+    let built = builder
+        .body(body)
+        .map_err(|error| failed(error.to_string()))?;
     let work = async {
-        let response = cluster.client.send(built).await.map_err(|error| failed(transport(error)))?;
+        let response = cluster
+            .client
+            .send(built)
+            .await
+            .map_err(|error| failed(transport(error)))?;
         let status = response.status().as_u16();
-        let body = response.into_body().collect().await.map_err(|error| failed(transport(error)))?;
+        let body = response
+            .into_body()
+            .collect()
+            .await
+            .map_err(|error| failed(transport(error)))?;
         let body = String::from_utf8_lossy(&body.to_bytes()).into_owned();
         Ok(Answer { status, body })
     };
@@ -72,8 +97,16 @@ pub(crate) async fn http(cluster: &Cluster, backend: &Backend, request: Request<
 
 fn url(backend: &Backend, path: &str) -> String {
     let (kind, namespace, name, port) = match backend {
-        Backend::Service { namespace, name, port } => ("services", namespace, name, port),
-        Backend::Pod { namespace, name, port } => ("pods", namespace, name, port),
+        Backend::Service {
+            namespace,
+            name,
+            port,
+        } => ("services", namespace, name, port),
+        Backend::Pod {
+            namespace,
+            name,
+            port,
+        } => ("pods", namespace, name, port),
     };
     let path = path.trim_start_matches('/');
     format!("/api/v1/namespaces/{namespace}/{kind}/{name}:{port}/proxy/{path}")

@@ -26,7 +26,11 @@ pub(crate) struct Right {
 
 impl Right {
     fn describe(&self) -> String {
-        let group = if self.group.is_empty() { String::new() } else { format!(".{}", self.group) };
+        let group = if self.group.is_empty() {
+            String::new()
+        } else {
+            format!(".{}", self.group)
+        };
         let place = match &self.namespace {
             Some(namespace) => format!(" in namespace `{namespace}`"),
             None => String::new(),
@@ -47,7 +51,10 @@ pub(crate) async fn rights(cluster: &Cluster, wanted: &[Right]) -> Outcome<Vec<D
     if missing.is_empty() {
         return Ok(Vec::new());
     }
-    let message = format!("the account in the kubeconfig may not {}", missing.join(", "));
+    let message = format!(
+        "the account in the kubeconfig may not {}",
+        missing.join(", ")
+    );
     Ok(vec![Diagnostic::error(Code::ClusterDenied, message)])
 }
 
@@ -77,7 +84,11 @@ async fn allowed(cluster: &Cluster, right: &Right) -> Outcome<bool> {
         Err(kube::Error::Api(status)) if status.code == 403 => Ok(true),
         Err(error) => Err(Failure::new(
             Code::ClusterUnreachable,
-            format!("failed to ask `{}` for rights: {}", cluster.server, transport(error)),
+            format!(
+                "failed to ask `{}` for rights: {}",
+                cluster.server,
+                transport(error)
+            ),
         )),
     }
 }

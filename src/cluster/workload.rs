@@ -4,7 +4,10 @@ use serde_json::Value;
 
 /// A text at a JSON pointer; empty when it is not there.
 pub(crate) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    object
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 /// `metadata.name`.
@@ -45,7 +48,10 @@ pub(crate) fn is_ready(pod: &Value) -> bool {
         && pod
             .pointer("/status/conditions")
             .and_then(Value::as_array)
-            .is_some_and(|all| all.iter().any(|one| text(one, "/type") == "Ready" && text(one, "/status") == "True"))
+            .is_some_and(|all| {
+                all.iter()
+                    .any(|one| text(one, "/type") == "Ready" && text(one, "/status") == "True")
+            })
 }
 
 /// The pods of the newest revision of `workload`, those that are going away left out. Faults of older revisions say
@@ -64,17 +70,25 @@ pub(crate) fn newest_pods<'a>(
             let revision = entry(workload, "/metadata/annotations", REVISION);
             let newest = replica_sets
                 .into_iter()
-                .find(|set| owned_by(set, uid) && entry(set, "/metadata/annotations", REVISION) == revision)
+                .find(|set| {
+                    owned_by(set, uid) && entry(set, "/metadata/annotations", REVISION) == revision
+                })
                 .map(uid_of);
             Box::new(move |pod| newest.is_some_and(|newest| owned_by(pod, newest)))
         }
         "StatefulSet" => {
             let revision = text(workload, "/status/updateRevision");
-            Box::new(move |pod| owned_by(pod, uid) && entry(pod, "/metadata/labels", "controller-revision-hash") == revision)
+            Box::new(move |pod| {
+                owned_by(pod, uid)
+                    && entry(pod, "/metadata/labels", "controller-revision-hash") == revision
+            })
         }
         "DaemonSet" => {
             let generation = entry(workload, "/metadata/annotations", GENERATION);
-            Box::new(move |pod| owned_by(pod, uid) && entry(pod, "/metadata/labels", "pod-template-generation") == generation)
+            Box::new(move |pod| {
+                owned_by(pod, uid)
+                    && entry(pod, "/metadata/labels", "pod-template-generation") == generation
+            })
         }
         _ => Box::new(move |pod| owned_by(pod, uid)),
     };
@@ -97,6 +111,9 @@ mod tests {
         let sets = [set("old", "1"), set("new", "2")];
         let pods = [pod("a", "old"), pod("b", "new"), pod("c", "other")];
         let newest = newest_pods(&workload, &sets, &pods);
-        assert_eq!(newest.iter().map(|pod| name_of(pod)).collect::<Vec<_>>(), ["b"]);
+        assert_eq!(
+            newest.iter().map(|pod| name_of(pod)).collect::<Vec<_>>(),
+            ["b"]
+        );
     }
 }

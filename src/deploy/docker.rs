@@ -41,7 +41,9 @@ pub(crate) async fn run(
     let (local, shown) = local_image(ctx, engine, spec, image, pushed).await?;
     let container = container(engine, spec, &local, pushed, run_id).await?;
     let names = Names::of(&spec.name);
-    tidy(ctx, engine, &names).await.fail(Code::ContainerFailed)?;
+    tidy(ctx, engine, &names)
+        .await
+        .fail(Code::ContainerFailed)?;
     let deadline = Instant::now() + spec.deadline;
     try_out(ctx, engine, spec, &names, &container, deadline).await?;
     let endpoint = swap(ctx, engine, spec, &names, &container, deadline).await?;
@@ -83,8 +85,10 @@ async fn local_image(
 ) -> Outcome<(String, String)> {
     let Some(pushed) = pushed else {
         let Some(image) = image else {
-            return Err(Failure::new(Code::ImageMissing, "failed to deploy: no image is known")
-                .help("build it in this run, or give `image-ref`"));
+            return Err(
+                Failure::new(Code::ImageMissing, "failed to deploy: no image is known")
+                    .help("build it in this run, or give `image-ref`"),
+            );
         };
         return Ok((image.id.clone(), image.id.clone()));
     };
@@ -93,13 +97,24 @@ async fn local_image(
         return Ok((image.id.clone(), shown));
     }
     let pinned = format!("{}@{}", pushed.repository, pushed.digest);
-    if engine.inspect_image(&pinned).await.fail(Code::ImageMissing)?.is_none() {
-        let reference: Reference = pinned
-            .parse()
-            .map_err(|why| Failure::new(Code::ImageMissing, format!("failed to pull `{pinned}`: it {why}")))?;
+    if engine
+        .inspect_image(&pinned)
+        .await
+        .fail(Code::ImageMissing)?
+        .is_none()
+    {
+        let reference: Reference = pinned.parse().map_err(|why| {
+            Failure::new(
+                Code::ImageMissing,
+                format!("failed to pull `{pinned}`: it {why}"),
+            )
+        })?;
         ctx.events.note(format!("pulling {pinned}")).await;
         let login = registry::credentials(reference.host(), spec.login.as_ref()).await?;
-        engine.pull(&reference, login.as_ref()).await.fail(Code::ImageMissing)?;
+        engine
+            .pull(&reference, login.as_ref())
+            .await
+            .fail(Code::ImageMissing)?;
     }
     Ok((pinned, shown))
 }
@@ -111,18 +126,35 @@ async fn container(
     pushed: Option<&Pushed>,
     run_id: Option<&str>,
 ) -> Outcome<ContainerSpec> {
-    let info = engine.inspect_image(image).await.fail(Code::ImageMissing)?.unwrap_or_default();
-    let port = spec.port.or_else(|| info.ports.first().copied()).unwrap_or(PORT);
+    let info = engine
+        .inspect_image(image)
+        .await
+        .fail(Code::ImageMissing)?
+        .unwrap_or_default();
+    let port = spec
+        .port
+        .or_else(|| info.ports.first().copied())
+        .unwrap_or(PORT);
     let labels = [
         ("ml-deploy", Some("1".to_owned())),
         ("ml-deploy.name", Some(spec.name.clone())),
         ("ml-deploy.commit", spec.commit.clone()),
-        ("ml-deploy.digest", pushed.map(|pushed| pushed.digest.clone())),
+        (
+            "ml-deploy.digest",
+            pushed.map(|pushed| pushed.digest.clone()),
+        ),
         ("ml-deploy.run-id", run_id.map(str::to_owned)),
     ];
-    let labels: BTreeMap<_, _> = labels.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
+    let labels: BTreeMap<_, _> = labels
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+        .collect();
     let ports = if spec.ports.is_empty() {
-        vec![PublishedPort { address: "127.0.0.1".to_owned(), host: port, container: port }]
+        vec![PublishedPort {
+            address: "127.0.0.1".to_owned(),
+            host: port,
+            container: port,
+        }]
     } else {
         spec.ports.clone()
     };
@@ -142,10 +174,19 @@ async fn tidy(ctx: &Context, engine: &Engine, names: &Names) -> anyhow::Result<(
     if engine.inspect_container(&names.previous).await?.is_none() {
         return Ok(());
     }
-    if engine.inspect_container(&names.now).await?.is_some_and(|now| now.running) {
+    if engine
+        .inspect_container(&names.now)
+        .await?
+        .is_some_and(|now| now.running)
+    {
         return engine.remove_container(&names.previous).await;
     }
-    ctx.events.note(format!("an earlier run was interrupted; `{}` is put back", names.now)).await;
+    ctx.events
+        .note(format!(
+            "an earlier run was interrupted; `{}` is put back",
+            names.now
+        ))
+        .await;
     restore(engine, names).await
 }
 
@@ -159,7 +200,12 @@ async fn try_out(
     deadline: Instant,
 ) -> Outcome<()> {
     // Without an old container there is nothing to protect.
-    if engine.inspect_container(&names.now).await.fail(Code::ContainerFailed)?.is_none() {
+    if engine
+        .inspect_container(&names.now)
+        .await
+        .fail(Code::ContainerFailed)?
+        .is_none()
+    {
         return Ok(());
     }
     let mut trial = container.clone();
@@ -173,7 +219,9 @@ async fn try_out(
     let tried = start(ctx, engine, spec, &trial, deadline).await;
     let removed = engine.remove_container(&names.next).await;
     tried?;
-    ctx.events.note("the new container answers beside the old one; it takes its place now").await;
+    ctx.events
+        .note("the new container answers beside the old one; it takes its place now")
+        .await;
     removed.fail(Code::ContainerFailed)
 }
 
@@ -186,27 +234,48 @@ async fn swap(
     container: &ContainerSpec,
     deadline: Instant,
 ) -> Outcome<String> {
-    let replaced = engine.inspect_container(&names.now).await.fail(Code::ContainerFailed)?.is_some();
+    let replaced = engine
+        .inspect_container(&names.now)
+        .await
+        .fail(Code::ContainerFailed)?
+        .is_some();
     let work = async {
         if replaced {
-            engine.rename_container(&names.now, &names.previous).await.fail(Code::ContainerFailed)?;
-            engine.stop_container(&names.previous, STOP).await.fail(Code::ContainerFailed)?;
+            engine
+                .rename_container(&names.now, &names.previous)
+                .await
+                .fail(Code::ContainerFailed)?;
+            engine
+                .stop_container(&names.previous, STOP)
+                .await
+                .fail(Code::ContainerFailed)?;
         }
         start(ctx, engine, spec, container, deadline).await
     };
     match work.await {
         Ok(endpoint) => {
-            engine.remove_container(&names.previous).await.fail(Code::ContainerFailed)?;
+            engine
+                .remove_container(&names.previous)
+                .await
+                .fail(Code::ContainerFailed)?;
             Ok(endpoint)
         }
         Err(failure) if replaced => match restore(engine, names).await {
             Ok(()) => {
-                ctx.events.note(format!("`{}` runs the previous image again", names.now)).await;
+                ctx.events
+                    .note(format!("`{}` runs the previous image again", names.now))
+                    .await;
                 Err(failure)
             }
             Err(error) => {
-                let left = format!("the previous container could not be put back: {}", chain(&error));
-                let help = format!("remove `{}`, rename `{}` to it, and start it", names.now, names.previous);
+                let left = format!(
+                    "the previous container could not be put back: {}",
+                    chain(&error)
+                );
+                let help = format!(
+                    "remove `{}`, rename `{}` to it, and start it",
+                    names.now, names.previous
+                );
                 Err(failure.evidence([left]).help(help))
             }
         },
@@ -230,10 +299,22 @@ async fn restore(engine: &Engine, names: &Names) -> anyhow::Result<()> {
 }
 
 /// Makes and starts a container and waits until it answers; returns where.
-async fn start(ctx: &Context, engine: &Engine, spec: &DockerSpec, container: &ContainerSpec, deadline: Instant) -> Outcome<String> {
+async fn start(
+    ctx: &Context,
+    engine: &Engine,
+    spec: &DockerSpec,
+    container: &ContainerSpec,
+    deadline: Instant,
+) -> Outcome<String> {
     let name = &container.name;
-    engine.create_container(container).await.fail(Code::ContainerFailed)?;
-    engine.start_container(name).await.fail(Code::ContainerFailed)?;
+    engine
+        .create_container(container)
+        .await
+        .fail(Code::ContainerFailed)?;
+    engine
+        .start_container(name)
+        .await
+        .fail(Code::ContainerFailed)?;
     let client = reqwest::Client::builder()
         .no_proxy()
         .timeout(Duration::from_secs(5))
@@ -241,8 +322,15 @@ async fn start(ctx: &Context, engine: &Engine, spec: &DockerSpec, container: &Co
         .fail(Code::Internal)?;
     let mut last = "no answer yet".to_owned();
     loop {
-        let Some(state) = engine.inspect_container(name).await.fail(Code::ContainerFailed)? else {
-            return Err(Failure::new(Code::ContainerFailed, format!("container `{name}` was removed by somebody else")));
+        let Some(state) = engine
+            .inspect_container(name)
+            .await
+            .fail(Code::ContainerFailed)?
+        else {
+            return Err(Failure::new(
+                Code::ContainerFailed,
+                format!("container `{name}` was removed by somebody else"),
+            ));
         };
         if !state.running || state.restarts > 0 {
             let why = match (state.out_of_memory, &state.error, state.exit_code) {
@@ -258,7 +346,10 @@ async fn start(ctx: &Context, engine: &Engine, spec: &DockerSpec, container: &Co
             let path = spec.health_path.as_deref().unwrap_or("/");
             match client.get(format!("{endpoint}{path}")).send().await {
                 // Without a health path any answer shows that the server is there, unless its own check says no.
-                Ok(answer) if answer.status().is_success() || (spec.health_path.is_none() && state.healthy != Some(false)) => {
+                Ok(answer)
+                    if answer.status().is_success()
+                        || (spec.health_path.is_none() && state.healthy != Some(false)) =>
+                {
                     return Ok(endpoint.clone());
                 }
                 Ok(answer) => last = format!("`{path}` answers {}", answer.status()),
@@ -266,7 +357,10 @@ async fn start(ctx: &Context, engine: &Engine, spec: &DockerSpec, container: &Co
             }
         }
         if Instant::now() >= deadline {
-            let why = format!("is not healthy within {} s: {last}", spec.deadline.as_secs());
+            let why = format!(
+                "is not healthy within {} s: {last}",
+                spec.deadline.as_secs()
+            );
             return Err(failed(engine, name, &why).await);
         }
         tokio::select! {
@@ -291,16 +385,4 @@ fn endpoint(port: &PublishedPort) -> String {
         address => address,
     };
     format!("http://{address}:{}", port.host)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_of_all_interfaces_is_asked_locally() {
-        let port = |address: &str| PublishedPort { address: address.to_owned(), host: 81, container: 80 };
-        assert_eq!(endpoint(&port("0.0.0.0")), "http://127.0.0.1:81");
-        assert_eq!(endpoint(&port("10.1.2.3")), "http://10.1.2.3:81");
-    }
 }

@@ -40,7 +40,11 @@ fn walk(path: &str, got: &Value, wanted: &Value) -> Option<String> {
         _ if got == wanted => None,
         _ => match (number(got), number(wanted)) {
             (Some(a), Some(b)) if close(a, b) => None,
-            _ => Some(format!("{path} is {} instead of {}", show(got), show(wanted))),
+            _ => Some(format!(
+                "{path} is {} instead of {}",
+                show(got),
+                show(wanted)
+            )),
         },
     }
 }
@@ -60,7 +64,9 @@ fn number(value: &Value) -> Option<f64> {
 }
 
 fn close(a: f64, b: f64) -> bool {
-    (a.is_nan() && b.is_nan()) || a == b || (a - b).abs() <= RELATIVE.mul_add(b.abs(), ABSOLUTE) && b.is_finite()
+    (a.is_nan() && b.is_nan())
+        || a == b
+        || (a - b).abs() <= RELATIVE.mul_add(b.abs(), ABSOLUTE) && b.is_finite()
 }
 
 fn show(value: &Value) -> String {
@@ -95,7 +101,11 @@ mod tests {
     #[test]
     fn the_first_difference_is_named_by_its_path() {
         for (a, b, at) in [
-            (json!({"p": [1, 2]}), json!({"p": [1, 3]}), "$.p[1] is 2 instead of 3"),
+            (
+                json!({"p": [1, 2]}),
+                json!({"p": [1, 3]}),
+                "$.p[1] is 2 instead of 3",
+            ),
             (json!([1]), json!([1, 2]), "$ has 1 items instead of 2"),
             (json!({}), json!({"a": 1}), "$.a is missing"),
             (json!({"a": 1}), json!({}), "$.a is not expected"),

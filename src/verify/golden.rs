@@ -42,9 +42,12 @@ fn parse(name: &str, text: &str) -> Result<Vec<Row>, Vec<Diagnostic>> {
                 let why = error.to_string();
                 let why = why.split(" at line ").next().unwrap_or_default();
                 findings.push(
-                    Diagnostic::error(Code::InputInvalid, format!("failed to read a row of `{name}`: {why}"))
-                        .help("each line is `{\"request\": …, \"response\": …}`")
-                        .at(Location::line(name, line)),
+                    Diagnostic::error(
+                        Code::InputInvalid,
+                        format!("failed to read a row of `{name}`: {why}"),
+                    )
+                    .help("each line is `{\"request\": …, \"response\": …}`")
+                    .at(Location::line(name, line)),
                 );
             }
         }
@@ -53,7 +56,11 @@ fn parse(name: &str, text: &str) -> Result<Vec<Row>, Vec<Diagnostic>> {
         let message = format!("failed to read `golden` file `{name}`: it has no rows");
         findings.push(Diagnostic::error(Code::InputInvalid, message).at(Location::file(name)));
     }
-    if findings.is_empty() { Ok(rows) } else { Err(findings) }
+    if findings.is_empty() {
+        Ok(rows)
+    } else {
+        Err(findings)
+    }
 }
 
 #[cfg(test)]
@@ -64,7 +71,10 @@ mod tests {
     fn every_bad_line_is_named() {
         let text = "{\"request\": 1, \"response\": 2}\n\nnot json\n{\"request\": 1}\n";
         let findings = parse("golden.jsonl", text).unwrap_err();
-        let places: Vec<String> = findings.iter().map(|finding| finding.at.as_ref().unwrap().to_string()).collect();
+        let places: Vec<String> = findings
+            .iter()
+            .map(|finding| finding.at.as_ref().unwrap().to_string())
+            .collect();
         assert_eq!(places, ["golden.jsonl:3", "golden.jsonl:4"]);
         let rows = parse("g", "\n{\"request\": 1, \"response\": 2}").unwrap();
         assert_eq!(rows[0].line, 2);

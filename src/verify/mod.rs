@@ -48,7 +48,10 @@ pub(crate) async fn run(
     let rows = match &spec.golden {
         Some(path) => match golden::read(&ctx.workspace, path) {
             Ok(rows) => rows,
-            Err(findings) => return Err(Failure::all(findings).unwrap_or_else(|| Failure::new(Code::InputInvalid, "no rows"))),
+            Err(findings) => {
+                return Err(Failure::all(findings)
+                    .unwrap_or_else(|| Failure::new(Code::InputInvalid, "no rows")));
+            }
         },
         None => Vec::new(),
     };
@@ -80,7 +83,9 @@ pub(crate) async fn run(
         done = work => done,
     };
     if checks.is_empty() {
-        ctx.events.note("nothing to check: set `health-path`, or `predict-path` and `golden`").await;
+        ctx.events
+            .note("nothing to check: set `health-path`, or `predict-path` and `golden`")
+            .await;
     }
     let verification = Verification { checks };
     ctx.events.produced(verification.clone()).await;
@@ -91,15 +96,25 @@ pub(crate) async fn run(
 }
 
 fn stopped() -> Failure {
-    Failure::new(Code::Interrupted, "stopped before everything was checked; what is live stays as it is")
+    Failure::new(
+        Code::Interrupted,
+        "stopped before everything was checked; what is live stays as it is",
+    )
 }
 
 /// A check, and the finding when it failed.
 type Checked = (Check, Option<Diagnostic>);
 
-async fn record(ctx: &Context, checks: &mut Vec<Check>, findings: &mut Vec<Diagnostic>, checked: Option<Checked>) {
+async fn record(
+    ctx: &Context,
+    checks: &mut Vec<Check>,
+    findings: &mut Vec<Diagnostic>,
+    checked: Option<Checked>,
+) {
     if let Some((check, finding)) = checked {
-        ctx.events.note(format!("{}: {}", check.name, check.detail)).await;
+        ctx.events
+            .note(format!("{}: {}", check.name, check.detail))
+            .await;
         checks.push(check);
         findings.extend(finding);
     }
@@ -112,14 +127,32 @@ async fn healthy(service: &Service, path: &str) -> Checked {
         let detail = match service.ask("GET", path, None).await {
             Ok(answer) if (200..300).contains(&answer.status) => {
                 let detail = format!("{service}{path} answers {}", answer.status);
-                return (Check { name: "health".to_owned(), passed: true, detail }, None);
+                return (
+                    Check {
+                        name: "health".to_owned(),
+                        passed: true,
+                        detail,
+                    },
+                    None,
+                );
             }
-            Ok(answer) => format!("{service}{path} answers {} {}", answer.status, head(&answer.body)),
+            Ok(answer) => format!(
+                "{service}{path} answers {} {}",
+                answer.status,
+                head(&answer.body)
+            ),
             Err(why) => why,
         };
         if Instant::now() >= until {
             let finding = Diagnostic::error(Code::VerifyHealth, detail.clone());
-            return (Check { name: "health".to_owned(), passed: false, detail }, Some(finding));
+            return (
+                Check {
+                    name: "health".to_owned(),
+                    passed: false,
+                    detail,
+                },
+                Some(finding),
+            );
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(1));
@@ -138,32 +171,59 @@ async fn predictions(
     let mut wrong = 0;
     for (number, row) in (1..).zip(rows) {
         let difference = predict(service, path, row).await.err();
-        let detail = difference.clone().unwrap_or_else(|| "as recorded".to_owned());
-        checks.push(Check { name: format!("golden row {number}"), passed: difference.is_none(), detail });
+        let detail = difference
+            .clone()
+            .unwrap_or_else(|| "as recorded".to_owned());
+        checks.push(Check {
+            name: format!("golden row {number}"),
+            passed: difference.is_none(),
+            detail,
+        });
         let Some(difference) = difference else {
             continue;
         };
         wrong += 1;
         if wrong <= SHOWN {
-            let at = spec.golden.as_deref().map(|file| ctx.workspace.locate(file, row.line));
+            let at = spec
+                .golden
+                .as_deref()
+                .map(|file| ctx.workspace.locate(file, row.line));
             let message = format!("golden row {number} is answered otherwise: {difference}");
             findings.push(Diagnostic::error(Code::VerifyPrediction, message).at(at));
         }
     }
-    ctx.events.note(format!("{} of {} recorded predictions are answered as recorded", rows.len() - wrong, rows.len())).await;
+    ctx.events
+        .note(format!(
+            "{} of {} recorded predictions are answered as recorded",
+            rows.len() - wrong,
+            rows.len()
+        ))
+        .await;
 }
 
 /// Sends one row; the error says how the answer differs.
 async fn predict(service: &Service, path: &str, row: &Row) -> Result<(), String> {
-    let answer = service.ask("POST", path, Some(&row.request.to_string())).await?;
+    let answer = service
+        .ask("POST", path, Some(&row.request.to_string()))
+        .await?;
     if !(200..300).contains(&answer.status) {
-        return Err(format!("{path} answers {} {}", answer.status, head(&answer.body)));
+        return Err(format!(
+            "{path} answers {} {}",
+            answer.status,
+            head(&answer.body)
+        ));
     }
-    let got = serde_json::from_str(&answer.body).map_err(|_| format!("the answer is not JSON: {}", head(&answer.body)))?;
+    let got = serde_json::from_str(&answer.body)
+        .map_err(|_| format!("the answer is not JSON: {}", head(&answer.body)))?;
     compare::difference(&got, &row.response).map_or(Ok(()), Err)
 }
 
 /// The beginning of a foreign text, in one line.
 fn head(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect()
+    text.split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .chars()
+        .take(200)
+        .collect()
 }

@@ -19,8 +19,14 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Something that answers requests.
 pub(super) enum Service {
-    Address { base: String, client: reqwest::Client },
-    Cluster { cluster: Box<Cluster>, backend: Backend },
+    Address {
+        base: String,
+        client: reqwest::Client,
+    },
+    Cluster {
+        cluster: Box<Cluster>,
+        backend: Backend,
+    },
 }
 
 impl std::fmt::Display for Service {
@@ -40,15 +46,27 @@ pub(super) struct Answer {
 
 impl Service {
     /// Sends a request with a JSON body; the error is one line.
-    pub(super) async fn ask(&self, method: &str, path: &str, body: Option<&str>) -> Result<Answer, String> {
+    pub(super) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&str>,
+    ) -> Result<Answer, String> {
         match self {
             Self::Address { base, client } => {
                 let url = format!("{base}{path}");
-                let told = |error: reqwest::Error| format!("{url} does not answer: {}", chain(&error.without_url().into()));
+                let told = |error: reqwest::Error| {
+                    format!(
+                        "{url} does not answer: {}",
+                        chain(&error.without_url().into())
+                    )
+                };
                 let method = method.parse().unwrap_or(reqwest::Method::GET);
                 let mut request = client.request(method, &url);
                 if let Some(body) = body {
-                    request = request.header("content-type", "application/json").body(body.to_owned());
+                    request = request
+                        .header("content-type", "application/json")
+                        .body(body.to_owned());
                 }
                 let response = request.send().await.map_err(told)?;
                 let status = response.status().as_u16();
@@ -56,11 +74,23 @@ impl Service {
                 Ok(Answer { status, body })
             }
             Self::Cluster { cluster, backend } => {
-                let request = Request { method, path, body, timeout: TIMEOUT };
+                let request = Request {
+                    method,
+                    path,
+                    body,
+                    timeout: TIMEOUT,
+                };
                 let answer = http(cluster, backend, request).await.map_err(|failure| {
-                    failure.findings().next().map(|finding| finding.message.clone()).unwrap_or_default()
+                    failure
+                        .findings()
+                        .next()
+                        .map(|finding| finding.message.clone())
+                        .unwrap_or_default()
                 })?;
-                Ok(Answer { status: answer.status, body: answer.body })
+                Ok(Answer {
+                    status: answer.status,
+                    body: answer.body,
+                })
             }
         }
     }
@@ -78,17 +108,28 @@ pub(super) async fn open(
         DeploySpec::Docker(docker) => local(docker, engine, deployment, pushed).await,
         DeploySpec::Kubernetes(kubernetes) => {
             let Some(deployment) = deployment else {
-                return Err(Failure::new(Code::Internal, "verify was not told which objects to look at"));
+                return Err(Failure::new(
+                    Code::Internal,
+                    "verify was not told which objects to look at",
+                ));
             };
-            let namespace = deployment.namespace.as_deref().or(kubernetes.namespace.as_deref());
+            let namespace = deployment
+                .namespace
+                .as_deref()
+                .or(kubernetes.namespace.as_deref());
             let cluster = Cluster::connect(&kubernetes.cluster, namespace).await?;
-            let found = serving(&cluster, &cluster.namespace, &deployment.objects, spec.port).await?;
+            let found =
+                serving(&cluster, &cluster.namespace, &deployment.objects, spec.port).await?;
             let digest = pushed.map(|pushed| cluster_digest(&found, pushed));
             let Some(backend) = found.backend else {
                 // Manifests without a server (a Job, a ConfigMap) have nothing to ask, and nothing was asked for.
-                let message = format!("failed to find who answers in namespace `{}`: no pod of the deployment is ready", cluster.namespace);
-                return Err(Failure::new(Code::VerifyHealth, message)
-                    .help("give the port in `port` when the container declares none, or look at the pods"));
+                let message = format!(
+                    "failed to find who answers in namespace `{}`: no pod of the deployment is ready",
+                    cluster.namespace
+                );
+                return Err(Failure::new(Code::VerifyHealth, message).help(
+                    "give the port in `port` when the container declares none, or look at the pods",
+                ));
             };
             let cluster = Box::new(cluster);
             Ok((Service::Cluster { cluster, backend }, digest))
@@ -102,15 +143,29 @@ async fn local(
     deployment: Option<&Deployment>,
     pushed: Option<&Pushed>,
 ) -> Outcome<(Service, Option<Checked>)> {
-    let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build().fail(Code::Internal)?;
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(TIMEOUT)
+        .build()
+        .fail(Code::Internal)?;
     let known = deployment.and_then(|deployment| deployment.endpoint.clone());
     let base = known.or_else(|| {
         let port = spec.ports.first()?;
-        let address = if port.address == "0.0.0.0" { "127.0.0.1" } else { &port.address };
+        let address = if port.address == "0.0.0.0" {
+            "127.0.0.1"
+        } else {
+            &port.address
+        };
         Some(format!("http://{address}:{}", port.host))
     });
     let base = base.ok_or_else(|| {
-        Failure::new(Code::VerifyHealth, format!("failed to find where container `{}` answers: no port is published", spec.name))
+        Failure::new(
+            Code::VerifyHealth,
+            format!(
+                "failed to find where container `{}` answers: no port is published",
+                spec.name
+            ),
+        )
     })?;
     let digest = match (engine, pushed) {
         (Some(engine), Some(pushed)) => Some(local_digest(engine, &spec.name, pushed).await?),
@@ -120,11 +175,26 @@ async fn local(
 }
 
 async fn local_digest(engine: &Engine, name: &str, pushed: &Pushed) -> Outcome<Checked> {
-    let Some(state) = engine.inspect_container(name).await.fail(Code::VerifyDigest)? else {
-        return Ok(digest(vec![format!("container `{name}` is not there")], pushed, 1));
+    let Some(state) = engine
+        .inspect_container(name)
+        .await
+        .fail(Code::VerifyDigest)?
+    else {
+        return Ok(digest(
+            vec![format!("container `{name}` is not there")],
+            pushed,
+            1,
+        ));
     };
-    let image = engine.inspect_image(&state.image_id).await.fail(Code::VerifyDigest)?.unwrap_or_default();
-    let same = image.digests.iter().any(|digest| digest.ends_with(&pushed.digest));
+    let image = engine
+        .inspect_image(&state.image_id)
+        .await
+        .fail(Code::VerifyDigest)?
+        .unwrap_or_default();
+    let same = image
+        .digests
+        .iter()
+        .any(|digest| digest.ends_with(&pushed.digest));
     let wrong = (!same).then(|| format!("container `{name}` runs {}", image.digests.join(", ")));
     Ok(digest(wrong.into_iter().collect(), pushed, 1))
 }
@@ -135,22 +205,40 @@ fn cluster_digest(found: &Serving, pushed: &Pushed) -> Checked {
     let ours = pushed.repository.parse::<Reference>().ok();
     let is_ours = |image: &str| {
         let parsed = image.parse::<Reference>().ok();
-        parsed.zip(ours.as_ref()).is_some_and(|(parsed, ours)| parsed.same_repository(ours))
+        parsed
+            .zip(ours.as_ref())
+            .is_some_and(|(parsed, ours)| parsed.same_repository(ours))
     };
     let mut wrong = Vec::new();
     for pod in &found.pods {
         let containers = pod.pointer("/spec/containers").and_then(Value::as_array);
-        let mut mine = containers.into_iter().flatten().filter(|container| is_ours(text(container, "/image"))).peekable();
+        let mut mine = containers
+            .into_iter()
+            .flatten()
+            .filter(|container| is_ours(text(container, "/image")))
+            .peekable();
         if mine.peek().is_none() {
-            wrong.push(format!("pod `{}` has no container of {}", name_of(pod), pushed.repository));
+            wrong.push(format!(
+                "pod `{}` has no container of {}",
+                name_of(pod),
+                pushed.repository
+            ));
         }
         for container in mine {
             let name = text(container, "/name");
-            let statuses = pod.pointer("/status/containerStatuses").and_then(Value::as_array);
-            let running = statuses.into_iter().flatten().find(|status| text(status, "/name") == name);
+            let statuses = pod
+                .pointer("/status/containerStatuses")
+                .and_then(Value::as_array);
+            let running = statuses
+                .into_iter()
+                .flatten()
+                .find(|status| text(status, "/name") == name);
             let id = running.map_or("", |status| text(status, "/imageID"));
             if !id.contains(&pushed.digest) && !text(container, "/image").contains(&pushed.digest) {
-                wrong.push(format!("pod `{}` container `{name}` runs {id}", name_of(pod)));
+                wrong.push(format!(
+                    "pod `{}` container `{name}` runs {id}",
+                    name_of(pod)
+                ));
             }
         }
     }
@@ -161,9 +249,28 @@ fn digest(wrong: Vec<String>, pushed: &Pushed, all: usize) -> Checked {
     let name = "digest".to_owned();
     if wrong.is_empty() {
         let detail = format!("{all} of {all} run {}", pushed.digest);
-        return (Check { name, passed: true, detail }, None);
+        return (
+            Check {
+                name,
+                passed: true,
+                detail,
+            },
+            None,
+        );
     }
-    let detail = format!("{} of {all} do not run {}: {}", wrong.len(), pushed.digest, wrong[0]);
+    let detail = format!(
+        "{} of {all} do not run {}: {}",
+        wrong.len(),
+        pushed.digest,
+        wrong[0]
+    );
     let finding = Diagnostic::error(Code::VerifyDigest, detail.clone()).evidence(wrong);
-    (Check { name, passed: false, detail }, Some(finding))
+    (
+        Check {
+            name,
+            passed: false,
+            detail,
+        },
+        Some(finding),
+    )
 }

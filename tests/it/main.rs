@@ -10,6 +10,7 @@ mod act;
 mod architecture;
 mod cancel;
 mod contract;
+mod deploy;
 mod e2e;
 mod image;
 

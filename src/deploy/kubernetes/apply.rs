@@ -31,10 +31,15 @@ pub(super) struct Kinds {
 impl Kinds {
     /// Asks the API server once per kind. A kind that it does not have is a finding, unless the objects bring its
     /// definition along.
-    pub(super) async fn discover(client: &Client, objects: &[Object]) -> Result<Self, Vec<Diagnostic>> {
+    pub(super) async fn discover(
+        client: &Client,
+        objects: &[Object],
+    ) -> Result<Self, Vec<Diagnostic>> {
         let mut first: HashMap<(String, String), &Object> = HashMap::new();
         for object in objects {
-            first.entry((object.api_version.clone(), object.kind.clone())).or_insert(object);
+            first
+                .entry((object.api_version.clone(), object.kind.clone()))
+                .or_insert(object);
         }
         let asked = join_all(first.into_iter().map(async |(key, object)| {
             let version = object.api_version.rsplit('/').next().unwrap_or_default();
@@ -52,13 +57,19 @@ impl Kinds {
                 Err(error) => findings.push(unknown(object, error)),
             }
         }
-        if findings.is_empty() { Ok(kinds) } else { Err(findings) }
+        if findings.is_empty() {
+            Ok(kinds)
+        } else {
+            Err(findings)
+        }
     }
 
     /// The resource of an object, and whether it lives in a namespace; `None` while its definition is not applied.
     pub(super) fn of(&self, object: &Object) -> Option<(&ApiResource, bool)> {
         let key = (object.api_version.clone(), object.kind.clone());
-        self.known.get(&key).map(|(resource, namespaced)| (resource, *namespaced))
+        self.known
+            .get(&key)
+            .map(|(resource, namespaced)| (resource, *namespaced))
     }
 }
 
@@ -79,7 +90,10 @@ fn unknown(object: &Object, error: kube::Error) -> Diagnostic {
         _ => false,
     };
     if !missing {
-        let message = format!("failed to ask the API server for kind `{kind}`: {}", transport(error));
+        let message = format!(
+            "failed to ask the API server for kind `{kind}`: {}",
+            transport(error)
+        );
         return Diagnostic::error(Code::ClusterUnreachable, message);
     }
     Diagnostic::error(
@@ -100,7 +114,11 @@ fn rank(kind: &str) -> u8 {
         "RoleBinding" | "ClusterRoleBinding" => 4,
         "StorageClass" | "PersistentVolume" | "PersistentVolumeClaim" => 5,
         "Service" => 7,
-        "HorizontalPodAutoscaler" | "PodDisruptionBudget" | "Ingress" | "HTTPRoute" | "NetworkPolicy" => 8,
+        "HorizontalPodAutoscaler"
+        | "PodDisruptionBudget"
+        | "Ingress"
+        | "HTTPRoute"
+        | "NetworkPolicy" => 8,
         _ => 6,
     }
 }
@@ -134,7 +152,8 @@ pub(super) async fn apply(
     let mut params = PatchParams::apply(MANAGER).validation_strict();
     params.dry_run = manner.dry_run;
     params.force = manner.force;
-    api.patch(&object.name, &params, &Patch::Apply(&object.value)).await
+    api.patch(&object.name, &params, &Patch::Apply(&object.value))
+        .await
 }
 
 /// Applies one object for real; what is transient is tried again.
@@ -145,7 +164,10 @@ pub(super) async fn apply_surely(
     object: &Object,
     force: bool,
 ) -> Result<DynamicObject, Vec<Diagnostic>> {
-    let manner = Manner { dry_run: false, force };
+    let manner = Manner {
+        dry_run: false,
+        force,
+    };
     let mut wait = Duration::from_millis(500);
     for left in (0..TRIES).rev() {
         match apply(cluster, resource, object, manner).await {
@@ -184,13 +206,32 @@ mod tests {
 
     #[test]
     fn what_others_need_goes_first() {
-        let text: String = ["Ingress", "Deployment", "Service", "Secret", "Wine", "Namespace", "RoleBinding"]
-            .iter()
-            .map(|kind| format!("---\napiVersion: v1\nkind: {kind}\nmetadata: {{name: x}}\n"))
-            .collect();
+        let text: String = [
+            "Ingress",
+            "Deployment",
+            "Service",
+            "Secret",
+            "Wine",
+            "Namespace",
+            "RoleBinding",
+        ]
+        .iter()
+        .map(|kind| format!("---\napiVersion: v1\nkind: {kind}\nmetadata: {{name: x}}\n"))
+        .collect();
         let mut objects = parse("k.yaml", &text).unwrap();
         order(&mut objects);
         let kinds: Vec<&str> = objects.iter().map(|object| object.kind.as_str()).collect();
-        assert_eq!(kinds, ["Namespace", "Secret", "RoleBinding", "Deployment", "Wine", "Service", "Ingress"]);
+        assert_eq!(
+            kinds,
+            [
+                "Namespace",
+                "Secret",
+                "RoleBinding",
+                "Deployment",
+                "Wine",
+                "Service",
+                "Ingress"
+            ]
+        );
     }
 }

@@ -11,8 +11,13 @@ use crate::registry::Reference;
 fn pod_of(kind: &str) -> Option<(&'static str, &'static str)> {
     Some(match kind {
         "Pod" => ("spec", "metadata"),
-        "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "Job" => ("spec.template.spec", "spec.template.metadata"),
-        "CronJob" => ("spec.jobTemplate.spec.template.spec", "spec.jobTemplate.spec.template.metadata"),
+        "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "Job" => {
+            ("spec.template.spec", "spec.template.metadata")
+        }
+        "CronJob" => (
+            "spec.jobTemplate.spec.template.spec",
+            "spec.jobTemplate.spec.template.metadata",
+        ),
         _ => return None,
     })
 }
@@ -28,7 +33,10 @@ fn images(object: &Object) -> Vec<(String, String)> {
     };
     let mut found = Vec::new();
     for list in ["initContainers", "containers"] {
-        let containers = object.value.pointer(&pointer(&format!("{spec}.{list}"))).and_then(Value::as_array);
+        let containers = object
+            .value
+            .pointer(&pointer(&format!("{spec}.{list}")))
+            .and_then(Value::as_array);
         for (index, container) in containers.into_iter().flatten().enumerate() {
             if let Some(image) = container.get("image").and_then(Value::as_str) {
                 found.push((format!("{spec}.{list}[{index}].image"), image.to_owned()));
@@ -40,7 +48,11 @@ fn images(object: &Object) -> Vec<(String, String)> {
 
 /// Replaces every image of `repository` by `pinned` and returns how many there were. None is an error that lists all
 /// images with their places; one that cannot be parsed is only listed, because it may be somebody else's.
-pub(super) fn substitute(objects: &mut [Object], repository: &Reference, pinned: &str) -> Result<usize, Diagnostic> {
+pub(super) fn substitute(
+    objects: &mut [Object],
+    repository: &Reference,
+    pinned: &str,
+) -> Result<usize, Diagnostic> {
     let (mut seen, mut replaced) = (Vec::new(), 0);
     for object in objects.iter_mut() {
         for (path, image) in images(object) {
@@ -60,24 +72,36 @@ pub(super) fn substitute(objects: &mut [Object], repository: &Reference, pinned:
         return Ok(replaced);
     }
     let wanted = repository.repository();
-    let message = format!("failed to put the image into the manifests: no container uses `{wanted}`");
+    let message =
+        format!("failed to put the image into the manifests: no container uses `{wanted}`");
     let likeness = |image: &str| {
-        let name = image.parse::<Reference>().map_or_else(|_| image.to_owned(), |parsed| parsed.repository());
+        let name = image
+            .parse::<Reference>()
+            .map_or_else(|_| image.to_owned(), |parsed| parsed.repository());
         strsim::normalized_levenshtein(&name, &wanted)
     };
-    let nearest = seen.iter().max_by(|a, b| likeness(&a.1).total_cmp(&likeness(&b.1)));
+    let nearest = seen
+        .iter()
+        .max_by(|a, b| likeness(&a.1).total_cmp(&likeness(&b.1)));
     let finding = Diagnostic::error(Code::ManifestImage, message);
     let Some((at, image)) = nearest else {
-        return Err(finding.help("the manifests have no container; name those of the workload in `manifests`"));
+        return Err(finding
+            .help("the manifests have no container; name those of the workload in `manifests`"));
     };
     Err(finding
-        .help(format!("write `image: {wanted}` there, or set `image` to the repository of `{image}`"))
+        .help(format!(
+            "write `image: {wanted}` there, or set `image` to the repository of `{image}`"
+        ))
         .at(at.clone())
         .evidence(seen.iter().map(|(at, image)| format!("{at}: {image}"))))
 }
 
 /// Writes annotations on the object, and those of pods on its pod template, so that what runs says where it came from.
-pub(super) fn annotate(object: &mut Object, on_object: &[(&str, String)], on_pods: &[(&str, String)]) {
+pub(super) fn annotate(
+    object: &mut Object,
+    on_object: &[(&str, String)],
+    on_pods: &[(&str, String)],
+) {
     put(&mut object.value, "metadata", on_object);
     if object.kind == "Pod" || on_pods.is_empty() {
         return;
@@ -93,7 +117,9 @@ fn put(value: &mut Value, path: &str, annotations: &[(&str, String)]) {
         let Some(map) = place.as_object_mut() else {
             return;
         };
-        let next = map.entry(part).or_insert_with(|| Value::Object(serde_json::Map::new()));
+        let next = map
+            .entry(part)
+            .or_insert_with(|| Value::Object(serde_json::Map::new()));
         if next.is_null() {
             *next = Value::Object(serde_json::Map::new());
         }
@@ -136,16 +162,28 @@ spec:
     #[test]
     fn only_the_same_repository_is_replaced() {
         let mut objects = parse("k8s/d.yaml", DEPLOYMENT).unwrap();
-        let count = substitute(&mut objects, &reference("localhost:5001/team/wine"), "PINNED").unwrap();
+        let count = substitute(
+            &mut objects,
+            &reference("localhost:5001/team/wine"),
+            "PINNED",
+        )
+        .unwrap();
         assert_eq!(count, 1);
-        let after: Vec<String> = images(&objects[0]).into_iter().map(|(_, image)| image).collect();
-        assert_eq!(after, ["busybox", "PINNED", "localhost:5001/team/wine-proxy"]);
+        let after: Vec<String> = images(&objects[0])
+            .into_iter()
+            .map(|(_, image)| image)
+            .collect();
+        assert_eq!(
+            after,
+            ["busybox", "PINNED", "localhost:5001/team/wine-proxy"]
+        );
     }
 
     #[test]
     fn a_registry_with_a_port_is_no_tag() {
         let mut objects = parse("k8s/d.yaml", DEPLOYMENT).unwrap();
-        let finding = substitute(&mut objects, &reference("localhost/team/wine"), "PINNED").unwrap_err();
+        let finding =
+            substitute(&mut objects, &reference("localhost/team/wine"), "PINNED").unwrap_err();
         assert_eq!(finding.code, Code::ManifestImage);
         assert_eq!(finding.at.as_ref().unwrap().to_string(), "k8s/d.yaml:13");
         assert_eq!(finding.evidence.len(), 3);
@@ -157,9 +195,16 @@ spec:
         let text = "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: x}\nspec:\n  jobTemplate:\n    spec:\n      template:\n        spec:\n          containers:\n          - image: a/b:1\n";
         let mut objects = parse("c.yaml", text).unwrap();
         assert_eq!(substitute(&mut objects, &reference("a/b"), "P").unwrap(), 1);
-        annotate(&mut objects[0], &[("k", "v".to_owned())], &[("d", "w".to_owned())]);
+        annotate(
+            &mut objects[0],
+            &[("k", "v".to_owned())],
+            &[("d", "w".to_owned())],
+        );
         let value = &objects[0].value;
         assert_eq!(value["metadata"]["annotations"]["k"], "v");
-        assert_eq!(value["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["annotations"]["d"], "w");
+        assert_eq!(
+            value["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["annotations"]["d"],
+            "w"
+        );
     }
 }

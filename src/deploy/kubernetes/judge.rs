@@ -28,7 +28,10 @@ pub(super) enum Verdict {
     /// Not finished; what it waits for.
     Progressing(String),
     Succeeded,
-    Failed { code: Code, cause: String },
+    Failed {
+        code: Code,
+        cause: String,
+    },
 }
 
 /// Judges one workload.
@@ -53,15 +56,24 @@ pub(super) fn judge(seen: &Snapshot<'_>) -> Verdict {
 }
 
 fn failed(cause: impl Into<String>) -> Verdict {
-    Verdict::Failed { code: Code::RolloutFailed, cause: cause.into() }
+    Verdict::Failed {
+        code: Code::RolloutFailed,
+        cause: cause.into(),
+    }
 }
 
 fn number(object: &Value, pointer: &str) -> i64 {
-    object.pointer(pointer).and_then(Value::as_i64).unwrap_or_default()
+    object
+        .pointer(pointer)
+        .and_then(Value::as_i64)
+        .unwrap_or_default()
 }
 
 fn replicas(workload: &Value) -> i64 {
-    workload.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1)
+    workload
+        .pointer("/spec/replicas")
+        .and_then(Value::as_i64)
+        .unwrap_or(1)
 }
 
 fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
@@ -88,10 +100,15 @@ fn deployment(seen: &Snapshot<'_>) -> Verdict {
         return failed("it is paused (`spec.paused: true`), so nothing rolls out");
     }
     if let Some(progressing) = condition(workload, "Progressing") {
-        let fresh = text(progressing, "/lastUpdateTime").parse::<Timestamp>().is_ok_and(|at| at >= seen.applied);
+        let fresh = text(progressing, "/lastUpdateTime")
+            .parse::<Timestamp>()
+            .is_ok_and(|at| at >= seen.applied);
         if text(progressing, "/reason") == "ProgressDeadlineExceeded" && fresh {
             return fault(seen).unwrap_or_else(|| {
-                failed(format!("{} — ProgressDeadlineExceeded", counts(available, wanted)))
+                failed(format!(
+                    "{} — ProgressDeadlineExceeded",
+                    counts(available, wanted)
+                ))
             });
         }
     }
@@ -116,11 +133,18 @@ fn stateful_set(workload: &Value) -> Verdict {
     let wanted = replicas(workload);
     let partition = number(workload, "/spec/updateStrategy/rollingUpdate/partition");
     let to_update = (wanted - partition).max(0);
-    let whole = text(workload, "/status/currentRevision") == text(workload, "/status/updateRevision");
-    let updated = if whole { wanted } else { number(workload, "/status/updatedReplicas") };
+    let whole =
+        text(workload, "/status/currentRevision") == text(workload, "/status/updateRevision");
+    let updated = if whole {
+        wanted
+    } else {
+        number(workload, "/status/updatedReplicas")
+    };
     let ready = number(workload, "/status/readyReplicas");
     if updated < to_update {
-        return Verdict::Progressing(format!("{updated} of {to_update} pods are of the new revision"));
+        return Verdict::Progressing(format!(
+            "{updated} of {to_update} pods are of the new revision"
+        ));
     }
     if ready < wanted {
         return Verdict::Progressing(format!("{ready} of {wanted} pods are ready"));
@@ -136,7 +160,9 @@ fn daemon_set(workload: &Value) -> Verdict {
     let updated = number(workload, "/status/updatedNumberScheduled");
     let available = number(workload, "/status/numberAvailable");
     if updated < wanted {
-        return Verdict::Progressing(format!("{updated} of {wanted} pods are of the new revision"));
+        return Verdict::Progressing(format!(
+            "{updated} of {wanted} pods are of the new revision"
+        ));
     }
     if available < wanted {
         return Verdict::Progressing(counts(available, wanted));
@@ -148,8 +174,14 @@ fn job(workload: &Value) -> Verdict {
     if holds(workload, "Complete") {
         return Verdict::Succeeded;
     }
-    if let Some(condition) = condition(workload, "Failed").filter(|one| text(one, "/status") == "True") {
-        return failed(format!("{} — {}", text(condition, "/message"), text(condition, "/reason")));
+    if let Some(condition) =
+        condition(workload, "Failed").filter(|one| text(one, "/status") == "True")
+    {
+        return failed(format!(
+            "{} — {}",
+            text(condition, "/message"),
+            text(condition, "/reason")
+        ));
     }
     Verdict::Progressing(format!("{} pods run", number(workload, "/status/active")))
 }
@@ -157,7 +189,10 @@ fn job(workload: &Value) -> Verdict {
 fn pod(workload: &Value) -> Verdict {
     match text(workload, "/status/phase") {
         "Succeeded" => Verdict::Succeeded,
-        "Failed" => failed(format!("the pod failed: {}", text(workload, "/status/reason"))),
+        "Failed" => failed(format!(
+            "the pod failed: {}",
+            text(workload, "/status/reason")
+        )),
         _ if holds(workload, "Ready") => Verdict::Succeeded,
         phase => Verdict::Progressing(format!("the pod is {}", phase.to_lowercase())),
     }
@@ -169,8 +204,16 @@ fn fault(seen: &Snapshot<'_>) -> Option<Verdict> {
     let job = kind_of(seen.workload) == "Job";
     let faults: Vec<String> = pods.iter().filter_map(|pod| certain(pod, job)).collect();
     let first = faults.first()?;
-    let new = if pods.len() == 1 { "new pod" } else { "new pods" };
-    Some(failed(format!("{first} ({} of {} {new})", faults.len(), pods.len())))
+    let new = if pods.len() == 1 {
+        "new pod"
+    } else {
+        "new pods"
+    };
+    Some(failed(format!(
+        "{first} ({} of {} {new})",
+        faults.len(),
+        pods.len()
+    )))
 }
 
 /// All container statuses of a pod, those of init containers first.
@@ -188,15 +231,19 @@ fn certain(pod: &Value, job: bool) -> Option<String> {
         let reason = text(container, "/state/waiting/reason");
         let message = text(container, "/state/waiting/message");
         match reason {
-            "InvalidImageName" => Some(format!("container `{name}` cannot be made: {message} — {reason}")),
+            "InvalidImageName" => Some(format!(
+                "container `{name}` cannot be made: {message} — {reason}"
+            )),
             "ErrImagePull" | "ImagePullBackOff" if absent(message) => {
                 let image = text(container, "/image");
-                Some(format!("container `{name}`: image `{image}` is not found — {reason}"))
+                Some(format!(
+                    "container `{name}`: image `{image}` is not found — {reason}"
+                ))
             }
             // Right after it was made, a ConfigMap may not have reached the node's cache.
-            "CreateContainerConfigError" if !message.contains("failed to sync") => {
-                Some(format!("container `{name}` cannot be made: {message} — {reason}"))
-            }
+            "CreateContainerConfigError" if !message.contains("failed to sync") => Some(format!(
+                "container `{name}` cannot be made: {message} — {reason}"
+            )),
             "CrashLoopBackOff" if !job && restarts(container) >= RESTARTS => {
                 Some(format!("container `{name}` {} — {reason}", exit(container)))
             }
@@ -208,13 +255,25 @@ fn certain(pod: &Value, job: bool) -> Option<String> {
 /// Whether a pull failed because the registry does not have the image; other faults of a pull may heal.
 fn absent(message: &str) -> bool {
     let message = message.to_lowercase();
-    ["not found", "manifest unknown", "name unknown", "does not exist"].iter().any(|sign| message.contains(sign))
-        && !["unauthorized", "denied", "no such host", "dial tcp"].iter().any(|sign| message.contains(sign))
+    [
+        "not found",
+        "manifest unknown",
+        "name unknown",
+        "does not exist",
+    ]
+    .iter()
+    .any(|sign| message.contains(sign))
+        && !["unauthorized", "denied", "no such host", "dial tcp"]
+            .iter()
+            .any(|sign| message.contains(sign))
 }
 
 /// Restarts of a container.
 pub(super) fn restarts(container: &Value) -> u64 {
-    container.get("restartCount").and_then(Value::as_u64).unwrap_or_default()
+    container
+        .get("restartCount")
+        .and_then(Value::as_u64)
+        .unwrap_or_default()
 }
 
 /// How a container ended last.
@@ -237,18 +296,35 @@ pub(super) fn hypothesis(seen: &Snapshot<'_>) -> Option<String> {
         return Some(text(refused, "/message").to_owned());
     }
     pods.iter().find_map(|pod| {
-        if let Some(unscheduled) = condition(pod, "PodScheduled").filter(|one| text(one, "/status") == "False") {
-            return Some(format!("pod `{}` is not scheduled: {}", name_of(pod), text(unscheduled, "/message")));
+        if let Some(unscheduled) =
+            condition(pod, "PodScheduled").filter(|one| text(one, "/status") == "False")
+        {
+            return Some(format!(
+                "pod `{}` is not scheduled: {}",
+                name_of(pod),
+                text(unscheduled, "/message")
+            ));
         }
         containers(pod).find_map(|container| {
             let name = text(container, "/name");
             let reason = text(container, "/state/waiting/reason");
             if !reason.is_empty() {
                 let message = text(container, "/state/waiting/message");
-                return Some(format!("container `{name}` waits: {reason} {message}").trim_end().to_owned());
+                return Some(
+                    format!("container `{name}` waits: {reason} {message}")
+                        .trim_end()
+                        .to_owned(),
+                );
             }
-            let ready = container.get("ready").and_then(Value::as_bool).unwrap_or_default();
-            (!ready).then(|| format!("container `{name}` runs, but is not ready; its readiness probe does not pass"))
+            let ready = container
+                .get("ready")
+                .and_then(Value::as_bool)
+                .unwrap_or_default();
+            (!ready).then(|| {
+                format!(
+                    "container `{name}` runs, but is not ready; its readiness probe does not pass"
+                )
+            })
         })
     })
 }

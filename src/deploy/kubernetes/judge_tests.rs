@@ -42,7 +42,10 @@ fn cause(verdict: Verdict) -> String {
 
 #[test]
 fn the_old_revisions_success_is_not_ours() {
-    assert!(matches!(verdict(&workload(2, 1, 2, 2, 2), &[]), Verdict::Progressing(_)));
+    assert!(matches!(
+        verdict(&workload(2, 1, 2, 2, 2), &[]),
+        Verdict::Progressing(_)
+    ));
     assert_eq!(verdict(&workload(2, 2, 2, 2, 2), &[]), Verdict::Succeeded);
 }
 
@@ -57,8 +60,16 @@ fn old_pods_must_be_gone() {
 #[test]
 fn a_crash_loop_counts_from_the_second_restart() {
     let waiting = workload(2, 2, 2, 3, 1);
-    let crash = |restarts| [pod("new", "CrashLoopBackOff", "back-off", restarts), pod("new", "", "", 0)];
-    assert!(matches!(verdict(&waiting, &crash(1)), Verdict::Progressing(_)));
+    let crash = |restarts| {
+        [
+            pod("new", "CrashLoopBackOff", "back-off", restarts),
+            pod("new", "", "", 0),
+        ]
+    };
+    assert!(matches!(
+        verdict(&waiting, &crash(1)),
+        Verdict::Progressing(_)
+    ));
     assert_eq!(
         cause(verdict(&waiting, &crash(2))),
         "container `model` exits 1 — CrashLoopBackOff (1 of 2 new pods)"
@@ -68,34 +79,68 @@ fn a_crash_loop_counts_from_the_second_restart() {
 #[test]
 fn an_old_pods_crash_does_not_count() {
     let waiting = workload(2, 2, 2, 3, 1);
-    assert!(matches!(verdict(&waiting, &[pod("old", "CrashLoopBackOff", "", 9)]), Verdict::Progressing(_)));
+    assert!(matches!(
+        verdict(&waiting, &[pod("old", "CrashLoopBackOff", "", 9)]),
+        Verdict::Progressing(_)
+    ));
 }
 
 #[test]
 fn only_an_image_that_is_not_there_fails_at_once() {
     let waiting = workload(2, 2, 1, 3, 2);
     let pull = |message| verdict(&waiting, &[pod("new", "ErrImagePull", message, 0)]);
-    assert!(cause(pull("rpc error: code = NotFound desc = r/wine:1: not found")).contains("is not found"));
-    assert!(matches!(pull("429 Too Many Requests"), Verdict::Progressing(_)));
-    assert!(matches!(pull("dial tcp: lookup r: no such host, not found"), Verdict::Progressing(_)));
+    assert!(
+        cause(pull(
+            "rpc error: code = NotFound desc = r/wine:1: not found"
+        ))
+        .contains("is not found")
+    );
+    assert!(matches!(
+        pull("429 Too Many Requests"),
+        Verdict::Progressing(_)
+    ));
+    assert!(matches!(
+        pull("dial tcp: lookup r: no such host, not found"),
+        Verdict::Progressing(_)
+    ));
 }
 
 #[test]
 fn configuration_that_is_missing_fails_but_a_slow_cache_does_not() {
     let waiting = workload(2, 2, 1, 3, 2);
-    let error = |message| verdict(&waiting, &[pod("new", "CreateContainerConfigError", message, 0)]);
+    let error = |message| {
+        verdict(
+            &waiting,
+            &[pod("new", "CreateContainerConfigError", message, 0)],
+        )
+    };
     assert!(cause(error("secret \"x\" not found")).contains("secret \"x\" not found"));
-    assert!(matches!(error("failed to sync configmap cache"), Verdict::Progressing(_)));
-    assert!(cause(verdict(&waiting, &[pod("new", "InvalidImageName", "bad", 0)])).contains("InvalidImageName"));
+    assert!(matches!(
+        error("failed to sync configmap cache"),
+        Verdict::Progressing(_)
+    ));
+    assert!(
+        cause(verdict(
+            &waiting,
+            &[pod("new", "InvalidImageName", "bad", 0)]
+        ))
+        .contains("InvalidImageName")
+    );
 }
 
 #[test]
 fn an_old_progress_deadline_is_ignored() {
     let mut waiting = workload(2, 2, 1, 3, 2);
-    for (at, fails) in [("2025-12-31T00:00:00Z", false), ("2026-01-01T00:00:01Z", true)] {
-        waiting["status"]["conditions"] =
-            json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "lastUpdateTime": at}]);
-        assert_eq!(matches!(verdict(&waiting, &[]), Verdict::Failed { .. }), fails, "{at}");
+    for (at, fails) in [
+        ("2025-12-31T00:00:00Z", false),
+        ("2026-01-01T00:00:01Z", true),
+    ] {
+        waiting["status"]["conditions"] = json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "lastUpdateTime": at}]);
+        assert_eq!(
+            matches!(verdict(&waiting, &[]), Verdict::Failed { .. }),
+            fails,
+            "{at}"
+        );
     }
 }
 

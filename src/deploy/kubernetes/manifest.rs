@@ -41,17 +41,27 @@ impl Object {
 
     /// API group; empty for the core group.
     pub(super) fn group(&self) -> &str {
-        self.api_version.split_once('/').map_or("", |(group, _)| group)
+        self.api_version
+            .split_once('/')
+            .map_or("", |(group, _)| group)
     }
 }
 
 /// Reads everything that is named, in a stable order. All problems at once.
-pub(super) fn load(spec: &KubernetesSpec, workspace: &Workspace) -> Result<Vec<Object>, Vec<Diagnostic>> {
+pub(super) fn load(
+    spec: &KubernetesSpec,
+    workspace: &Workspace,
+) -> Result<Vec<Object>, Vec<Diagnostic>> {
     let (mut objects, mut findings) = (Vec::new(), Vec::new());
     let mut files = Vec::new();
     for pattern in &spec.manifests {
         match find(&spec.folder, pattern) {
-            Ok(found) => files.extend(found.into_iter().filter(|file| !files.contains(file)).collect::<Vec<_>>()),
+            Ok(found) => files.extend(
+                found
+                    .into_iter()
+                    .filter(|file| !files.contains(file))
+                    .collect::<Vec<_>>(),
+            ),
             Err(finding) => findings.push(finding),
         }
     }
@@ -63,12 +73,17 @@ pub(super) fn load(spec: &KubernetesSpec, workspace: &Workspace) -> Result<Vec<O
     }
     if findings.is_empty() && objects.is_empty() {
         let named = spec.manifests.join(", ");
-        let message = format!("failed to find an object in `{named}`: there are only empty documents");
+        let message =
+            format!("failed to find an object in `{named}`: there are only empty documents");
         findings.push(Diagnostic::error(Code::ManifestMissing, message));
     }
     findings.extend(twice(&objects));
     findings.extend(mixed(spec, &objects));
-    if findings.is_empty() { Ok(objects) } else { Err(findings) }
+    if findings.is_empty() {
+        Ok(objects)
+    } else {
+        Err(findings)
+    }
 }
 
 /// The files behind one input: a file, all manifests below a folder, or what a glob matches.
@@ -78,7 +93,10 @@ fn find(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, Diagnostic> {
         return Ok(vec![path]);
     }
     let missing = |why: &str| {
-        Diagnostic::error(Code::ManifestMissing, format!("failed to find manifest `{pattern}`: {why}"))
+        Diagnostic::error(
+            Code::ManifestMissing,
+            format!("failed to find manifest `{pattern}`: {why}"),
+        )
     };
     let mut found = Vec::new();
     if path.is_dir() {
@@ -91,7 +109,10 @@ fn find(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, Diagnostic> {
             .map_err(|error| missing(&error.to_string()))?
             .compile_matcher();
         walk(&fixed_part(folder, pattern), &mut found);
-        found.retain(|file| file.strip_prefix(folder).is_ok_and(|file| glob.is_match(file)));
+        found.retain(|file| {
+            file.strip_prefix(folder)
+                .is_ok_and(|file| glob.is_match(file))
+        });
     } else {
         return Err(missing("no such file or folder"));
     }
@@ -104,7 +125,9 @@ fn find(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, Diagnostic> {
 
 /// The folder before a glob's first wildcard, so that not the whole workspace is walked.
 fn fixed_part(folder: &Path, pattern: &str) -> PathBuf {
-    let fixed = pattern.split('/').take_while(|part| !part.contains(['*', '?', '[', '{']));
+    let fixed = pattern
+        .split('/')
+        .take_while(|part| !part.contains(['*', '?', '[', '{']));
     fixed.fold(folder.to_owned(), |path, part| path.join(part))
 }
 
@@ -121,7 +144,8 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 fn is_manifest(path: &Path) -> bool {
-    path.extension().is_some_and(|end| ["yaml", "yml", "json"].iter().any(|known| end == *known))
+    path.extension()
+        .is_some_and(|end| ["yaml", "yml", "json"].iter().any(|known| end == *known))
 }
 
 fn read(name: &str, path: &Path) -> Result<Vec<Object>, Vec<Diagnostic>> {
@@ -138,28 +162,49 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Vec<Object>, Vec<Diagnosti
         let mut at = Location::line(name, broken.line);
         at.column = (broken.column > 0).then_some(broken.column);
         let line = usize::try_from(broken.line).unwrap_or(0).saturating_sub(1);
-        let tab = text.lines().nth(line).is_some_and(|line| line.trim_start_matches(' ').starts_with('\t'));
+        let tab = text
+            .lines()
+            .nth(line)
+            .is_some_and(|line| line.trim_start_matches(' ').starts_with('\t'));
         let finding = Diagnostic::error(
             Code::ManifestInvalid,
             format!("failed to read manifest `{name}`: {}", broken.why),
         )
         .at(at);
-        vec![if tab { finding.help("the line is indented with a tab; YAML wants spaces") } else { finding }]
+        vec![if tab {
+            finding.help("the line is indented with a tab; YAML wants spaces")
+        } else {
+            finding
+        }]
     })?;
     let (mut objects, mut findings) = (Vec::new(), Vec::new());
     for document in documents {
         expand(name, document, &mut objects, &mut findings);
     }
-    if findings.is_empty() { Ok(objects) } else { Err(findings) }
+    if findings.is_empty() {
+        Ok(objects)
+    } else {
+        Err(findings)
+    }
 }
 
 /// Makes objects of a document: one, or the items of a `List`.
 fn expand(name: &str, document: Node, objects: &mut Vec<Object>, findings: &mut Vec<Diagnostic>) {
     let value = document.value();
-    let field = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let field = |pointer: &str| {
+        value
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     let kind = field("/kind");
     if kind.ends_with("List") && document.get("items").is_some() {
-        let items = document.get("items").map(Node::items).unwrap_or_default().to_vec();
+        let items = document
+            .get("items")
+            .map(Node::items)
+            .unwrap_or_default()
+            .to_vec();
         for item in items {
             expand(name, item, objects, findings);
         }
@@ -204,8 +249,14 @@ fn twice(objects: &[Object]) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
     for (index, object) in objects.iter().enumerate() {
         if let Some(first) = objects[..index].iter().find(|first| same(first, object)) {
-            let message = format!("`{}` is there twice, first at {}", object.label(), first.at("metadata.name"));
-            findings.push(Diagnostic::error(Code::ManifestInvalid, message).at(object.at("metadata.name")));
+            let message = format!(
+                "`{}` is there twice, first at {}",
+                object.label(),
+                first.at("metadata.name")
+            );
+            findings.push(
+                Diagnostic::error(Code::ManifestInvalid, message).at(object.at("metadata.name")),
+            );
         }
     }
     findings
@@ -224,14 +275,27 @@ fn mixed(spec: &KubernetesSpec, objects: &[Object]) -> Option<Diagnostic> {
     };
     let others: Vec<&Object> = objects
         .iter()
-        .filter(|object| object.namespace.as_ref().is_some_and(|namespace| *namespace != wanted))
+        .filter(|object| {
+            object
+                .namespace
+                .as_ref()
+                .is_some_and(|namespace| *namespace != wanted)
+        })
         .collect();
     let first = others.first()?;
     let places = others.iter().map(|object| {
         let namespace = object.namespace.as_deref().unwrap_or_default();
-        format!("{}: {} in `{namespace}`", object.at("metadata.namespace"), object.label())
+        format!(
+            "{}: {} in `{namespace}`",
+            object.at("metadata.namespace"),
+            object.label()
+        )
     });
-    let message = format!("{} of {} objects name another namespace than `{wanted}`", others.len(), objects.len());
+    let message = format!(
+        "{} of {} objects name another namespace than `{wanted}`",
+        others.len(),
+        objects.len()
+    );
     Some(
         Diagnostic::error(Code::NamespaceMixed, message)
             .at(first.at("metadata.namespace"))
@@ -247,107 +311,5 @@ pub(super) fn namespace(spec: &KubernetesSpec, objects: &[Object]) -> Option<Str
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::plan::ClusterSpec;
-
-    fn spec(folder: &Path, manifests: &[&str]) -> KubernetesSpec {
-        KubernetesSpec {
-            cluster: ClusterSpec { kubeconfig: None, context: None },
-            manifests: manifests.iter().map(|&m| m.to_owned()).collect(),
-            folder: folder.to_owned(),
-            namespace: None,
-            allow_namespaces: false,
-            force_conflicts: false,
-            deadline: Duration::from_secs(1),
-            repository: None,
-            commit: None,
-        }
-    }
-
-    fn workspace(root: &Path) -> Workspace {
-        Workspace {
-            root: root.to_owned(),
-            folder: root.to_owned(),
-            state: root.join(".ml-deploy"),
-            cache: root.join(".cache"),
-        }
-    }
-
-    fn object(name: &str, namespace: &str) -> String {
-        format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n  namespace: {namespace}\n")
-    }
-
-    #[test]
-    fn files_folders_and_globs() {
-        let root = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(root.path().join("k8s/deep")).unwrap();
-        for (file, name) in [("k8s/a.yaml", "a"), ("k8s/deep/b.yml", "b"), ("k8s/c.json", "c"), ("k8s/README.md", "d")] {
-            std::fs::write(root.path().join(file), object(name, "x")).unwrap();
-        }
-        std::fs::write(root.path().join("k8s/c.json"), r#"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"c"}}"#).unwrap();
-        for (patterns, names) in [
-            (vec!["k8s"], vec!["a", "c", "b"]),
-            (vec!["k8s/a.yaml", "k8s"], vec!["a", "c", "b"]),
-            (vec!["k8s/*.yaml"], vec!["a"]),
-            (vec!["./k8s/**/*.y*ml"], vec!["a", "b"]),
-        ] {
-            let found = load(&spec(root.path(), &patterns), &workspace(root.path())).unwrap();
-            let found: Vec<&str> = found.iter().map(|object| object.name.as_str()).collect();
-            assert_eq!(found, names, "{patterns:?}");
-        }
-        let findings = load(&spec(root.path(), &["none.yaml", "k8s/*.toml"]), &workspace(root.path())).unwrap_err();
-        assert_eq!(findings.len(), 2);
-        assert!(findings.iter().all(|finding| finding.code == Code::ManifestMissing));
-    }
-
-    #[test]
-    fn what_is_missing_is_named_at_its_line() {
-        let text = "kind: Pod\napiVersion: v1\nmetadata:\n  labels: {}\n---\nmetadata:\n  name: x\n---\nkind: Pod\n";
-        let findings = parse("k.yaml", text).unwrap_err();
-        let places: Vec<String> = findings
-            .iter()
-            .map(|finding| format!("{} {}", finding.at.as_ref().unwrap(), finding.advice()))
-            .collect();
-        assert_eq!(
-            places,
-            ["k.yaml:3 add `metadata.name`", "k.yaml:6 add `kind`", "k.yaml:9 add `apiVersion`"]
-        );
-    }
-
-    #[test]
-    fn a_tab_is_called_a_tab() {
-        let findings = parse("k.yaml", "kind: Pod\nmetadata:\n\tname: x\n").unwrap_err();
-        assert!(findings[0].advice().contains("tab"), "{findings:?}");
-        assert_eq!(findings[0].at.as_ref().unwrap().line, Some(3));
-    }
-
-    #[test]
-    fn lists_are_opened() {
-        let text = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Pod\n  metadata:\n    name: x\n";
-        let objects = parse("k.yaml", text).unwrap();
-        assert_eq!(objects[0].at("metadata.name").to_string(), "k.yaml:7");
-    }
-
-    #[test]
-    fn other_namespaces_are_refused_unless_allowed() {
-        let root = tempfile::tempdir().unwrap();
-        std::fs::write(root.path().join("a.yaml"), object("a", "one") + "---\n" + &object("b", "two")).unwrap();
-        let mut spec = spec(root.path(), &["a.yaml"]);
-        let findings = load(&spec, &workspace(root.path())).unwrap_err();
-        assert_eq!(findings[0].code, Code::NamespaceMixed);
-        assert_eq!(findings[0].evidence, ["a.yaml:11: ConfigMap/b in `two`"]);
-        spec.allow_namespaces = true;
-        assert_eq!(load(&spec, &workspace(root.path())).unwrap().len(), 2);
-    }
-
-    #[test]
-    fn the_same_object_twice_is_refused() {
-        let root = tempfile::tempdir().unwrap();
-        std::fs::write(root.path().join("a.yaml"), object("a", "one") + "---\n" + &object("a", "one")).unwrap();
-        let findings = load(&spec(root.path(), &["a.yaml"]), &workspace(root.path())).unwrap_err();
-        assert!(findings[0].message.contains("twice, first at a.yaml:4"), "{findings:?}");
-    }
-}
+#[path = "manifest_tests.rs"]
+mod tests;

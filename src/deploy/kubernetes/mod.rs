@@ -47,7 +47,9 @@ pub(crate) async fn run(
     let reference = image.map(Pushed::reference);
     let marks = marks(spec, image, run_id);
     prepare(&mut objects, spec, reference.as_deref(), &marks)?;
-    let kinds = Kinds::discover(&cluster.client, &objects).await.map_err(all)?;
+    let kinds = Kinds::discover(&cluster.client, &objects)
+        .await
+        .map_err(all)?;
     let applied = Timestamp::now().checked_sub(SKEW).unwrap_or(Timestamp::MIN);
     let targets = apply_all(ctx, spec, &cluster, kinds, &objects).await?;
     rollout::wait(ctx, &cluster, &targets, applied, spec.deadline).await?;
@@ -72,22 +74,33 @@ async fn connect(spec: &KubernetesSpec, objects: &[Object]) -> Outcome<Cluster> 
 }
 
 fn all(findings: Vec<Diagnostic>) -> Failure {
-    Failure::all(findings).unwrap_or_else(|| Failure::new(Code::ApplyFailed, "the API server gave no reason"))
+    Failure::all(findings)
+        .unwrap_or_else(|| Failure::new(Code::ApplyFailed, "the API server gave no reason"))
 }
 
 /// Kinds whose pods are waited for.
 fn is_workload(kind: &str) -> bool {
-    matches!(kind, "Deployment" | "StatefulSet" | "DaemonSet" | "Job" | "Pod")
+    matches!(
+        kind,
+        "Deployment" | "StatefulSet" | "DaemonSet" | "Job" | "Pod"
+    )
 }
 
 /// What is written on every object: where it came from.
-fn marks(spec: &KubernetesSpec, image: Option<&Pushed>, run_id: Option<&str>) -> Vec<(&'static str, String)> {
+fn marks(
+    spec: &KubernetesSpec,
+    image: Option<&Pushed>,
+    run_id: Option<&str>,
+) -> Vec<(&'static str, String)> {
     let values = [
         ("ml-deploy/commit", spec.commit.clone()),
         ("ml-deploy/run-id", run_id.map(str::to_owned)),
         ("ml-deploy/digest", image.map(|image| image.digest.clone())),
     ];
-    values.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+    values
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?)))
+        .collect()
 }
 
 /// Puts image and annotations into the objects and orders them. While the image is not known its repository stands in.
@@ -102,7 +115,11 @@ fn prepare(
         image::substitute(objects, repository, image.unwrap_or(&standing_in))?;
     }
     // The digest alone goes on the pods: a new commit with the same image must not restart them.
-    let on_pods: Vec<_> = marks.iter().filter(|(key, _)| key.ends_with("/digest")).cloned().collect();
+    let on_pods: Vec<_> = marks
+        .iter()
+        .filter(|(key, _)| key.ends_with("/digest"))
+        .cloned()
+        .collect();
     for object in objects.iter_mut() {
         image::annotate(object, marks, &on_pods);
     }
@@ -121,8 +138,13 @@ async fn apply_all(
     let mut targets = Vec::new();
     for (index, object) in objects.iter().enumerate() {
         if ctx.cancel.is_cancelled() {
-            let done = objects[..index].iter().map(|object| format!("{} is applied", object.label()));
-            let message = format!("stopped after {index} of {} objects were applied", objects.len());
+            let done = objects[..index]
+                .iter()
+                .map(|object| format!("{} is applied", object.label()));
+            let message = format!(
+                "stopped after {index} of {} objects were applied",
+                objects.len()
+            );
             return Err(Failure::new(Code::Interrupted, message).evidence(done));
         }
         if kinds.of(object).is_none() {
@@ -131,11 +153,16 @@ async fn apply_all(
         let Some(resource) = kinds.of(object) else {
             return Err(Failure::new(
                 Code::ApplyFailed,
-                format!("failed to apply `{}`: its definition is applied, but not served yet", object.label()),
+                format!(
+                    "failed to apply `{}`: its definition is applied, but not served yet",
+                    object.label()
+                ),
             )
             .at(object.at("kind")));
         };
-        let live = apply::apply_surely(ctx, cluster, resource, object, spec.force_conflicts).await.map_err(all)?;
+        let live = apply::apply_surely(ctx, cluster, resource, object, spec.force_conflicts)
+            .await
+            .map_err(all)?;
         ctx.events.note(format!("{} applied", object.label())).await;
         if is_workload(&object.kind) {
             targets.push(Target {
@@ -155,7 +182,9 @@ async fn apply_all(
 async fn established(cluster: &Cluster, objects: &[Object], object: &Object) -> Outcome<Kinds> {
     let mut kinds = Kinds::default();
     for _ in 0..20 {
-        kinds = Kinds::discover(&cluster.client, objects).await.map_err(all)?;
+        kinds = Kinds::discover(&cluster.client, objects)
+            .await
+            .map_err(all)?;
         if kinds.of(object).is_some() {
             break;
         }

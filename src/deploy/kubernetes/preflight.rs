@@ -18,17 +18,32 @@ use crate::registry::Reference;
 
 /// Checks manifests, namespace, rights and, by server-side dry run, every object. `image` is what will be deployed, as
 /// far as it is known: before the push a repository with a tag stands in for it.
-pub(crate) async fn preflight(ctx: &Context, spec: &KubernetesSpec, image: Option<&Reference>) -> Vec<Diagnostic> {
+pub(crate) async fn preflight(
+    ctx: &Context,
+    spec: &KubernetesSpec,
+    image: Option<&Reference>,
+) -> Vec<Diagnostic> {
     // The manifests can be wrong and the cluster unreachable at once; both are told.
     let loaded = manifest::load(spec, &ctx.workspace);
-    let namespace = spec
-        .namespace
-        .clone()
-        .or_else(|| loaded.as_ref().ok().and_then(|objects| manifest::namespace(spec, objects)));
+    let namespace = spec.namespace.clone().or_else(|| {
+        loaded
+            .as_ref()
+            .ok()
+            .and_then(|objects| manifest::namespace(spec, objects))
+    });
     let cluster = Cluster::connect(&spec.cluster, namespace.as_deref()).await;
     let mut findings = Vec::new();
     let objects = loaded
-        .and_then(|mut objects| prepare(&mut objects, spec, image.map(ToString::to_string).as_deref(), &[]).map(|()| objects).map_err(|found| vec![found]))
+        .and_then(|mut objects| {
+            prepare(
+                &mut objects,
+                spec,
+                image.map(ToString::to_string).as_deref(),
+                &[],
+            )
+            .map(|()| objects)
+            .map_err(|found| vec![found])
+        })
         .map_err(|found| findings.extend(found));
     let cluster = cluster.map_err(|failure| findings.extend(failure.into_findings()));
     let (Ok(objects), Ok(cluster)) = (objects, cluster) else {
@@ -40,7 +55,10 @@ pub(crate) async fn preflight(ctx: &Context, spec: &KubernetesSpec, image: Optio
 
 /// The part that needs both.
 async fn against(cluster: &Cluster, spec: &KubernetesSpec, objects: &[Object]) -> Vec<Diagnostic> {
-    let (kinds, absent) = tokio::join!(Kinds::discover(&cluster.client, objects), namespaces(cluster, objects));
+    let (kinds, absent) = tokio::join!(
+        Kinds::discover(&cluster.client, objects),
+        namespaces(cluster, objects)
+    );
     let kinds = match kinds {
         Ok(kinds) => kinds,
         Err(mut findings) => {
@@ -58,7 +76,10 @@ async fn against(cluster: &Cluster, spec: &KubernetesSpec, objects: &[Object]) -
     });
     let force = spec.force_conflicts;
     let tries = join_all(tried.map(async |(object, resource, namespaced)| {
-        let manner = Manner { dry_run: true, force };
+        let manner = Manner {
+            dry_run: true,
+            force,
+        };
         apply(cluster, (resource, namespaced), object, manner)
             .await
             .map_or_else(|error| reject::explain(object, error), |_| Vec::new())
@@ -82,8 +103,17 @@ struct Absent {
 }
 
 async fn namespaces(cluster: &Cluster, objects: &[Object]) -> Absent {
-    let own = |object: &Object| object.namespace.clone().unwrap_or_else(|| cluster.namespace.clone());
-    let used: BTreeSet<String> = objects.iter().filter(|object| object.kind != "Namespace").map(own).collect();
+    let own = |object: &Object| {
+        object
+            .namespace
+            .clone()
+            .unwrap_or_else(|| cluster.namespace.clone())
+    };
+    let used: BTreeSet<String> = objects
+        .iter()
+        .filter(|object| object.kind != "Namespace")
+        .map(own)
+        .collect();
     let api = Api::<Namespace>::all(cluster.client.clone());
     let mut absent = Absent::default();
     for (name, answer) in join_all(used.into_iter().map(async |name| {
@@ -102,13 +132,20 @@ async fn namespaces(cluster: &Cluster, objects: &[Object]) -> Absent {
             // Many accounts may not read namespaces; the dry run tells them enough.
             Ok(Some(_)) | Err(kube::Error::Api(_)) => continue,
             Ok(None) => {
-                let made = objects.iter().any(|object| object.kind == "Namespace" && object.name == name);
+                let made = objects
+                    .iter()
+                    .any(|object| object.kind == "Namespace" && object.name == name);
                 absent.names.insert(name.clone());
                 if made {
                     continue;
                 }
-                Diagnostic::error(Code::NamespaceMissing, format!("failed to find namespace `{name}`: it does not exist"))
-                    .help(format!("create it with `kubectl create namespace {name}`, or correct `namespace`"))
+                Diagnostic::error(
+                    Code::NamespaceMissing,
+                    format!("failed to find namespace `{name}`: it does not exist"),
+                )
+                .help(format!(
+                    "create it with `kubectl create namespace {name}`, or correct `namespace`"
+                ))
             }
             Err(error) => {
                 let message = format!("failed to ask for namespace `{name}`: {}", transport(error));
@@ -128,7 +165,12 @@ fn wanted(cluster: &Cluster, objects: &[Object], kinds: &Kinds) -> Vec<Right> {
         let Some((resource, namespaced)) = kinds.of(object) else {
             continue;
         };
-        let namespace = namespaced.then(|| object.namespace.clone().unwrap_or_else(|| cluster.namespace.clone()));
+        let namespace = namespaced.then(|| {
+            object
+                .namespace
+                .clone()
+                .unwrap_or_else(|| cluster.namespace.clone())
+        });
         let mut want = |verb, group: &str, resource: &str| {
             wanted.insert(Right {
                 verb,

@@ -23,18 +23,24 @@ pub(super) fn explain(object: &Object, error: kube::Error) -> Vec<Diagnostic> {
         vec![Diagnostic::error(code, message).at(object.at(path))]
     };
     match status.code {
-        409 if causes(&status).any(|cause| cause.reason == "FieldManagerConflict") => conflicts(object, &status, &tried),
+        409 if causes(&status).any(|cause| cause.reason == "FieldManagerConflict") => {
+            conflicts(object, &status, &tried)
+        }
         422 => invalid(object, &status, &tried),
         401 => one(Code::ClusterDenied, ""),
         // Quota and admission answer 403 as missing rights do; only the latter names the user.
-        403 if status.message.contains("is forbidden: User ") || status.message.contains("cannot patch resource") => {
+        403 if status.message.contains("is forbidden: User ")
+            || status.message.contains("cannot patch resource") =>
+        {
             one(Code::ClusterDenied, "")
         }
         400 | 403 => match quoted_field(&status.message) {
             Some(field) => one(Code::ManifestRejected, field),
             None => one(Code::ManifestRejected, ""),
         },
-        404 if status.message.starts_with("namespaces ") => one(Code::NamespaceMissing, "metadata.namespace"),
+        404 if status.message.starts_with("namespaces ") => {
+            one(Code::NamespaceMissing, "metadata.namespace")
+        }
         _ if status.message.contains("typed patch object") => schema(object, &status, &tried),
         _ => one(Code::ApplyFailed, ""),
     }
@@ -46,21 +52,29 @@ fn conflicts(object: &Object, status: &Status, tried: &str) -> Vec<Diagnostic> {
         .map(|cause| {
             let field = cause.field.trim_start_matches('.');
             let owner = cause.message.split('"').nth(1).unwrap_or("another manager");
-            format!("{}: `{field}` is owned by `{owner}`", object.at(&cause.field))
+            format!(
+                "{}: `{field}` is owned by `{owner}`",
+                object.at(&cause.field)
+            )
         })
         .collect();
     let at = causes(status).next().map(|cause| object.at(&cause.field));
     let first = causes(status).next();
     let field = first.map_or("?", |cause| cause.field.trim_start_matches('.'));
-    let owner = first.and_then(|cause| cause.message.split('"').nth(1)).unwrap_or("another manager");
+    let owner = first
+        .and_then(|cause| cause.message.split('"').nth(1))
+        .unwrap_or("another manager");
     let more = match places.len() {
         0 | 1 => String::new(),
         n => format!(" and {} more", n - 1),
     };
     vec![
-        Diagnostic::error(Code::ApplyConflict, format!("{tried}: `{field}`{more} is owned by field manager `{owner}`"))
-            .at(at)
-            .evidence(places.into_iter().filter(|_| !more.is_empty())),
+        Diagnostic::error(
+            Code::ApplyConflict,
+            format!("{tried}: `{field}`{more} is owned by field manager `{owner}`"),
+        )
+        .at(at)
+        .evidence(places.into_iter().filter(|_| !more.is_empty())),
     ]
 }
 
@@ -92,7 +106,10 @@ fn invalid(object: &Object, status: &Status, tried: &str) -> Vec<Diagnostic> {
 
 /// `failed to create typed patch object (…): .spec.replicaz: field not declared in schema`, or several in lines.
 fn schema(object: &Object, status: &Status, tried: &str) -> Vec<Diagnostic> {
-    let told = status.message.split_once("): ").map_or(status.message.as_str(), |(_, told)| told);
+    let told = status
+        .message
+        .split_once("): ")
+        .map_or(status.message.as_str(), |(_, told)| told);
     let found: Vec<Diagnostic> = told
         .lines()
         .map(str::trim)
@@ -151,7 +168,11 @@ mod tests {
 
     fn seen(answer: &str) -> (Code, String, String) {
         let finding = findings(answer).remove(0);
-        (finding.code, finding.at.unwrap().to_string(), finding.message)
+        (
+            finding.code,
+            finding.at.unwrap().to_string(),
+            finding.message,
+        )
     }
 
     // All answers were recorded from API server 1.34.
@@ -161,7 +182,10 @@ mod tests {
             r#"{"status":"Failure","message":"failed to create typed patch object (x/wine; apps/v1, Kind=Deployment): .spec.replicaz: field not declared in schema","code":500}"#,
         );
         assert_eq!((code, at.as_str()), (Code::ManifestRejected, "k.yaml:6"));
-        assert_eq!(message, "failed to apply `Deployment/wine`: `spec.replicaz`: no such field");
+        assert_eq!(
+            message,
+            "failed to apply `Deployment/wine`: `spec.replicaz`: no such field"
+        );
     }
 
     #[test]
@@ -178,12 +202,17 @@ mod tests {
             r#"{"status":"Failure","message":"m","reason":"Conflict","details":{"causes":[{"reason":"FieldManagerConflict","message":"conflict with \"kubectl\" with subresource \"scale\" using apps/v1","field":".spec.replicas"}]},"code":409}"#,
         );
         assert_eq!((code, at.as_str()), (Code::ApplyConflict, "k.yaml:7"));
-        assert!(message.ends_with("`spec.replicas` is owned by field manager `kubectl`"), "{message}");
+        assert!(
+            message.ends_with("`spec.replicas` is owned by field manager `kubectl`"),
+            "{message}"
+        );
     }
 
     #[test]
     fn quota_is_no_missing_right() {
-        let (code, ..) = seen(r#"{"status":"Failure","message":"pods \"a\" is forbidden: exceeded quota: q","reason":"Forbidden","code":403}"#);
+        let (code, ..) = seen(
+            r#"{"status":"Failure","message":"pods \"a\" is forbidden: exceeded quota: q","reason":"Forbidden","code":403}"#,
+        );
         assert_eq!(code, Code::ManifestRejected);
         let (code, ..) = seen(
             r#"{"status":"Failure","message":"deployments.apps \"a\" is forbidden: User \"x\" cannot patch resource","reason":"Forbidden","code":403}"#,

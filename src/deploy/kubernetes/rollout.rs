@@ -47,12 +47,16 @@ pub(super) async fn wait(
         let mut waiting = 0;
         for target in targets {
             match verdict(&live, target, applied) {
-                Verdict::Succeeded => tell(ctx, &mut told, target, "the new revision serves".to_owned()).await,
+                Verdict::Succeeded => {
+                    tell(ctx, &mut told, target, "the new revision serves".to_owned()).await;
+                }
                 Verdict::Progressing(what) => {
                     waiting += 1;
                     tell(ctx, &mut told, target, what).await;
                 }
-                Verdict::Failed { code, cause } => return Err(failed(cluster, &live, target, applied, code, cause).await),
+                Verdict::Failed { code, cause } => {
+                    return Err(failed(cluster, &live, target, applied, code, cause).await);
+                }
             }
         }
         if waiting == 0 {
@@ -91,7 +95,13 @@ fn verdict(live: &Live, target: &Target, applied: Timestamp) -> Verdict {
         return Verdict::Progressing("not seen yet".to_owned());
     };
     let (replica_sets, pods) = (live.all("ReplicaSet"), live.all("Pod"));
-    judge(&Snapshot { workload, replica_sets: &replica_sets, pods: &pods, generation: target.generation, applied })
+    judge(&Snapshot {
+        workload,
+        replica_sets: &replica_sets,
+        pods: &pods,
+        generation: target.generation,
+        applied,
+    })
 }
 
 /// Says what a target waits for, once per change.
@@ -103,19 +113,38 @@ async fn tell(ctx: &Context, told: &mut HashMap<String, String>, target: &Target
     }
 }
 
-async fn failed(cluster: &Cluster, live: &Live, target: &Target, applied: Timestamp, code: Code, cause: String) -> Failure {
+async fn failed(
+    cluster: &Cluster,
+    live: &Live,
+    target: &Target,
+    applied: Timestamp,
+    code: Code,
+    cause: String,
+) -> Failure {
     let message = format!("{}: {cause}", target.label());
     let mut finding = Diagnostic::error(code, message).at(target.at.clone());
     if let Some(workload) = live.get(&target.uid) {
         let (replica_sets, pods) = (live.all("ReplicaSet"), live.all("Pod"));
-        let seen = Snapshot { workload, replica_sets: &replica_sets, pods: &pods, generation: target.generation, applied };
+        let seen = Snapshot {
+            workload,
+            replica_sets: &replica_sets,
+            pods: &pods,
+            generation: target.generation,
+            applied,
+        };
         finding = finding.evidence(diagnose::evidence(cluster, &target.namespace, &seen).await);
     }
     finding.into()
 }
 
 /// Time is up: for every target that is not done, what it seems to wait for.
-async fn overdue(cluster: &Cluster, live: &Live, targets: &[Target], applied: Timestamp, deadline: Duration) -> Failure {
+async fn overdue(
+    cluster: &Cluster,
+    live: &Live,
+    targets: &[Target],
+    applied: Timestamp,
+    deadline: Duration,
+) -> Failure {
     let mut findings = Vec::new();
     for target in targets {
         let Verdict::Progressing(what) = verdict(live, target, applied) else {
@@ -124,24 +153,44 @@ async fn overdue(cluster: &Cluster, live: &Live, targets: &[Target], applied: Ti
         let mut cause = format!("not finished within {} s: {what}", deadline.as_secs());
         if let Some(workload) = live.get(&target.uid) {
             let (replica_sets, pods) = (live.all("ReplicaSet"), live.all("Pod"));
-            let seen = Snapshot { workload, replica_sets: &replica_sets, pods: &pods, generation: target.generation, applied };
+            let seen = Snapshot {
+                workload,
+                replica_sets: &replica_sets,
+                pods: &pods,
+                generation: target.generation,
+                applied,
+            };
             if let Some(guess) = hypothesis(&seen) {
                 cause = format!("{cause}; {guess}");
             }
         }
-        findings.extend(failed(cluster, live, target, applied, Code::RolloutDeadline, cause).await.into_findings());
+        findings.extend(
+            failed(cluster, live, target, applied, Code::RolloutDeadline, cause)
+                .await
+                .into_findings(),
+        );
     }
-    Failure::all(findings).unwrap_or_else(|| Failure::new(Code::RolloutDeadline, "rollout not finished in time"))
+    Failure::all(findings)
+        .unwrap_or_else(|| Failure::new(Code::RolloutDeadline, "rollout not finished in time"))
 }
 
 /// A run that is told to stop changes nothing more, and says what it left.
 fn cancelled(targets: &[Target], told: &HashMap<String, String>) -> Failure {
-    let left = targets.iter().map(|target| {
-        let label = target.label();
-        let state = told.get(&label).map_or("not seen yet", String::as_str);
-        format!("{label}: generation {} is applied; {state}", target.generation)
-    });
-    Failure::new(Code::Interrupted, "stopped waiting for the rollout; the cluster goes on with it by itself")
+    let left: Vec<String> = targets
+        .iter()
+        .map(|target| {
+            let label = target.label();
+            let state = told.get(&label).map_or("not seen yet", String::as_str);
+            format!(
+                "{label}: generation {} is applied, {state}",
+                target.generation
+            )
+        })
+        .collect();
+    let message = format!(
+        "stopped waiting for the rollout, the cluster goes on with it by itself ({})",
+        left.join("; ")
+    );
+    Failure::new(Code::Interrupted, message)
         .help("look at it with `kubectl rollout status`, or go back with `kubectl rollout undo`")
-        .evidence(left)
 }

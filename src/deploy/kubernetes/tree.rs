@@ -42,10 +42,13 @@ pub(super) fn parse(text: &str) -> Result<Vec<Node>, Broken> {
     serde_saphyr::from_multiple::<Node>(text).map_err(|error| {
         let at = error.location();
         let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-        let (mut line, mut column) = at.map_or((0, 0), |at| (number(at.line()), number(at.column())));
+        let (mut line, mut column) =
+            at.map_or((0, 0), |at| (number(at.line()), number(at.column())));
         // For a tab in the indentation the parser names the end of the line before.
         let tabbed = |index: u32| {
-            let line = usize::try_from(index).ok().and_then(|index| text.lines().nth(index));
+            let line = usize::try_from(index)
+                .ok()
+                .and_then(|index| text.lines().nth(index));
             line.is_some_and(|line| line.trim_start_matches(' ').starts_with('\t'))
         };
         if line > 0 && !tabbed(line - 1) && tabbed(line) {
@@ -72,7 +75,9 @@ impl Node {
             Kind::Scalar(value) => value.clone(),
             Kind::List(items) => Value::Array(items.iter().map(Self::value).collect()),
             Kind::Map(entries) => {
-                let pairs = entries.iter().map(|entry| (entry.key.clone(), entry.node.value()));
+                let pairs = entries
+                    .iter()
+                    .map(|entry| (entry.key.clone(), entry.node.value()));
                 Value::Object(pairs.collect::<Map<_, _>>())
             }
         }
@@ -124,7 +129,12 @@ impl Node {
         let pairs: Vec<(&str, Value)> = text
             .split(',')
             .filter_map(|pair| pair.split_once('='))
-            .map(|(key, value)| (key, serde_json::from_str(value).unwrap_or_else(|_| value.into())))
+            .map(|(key, value)| {
+                (
+                    key,
+                    serde_json::from_str(value).unwrap_or_else(|_| value.into()),
+                )
+            })
             .collect();
         // Keys that the server has defaulted (`protocol="TCP"`) do not stand in the file.
         let matches = |item: &&Self| {
@@ -132,7 +142,11 @@ impl Node {
                 .iter()
                 .all(|(key, value)| item.get(key).is_none_or(|found| &found.value() == value))
         };
-        let item = self.items().iter().find(matches).filter(|_| !pairs.is_empty())?;
+        let item = self
+            .items()
+            .iter()
+            .find(matches)
+            .filter(|_| !pairs.is_empty())?;
         Some((item, item.line))
     }
 }
@@ -165,7 +179,10 @@ impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<Kind>::deserialize(deserializer)?;
         let line = u32::try_from(spanned.referenced.line()).unwrap_or(u32::MAX);
-        Ok(Self { line, kind: spanned.value })
+        Ok(Self {
+            line,
+            kind: spanned.value,
+        })
     }
 }
 
@@ -197,7 +214,9 @@ impl<'de> Visitor<'de> for KindVisitor {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Kind, E> {
-        Ok(Kind::Scalar(Number::from_f64(value).map_or(Value::Null, Value::Number)))
+        Ok(Kind::Scalar(
+            Number::from_f64(value).map_or(Value::Null, Value::Number),
+        ))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Kind, E> {
@@ -229,79 +248,16 @@ impl<'de> Visitor<'de> for KindVisitor {
         while let Some(key) = access.next_key::<Spanned<String>>()? {
             let line = u32::try_from(key.referenced.line()).unwrap_or(u32::MAX);
             let node = access.next_value()?;
-            entries.push(Entry { key: key.value, line, node });
+            entries.push(Entry {
+                key: key.value,
+                line,
+                node,
+            });
         }
         Ok(Kind::Map(entries))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TEXT: &str = "\
-apiVersion: apps/v1
-kind: Deployment
----
-# a comment
-kind: Service
-metadata:
-  name: wine
-  labels:
-    app.kubernetes.io/name: wine
-spec:
-  containers:
-    - name: a
-      image: x
-    - name: b
-      image: >-
-        y
-      ports:
-      - containerPort: 80
-  args: [\"1\", '2']
-";
-
-    #[test]
-    fn every_field_path_finds_its_line() {
-        let documents = parse(TEXT).unwrap();
-        assert_eq!(documents.len(), 2);
-        assert_eq!((documents[0].line, documents[1].line), (1, 5));
-        for (path, line) in [
-            ("metadata.name", 7),
-            (".spec.containers[0].image", 13),
-            (".spec.containers[name=\"b\"].image", 15),
-            ("spec.containers[1]", 14),
-            (".spec.containers[name=\"b\"].ports[containerPort=80,protocol=\"TCP\"].containerPort", 18),
-            ("metadata.labels[app.kubernetes.io/name]", 9),
-            ("spec.args[1]", 19),
-            ("spec.replicas", 10),
-            ("", 5),
-        ] {
-            assert_eq!(documents[1].line_of(path), line, "{path}");
-        }
-    }
-
-    #[test]
-    fn values_keep_their_types() {
-        let documents = parse("a: 1\nb: '1'\nc: true\nd: null\ne: 1.5\nf: ~\ng: \"true\"\nh: 0644\ni: -3").unwrap();
-        assert_eq!(
-            documents[0].value(),
-            serde_json::json!({"a": 1, "b": "1", "c": true, "d": null, "e": 1.5, "f": null, "g": "true", "h": documents[0].get("h").unwrap().value(), "i": -3})
-        );
-    }
-
-    #[test]
-    fn json_is_read_too() {
-        let documents = parse("{\n  \"kind\": \"Pod\",\n  \"spec\": {\n    \"a\": [1]\n  }\n}").unwrap();
-        assert_eq!(documents[0].line_of("spec.a"), 4);
-    }
-
-    #[test]
-    fn broken_text_names_its_line() {
-        for (text, line) in [("a: 1\n\tb: 2\n", 2), ("a:\n  - b: [1\nc: 2\n", 3), ("a: 1\na: 2\n", 2)] {
-            let broken = parse(text).unwrap_err();
-            assert_eq!(broken.line, line, "{text:?}: {}", broken.why);
-            assert!(!broken.why.is_empty());
-        }
-    }
-}
+#[path = "tree_tests.rs"]
+mod tests;

@@ -10,7 +10,10 @@ use serde_json::Value;
 
 use crate::cluster::{Cluster, kind_of, transport, uid_of};
 
-type Change = (String, Result<watcher::Event<DynamicObject>, watcher::Error>);
+type Change = (
+    String,
+    Result<watcher::Event<DynamicObject>, watcher::Error>,
+);
 
 /// Objects by uid, and the streams that change them.
 pub(super) struct Live {
@@ -31,19 +34,27 @@ fn group(kind: &str) -> &'static str {
 
 impl Live {
     /// Watches kinds in namespaces; each pair once.
-    pub(super) fn watch(cluster: &Cluster, pairs: impl IntoIterator<Item = (String, String)>) -> Self {
+    pub(super) fn watch(
+        cluster: &Cluster,
+        pairs: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
         let mut streams = SelectAll::new();
         for (kind, namespace) in pairs {
             let gvk = GroupVersionKind::gvk(group(&kind), "v1", &kind);
             let resource = ApiResource::from_gvk(&gvk);
-            let api: Api<DynamicObject> = Api::namespaced_with(cluster.client.clone(), &namespace, &resource);
+            let api: Api<DynamicObject> =
+                Api::namespaced_with(cluster.client.clone(), &namespace, &resource);
             let place = format!("{kind}/{namespace}");
             let stream = watcher(api, watcher::Config::default())
                 .default_backoff()
                 .map(move |change| (place.clone(), change));
             streams.push(stream.boxed());
         }
-        Self { objects: HashMap::new(), listing: HashMap::new(), streams }
+        Self {
+            objects: HashMap::new(),
+            listing: HashMap::new(),
+            streams,
+        }
     }
 
     /// Waits for the next change. Returns a text when a watch failed and is tried again.
@@ -68,7 +79,8 @@ impl Live {
             }
             Ok(watcher::Event::InitDone) => {
                 let listed = self.listing.remove(&place).unwrap_or_default();
-                self.objects.retain(|uid, object| place_of(object) != place || listed.contains(uid));
+                self.objects
+                    .retain(|uid, object| place_of(object) != place || listed.contains(uid));
             }
             Err(error) => return Some(format!("failed to watch {place}: {}", transport(error))),
         }
@@ -93,10 +105,18 @@ impl Live {
 
     /// All objects of a kind.
     pub(super) fn all(&self, kind: &str) -> Vec<Value> {
-        self.objects.values().filter(|object| kind_of(object) == kind).cloned().collect()
+        self.objects
+            .values()
+            .filter(|object| kind_of(object) == kind)
+            .cloned()
+            .collect()
     }
 }
 
 fn place_of(object: &Value) -> String {
-    format!("{}/{}", kind_of(object), crate::cluster::text(object, "/metadata/namespace"))
+    format!(
+        "{}/{}",
+        kind_of(object),
+        crate::cluster::text(object, "/metadata/namespace")
+    )
 }

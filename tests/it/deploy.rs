@@ -1,0 +1,348 @@
+//! `deploy` and `verify` alone, against a real API server with a real kubelet, and against the engine.
+
+use std::process::Command;
+
+use crate::support::{Ended, Project, Run, bed, unique};
+
+/// A namespace that is deleted with the test.
+struct Namespace(String);
+
+impl Namespace {
+    fn new() -> Self {
+        let name = unique("it-deploy");
+        assert!(kubectl(&["create", "namespace", &name]).0);
+        Self(name)
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        kubectl(&["delete", "namespace", &self.0, "--wait=false"]);
+    }
+}
+
+fn kubectl(arguments: &[&str]) -> (bool, String) {
+    let program = bed("KUBECTL");
+    // The bed's kubectl is a program and its first argument.
+    let mut words = program.split(' ');
+    let output = Command::new(words.next().unwrap())
+        .args(words)
+        .args(arguments)
+        .env("KUBECONFIG", bed("KUBECONFIG"))
+        .output()
+        .unwrap();
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+    )
+}
+
+/// A server of three lines: `/health`, and `/cgi-bin/predict`, which always answers the same.
+const SERVE: &str = r#"mkdir -p /tmp/www/cgi-bin; echo ok >/tmp/www/health
+          printf '#!/bin/sh\necho Content-Type: application/json\necho\necho "{\\"y\\": [1.0]}"\n' >/tmp/www/cgi-bin/predict
+          chmod +x /tmp/www/cgi-bin/predict; exec httpd -f -p 8080 -h /tmp/www"#;
+
+fn manifest(script: &str) -> String {
+    format!(
+        "apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: wine
+spec:
+  replicas: 2
+  selector:
+    matchLabels: {{app: wine}}
+  template:
+    metadata:
+      labels: {{app: wine}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers:
+      - name: model
+        image: test.local/box:1
+        command:
+        - sh
+        - -c
+        - |
+          {script}
+        ports:
+        - containerPort: 8080
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: wine
+spec:
+  selector: {{app: wine}}
+  ports:
+  - port: 80
+    targetPort: 8080
+"
+    )
+}
+
+fn prepared<'a>(project: &'a Project, subcommand: &str, namespace: &str) -> Run<'a> {
+    project
+        .ml_deploy(subcommand)
+        .input("manifests", "k8s")
+        .input("namespace", namespace)
+        .input("kubeconfig", &bed("KUBECONFIG"))
+        .input("deploy-timeout", "60s")
+}
+
+fn deploy(text: &str, namespace: &Namespace) -> Ended {
+    let project = Project::new().file("k8s/app.yaml", text);
+    prepared(&project, "deploy", &namespace.0).run()
+}
+
+#[test]
+fn manifests_are_deployed_and_verified_through_the_api_server() {
+    let namespace = Namespace::new();
+    let good = "{\"request\": {\"x\": 1}, \"response\": {\"y\": [1]}}\n";
+    let project = Project::new()
+        .file("k8s/app.yaml", &manifest(SERVE))
+        .file("golden.jsonl", good)
+        .file(
+            "wrong.jsonl",
+            &format!("{good}{}", good.replace("[1]", "[2]")),
+        );
+    prepared(&project, "deploy", &namespace.0)
+        .run()
+        .expect(0)
+        .says("Deployment/wine: the new revision serves");
+    // The second time nothing changes, and it is seen at once.
+    prepared(&project, "deploy", &namespace.0).run().expect(0);
+    let verify = |golden: &str| {
+        prepared(&project, "verify", &namespace.0)
+            .input("health-path", "/health")
+            .input("predict-path", "/cgi-bin/predict")
+            .input("golden", golden)
+            .run()
+    };
+    verify("golden.jsonl")
+        .expect(0)
+        .says("Service/wine:80/health answers 200");
+    verify("wrong.jsonl")
+        .expect(60)
+        .code("verify-prediction")
+        .says("$.y[0] is 1.0 instead of 2");
+}
+
+#[test]
+fn a_crash_loop_is_called_with_its_log() {
+    let namespace = Namespace::new();
+    deploy(
+        &manifest("echo no module named sklearn; exit 3"),
+        &namespace,
+    )
+    .expect(50)
+    .code("rollout-failed")
+    .says("container `model` exits 3 — CrashLoopBackOff")
+    .says("no module named sklearn");
+}
+
+#[test]
+fn an_image_that_is_not_there_is_called() {
+    let namespace = Namespace::new();
+    let absent = format!("{}/it/none:1", bed("REGISTRY"));
+    deploy(
+        &manifest(SERVE).replace("test.local/box:1", &absent),
+        &namespace,
+    )
+    .expect(50)
+    .code("rollout-failed")
+    .says("is not found");
+}
+
+#[test]
+fn what_the_api_server_refuses_is_found_before_anything_is_changed() {
+    let namespace = Namespace::new();
+    let text = manifest(SERVE)
+        .replace("  replicas: 2", "  replicaz: 2")
+        .replace("port: 80\n", "port: 99999\n");
+    deploy(&text, &namespace)
+        .expect(10)
+        .code("manifest-rejected")
+        .says("`spec.replicaz`: no such field")
+        .says("line=6")
+        .says("`spec.ports[0].port`");
+    assert_eq!(
+        kubectl(&[
+            "-n",
+            &namespace.0,
+            "get",
+            "deployments,services",
+            "-o",
+            "name"
+        ])
+        .1,
+        ""
+    );
+}
+
+#[test]
+fn an_immutable_field_and_a_conflict_are_told_apart() {
+    let namespace = Namespace::new();
+    deploy(&manifest(SERVE), &namespace).expect(0);
+    deploy(
+        &manifest(SERVE).replace("app: wine", "app: beer"),
+        &namespace,
+    )
+    .expect(10)
+    .code("field-immutable");
+    assert!(
+        kubectl(&[
+            "-n",
+            &namespace.0,
+            "scale",
+            "deployment/wine",
+            "--replicas=1"
+        ])
+        .0
+    );
+    deploy(&manifest(SERVE), &namespace)
+        .expect(50)
+        .code("apply-conflict")
+        .says("`spec.replicas` is owned by field manager `kubectl`");
+}
+
+#[test]
+fn a_namespace_that_is_not_there_and_a_bad_kubeconfig() {
+    let project = Project::new().file("k8s/app.yaml", &manifest(SERVE));
+    prepared(&project, "deploy", "it-deploy-none")
+        .run()
+        .expect(10)
+        .code("namespace-missing");
+    prepared(&project, "deploy", "x")
+        .input("kubeconfig", "bm90IGEgY29uZmln")
+        .run()
+        .expect(10)
+        .code("kubeconfig-invalid");
+    let dead = "apiVersion: v1\nkind: Config\ncurrent-context: a\ncontexts: [{name: a, context: {cluster: c, user: u}}]\nclusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\nusers: [{name: u, user: {token: t}}]\n";
+    prepared(&project, "deploy", "x")
+        .input("kubeconfig", dead)
+        .run()
+        .expect(10)
+        .code("cluster-unreachable")
+        .says("127.0.0.1:1");
+    let plugin = dead.replace("{token: t}", "{exec: {apiVersion: client.authentication.k8s.io/v1, command: no-such-plugin, interactiveMode: Never}}");
+    prepared(&project, "deploy", "x")
+        .input("kubeconfig", &plugin)
+        .run()
+        .expect(10)
+        .code("kubeconfig-plugin")
+        .says("no-such-plugin");
+}
+
+#[test]
+fn no_container_with_our_image() {
+    let namespace = Namespace::new();
+    let project = Project::new().file("k8s/app.yaml", &manifest(SERVE));
+    let image = format!("ghcr.io/org/wine@sha256:{}", "a".repeat(64));
+    prepared(&project, "deploy", &namespace.0)
+        .input("image-ref", &image)
+        .run()
+        .expect(10)
+        .code("manifest-image")
+        .says("k8s/app.yaml:16: test.local/box:1");
+}
+
+#[test]
+fn a_signal_ends_the_wait_and_says_what_was_left() {
+    let namespace = Namespace::new();
+    let slow = manifest(SERVE).replace(
+        "        ports:",
+        "        readinessProbe: {exec: {command: [\"false\"]}}\n        ports:",
+    );
+    let project = Project::new().file("k8s/app.yaml", &slow);
+    let ended =
+        prepared(&project, "deploy", &namespace.0).signal_at("0 of 2 pods are available", "TERM");
+    assert_eq!(ended.status, 143, "{}", ended.stdout);
+    let ended = ended.says("generation 1 is applied");
+    assert!(ended.took.as_secs() < 6);
+}
+
+/// A container of the engine that is removed with the test.
+struct Container(String);
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        for suffix in ["", "-next", "-previous"] {
+            docker(&["rm", "-f", &format!("{}{suffix}", self.0)]);
+        }
+    }
+}
+
+fn docker(arguments: &[&str]) -> String {
+    let output = Command::new(bed("DOCKER"))
+        .args(arguments)
+        .env("DOCKER_BUILDKIT", "1")
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Builds and pushes an image and returns it by digest.
+fn pushed(name: &str, command: &str) -> String {
+    let project = Project::new().file(
+        "Dockerfile",
+        &format!("FROM {}\nEXPOSE 8080\nCMD {command}\n", bed("BASE")),
+    );
+    let image = format!("{}/it/{name}:1", bed("REGISTRY"));
+    docker(&[
+        "build",
+        "-q",
+        "-t",
+        &image,
+        &project.path().display().to_string(),
+    ]);
+    docker(&["push", &image]);
+    docker(&["inspect", "-f", "{{index .RepoDigests 0}}", &image])
+}
+
+#[test]
+fn a_container_is_replaced_only_by_one_that_answers() {
+    let name = unique("it-container");
+    let container = Container(name.clone());
+    let good = pushed(&name, "[\"python3\", \"-m\", \"http.server\", \"8080\"]");
+    let bad = pushed(
+        &format!("{name}-bad"),
+        "[\"sh\", \"-c\", \"echo no model; exit 7\"]",
+    );
+    let project = Project::new();
+    let deploy = |image: &str| {
+        project
+            .ml_deploy("deploy")
+            .input("target", "docker")
+            .input("container-name", &name)
+            .input("ports", "18937:8080")
+            .input("image-ref", image)
+            .input("health-path", "/")
+            .input("deploy-timeout", "30s")
+            .run()
+    };
+    let first = deploy(&good).expect(0);
+    assert_eq!(first.output("endpoint"), "http://127.0.0.1:18937");
+    let id = docker(&["inspect", "-f", "{{.Id}}", &name]);
+    deploy(&bad)
+        .expect(50)
+        .code("container-failed")
+        .says("exits 7")
+        .says("no model");
+    assert_eq!(
+        docker(&["inspect", "-f", "{{.Id}} {{.State.Running}}", &name]),
+        format!("{id} true")
+    );
+    deploy(&good).expect(0);
+    assert_ne!(docker(&["inspect", "-f", "{{.Id}}", &name]), id);
+    let left = docker(&[
+        "ps",
+        "-a",
+        "--format",
+        "{{.Names}}",
+        "--filter",
+        &format!("name={name}"),
+    ]);
+    assert_eq!(left, name);
+    drop(container);
+}
