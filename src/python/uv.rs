@@ -232,6 +232,9 @@ fn environment() -> Vec<(String, String)> {
     let defaults = [
         ("UV_NO_PROGRESS", "1"),
         ("NO_COLOR", "1"),
+        // A company's CA that this machine trusts is trusted by uv too; the name changed in the course of uv's releases.
+        ("UV_SYSTEM_CERTS", "true"),
+        ("UV_NATIVE_TLS", "true"),
         // An interpreter of the machine first, and only then a fetched one.
         ("UV_PYTHON_PREFERENCE", "system"),
     ];
@@ -263,7 +266,17 @@ fn failure(code: Code, message: String, reason: &str) -> Failure {
     if reason.contains("No space left on device") || reason.contains("os error 28") {
         return Failure::new(Code::DiskFull, message);
     }
-    Failure::new(code, message)
+    let failure = Failure::new(code, message);
+    if reason.contains("certificate") {
+        return failure.help("give the company's CA as a PEM file through SSL_CERT_FILE");
+    }
+    let unreachable = ["error sending request", "dns error", "timed out"];
+    if unreachable.iter().any(|text| reason.contains(text)) {
+        return failure.help(
+            "check the network and the package index (`UV_INDEX_URL`, `PIP_INDEX_URL` or pip.conf)",
+        );
+    }
+    failure
 }
 
 /// What uv says after its last `error:` or `×`, in one line: `Because x was not found …`.

@@ -96,7 +96,12 @@ jobs:
 }
 
 /// Runs the workflow and returns act's JSON records.
-fn act(project: &Project, action: &Path, secrets: &[(&str, &str)]) -> (bool, Vec<Value>, String) {
+fn act(
+    project: &Project,
+    workflow: &str,
+    action: &Path,
+    secrets: &[(&str, &str)],
+) -> (bool, Vec<Value>, String) {
     let cache = tempfile::tempdir().unwrap();
     let secret_file = cache.path().join("secrets");
     let lines: Vec<String> = secrets
@@ -129,7 +134,9 @@ fn act(project: &Project, action: &Path, secrets: &[(&str, &str)]) -> (bool, Vec
     let output = Command::new(bed("ACT"))
         .current_dir(project.path())
         .env("XDG_CACHE_HOME", cache.path())
-        .args(["push", "-P"])
+        .args(["push", "-W"])
+        .arg(workflow)
+        .arg("-P")
         .arg(format!("ubuntu-latest={}", bed("BASE")))
         .args(["--pull=false", "--action-offline-mode", "--rm", "--json"])
         .arg(format!("--secret-file={}", secret_file.display()))
@@ -176,7 +183,12 @@ fn the_readmes_workflow_delivers_and_a_later_job_reads_the_outputs() {
         ("REGISTRY_PASSWORD", "never-shown-anywhere"),
         ("KUBECONFIG", kubeconfig.as_str()),
     ];
-    let (succeeded, records, log) = act(&project, action.path(), &secrets);
+    let (succeeded, records, log) = act(
+        &project,
+        ".github/workflows/deliver.yml",
+        action.path(),
+        &secrets,
+    );
     assert!(succeeded, "{log}");
 
     let command = |name: &str| {
@@ -210,7 +222,8 @@ fn a_failing_training_is_an_annotation_at_its_line() {
         ".github/workflows/train.yml",
         "on: push\njobs:\n  train:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v4\n      - uses: org/ml-deploy-action@v1\n        with:\n          train: python train.py\n",
     );
-    let (succeeded, records, log) = act(&project, action.path(), &[]);
+    let (succeeded, records, log) =
+        act(&project, ".github/workflows/train.yml", action.path(), &[]);
     assert!(!succeeded, "{log}");
     let error = records
         .iter()
