@@ -14,6 +14,6 @@ mod secrets;
 mod source;
 
 pub(crate) use build::{build, existing};
-pub(crate) use early::{EarlyLayers, build_early, push_early};
+pub(crate) use early::{build_early, push_early};
 pub(crate) use preflight::preflight;
 pub(crate) use push::push;

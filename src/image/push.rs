@@ -113,7 +113,7 @@ async fn attempt_push(
     while let Some(update) = push.next().await? {
         match update {
             PushUpdate::Layer { id, status } => {
-                ctx.events.output(format!("{id}: {status}\n")).await
+                ctx.events.output(format!("{id}: {status}\n")).await;
             }
             PushUpdate::Digest(found) => digest = Some(found),
         }

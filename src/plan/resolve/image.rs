@@ -130,7 +130,7 @@ impl Resolver<'_> {
             {
                 match line.split_once('=') {
                     Some((id, value)) if !id.trim().is_empty() => {
-                        drop(secrets.insert(id.trim().to_owned(), value.into()))
+                        drop(secrets.insert(id.trim().to_owned(), value.into()));
                     }
                     _ => self.invalid(
                         "secrets",

@@ -17,7 +17,6 @@ use crate::event::Stage;
 use crate::host::Host;
 use crate::inputs::flags::Inputs;
 use crate::inputs::layers::{Source, Sources};
-use crate::registry::Reference;
 
 /// Where things lie that are not inputs.
 #[derive(Clone, Debug)]

@@ -98,7 +98,7 @@ impl Resolver<'_> {
         for entry in values::list(&self.inputs.train_env, false) {
             match entry.split_once('=') {
                 Some((name, value)) if !name.is_empty() => {
-                    set.push((name.to_owned(), value.into()))
+                    set.push((name.to_owned(), value.into()));
                 }
                 Some(_) => self.invalid(
                     "train-env",
