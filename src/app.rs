@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio_util::sync::CancellationToken;
 
 use crate::code::Code;
@@ -188,9 +188,17 @@ fn secrets(inputs: &Inputs) -> Vec<SecretString> {
         &inputs.registry_password,
         &inputs.mlflow_tracking_password,
         &inputs.mlflow_tracking_token,
-        &inputs.kubeconfig,
     ];
     let mut secrets: Vec<SecretString> = single.into_iter().flatten().cloned().collect();
+    // A path is no secret, and hiding it would hide it in every message about it.
+    let is_path = |text: &SecretString| Path::new(text.expose_secret()).exists();
+    secrets.extend(
+        inputs
+            .kubeconfig
+            .iter()
+            .filter(|text| !is_path(text))
+            .cloned(),
+    );
     secrets.extend(plan::secret_values(inputs));
     secrets
 }

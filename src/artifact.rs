@@ -128,7 +128,8 @@ pub(crate) struct Verification {
 /// A result of a stage.
 #[derive(Clone, Debug)]
 pub(crate) enum Artifact {
-    Model(Model),
+    /// Boxed, because it carries the whole environment and the others are small.
+    Model(Box<Model>),
     Image(Image),
     Pushed(Pushed),
     Deployment(Deployment),
@@ -144,4 +145,10 @@ macro_rules! artifact_from {
         }
     )*};
 }
-artifact_from!(Model, Image, Pushed, Deployment, Verification);
+artifact_from!(Image, Pushed, Deployment, Verification);
+
+impl From<Model> for Artifact {
+    fn from(model: Model) -> Self {
+        Self::Model(Box::new(model))
+    }
+}

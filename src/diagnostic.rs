@@ -6,8 +6,6 @@ use crate::code::Code;
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Severity {
-    /// Worth knowing; nothing to do.
-    Notice,
     /// The run goes on, but somebody should look.
     Warning,
     /// The run cannot succeed.

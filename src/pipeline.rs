@@ -122,6 +122,12 @@ async fn still_holds(
     ctx.events
         .note("nothing has changed since the last run, and what it made still holds")
         .await;
+    for &stage in plan.stages.iter().filter(|stage| **stage != Stage::Verify) {
+        let events = ctx.events.stage(stage);
+        events.send(EventKind::Started(plan.what(stage))).await;
+        let (end, took) = (End::Reused, Duration::ZERO);
+        events.send(EventKind::Finished { end, took }).await;
+    }
     let Results {
         model,
         image,

@@ -77,7 +77,7 @@ pub(crate) fn fingerprint(plan: &Plan) -> anyhow::Result<String> {
                 .file_name()
                 .to_str()
                 .is_some_and(|name| NOT_SOURCES.contains(&name));
-            !generated && !(trained && entry.path() == model)
+            !(generated || trained && entry.path() == model)
         })
         .build();
     for entry in walk {

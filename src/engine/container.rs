@@ -7,9 +7,8 @@ use bollard::container::LogOutput;
 use bollard::errors::Error;
 use bollard::models::{ContainerCreateBody, HealthStatusEnum, HostConfig, PortBinding};
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, ListContainersOptionsBuilder, LogsOptionsBuilder,
-    RemoveContainerOptionsBuilder, RemoveImageOptions, RenameContainerOptionsBuilder,
-    StopContainerOptionsBuilder, TagImageOptionsBuilder,
+    CreateContainerOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+    RenameContainerOptionsBuilder, StopContainerOptionsBuilder, TagImageOptionsBuilder,
 };
 use futures_util::TryStreamExt as _;
 
@@ -35,13 +34,8 @@ pub(crate) struct ContainerSpec {
 /// A container as it is.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ContainerState {
-    pub(crate) id: String,
-    /// Without the leading slash.
-    pub(crate) name: String,
     /// `sha256:…` of the image's configuration.
     pub(crate) image_id: String,
-    /// The reference it was made from.
-    pub(crate) image: String,
     pub(crate) running: bool,
     pub(crate) restarts: u64,
     pub(crate) exit_code: Option<i64>,
@@ -51,7 +45,6 @@ pub(crate) struct ContainerState {
     /// The verdict of its HEALTHCHECK; `None` without one or while it is still starting.
     pub(crate) healthy: Option<bool>,
     pub(crate) ports: Vec<PublishedPort>,
-    pub(crate) labels: BTreeMap<String, String>,
 }
 
 /// An image as it is.
@@ -63,7 +56,6 @@ pub(crate) struct ImageInfo {
     pub(crate) bytes: u64,
     /// `repository@sha256:…` of every registry it was pulled from or pushed to.
     pub(crate) digests: Vec<String>,
-    pub(crate) labels: BTreeMap<String, String>,
     /// TCP ports of EXPOSE.
     pub(crate) ports: Vec<u16>,
 }
@@ -107,7 +99,6 @@ impl Engine {
                 .try_into()
                 .unwrap_or_default(),
             digests: found.repo_digests.unwrap_or_default(),
-            labels: config.labels.unwrap_or_default().into_iter().collect(),
             ports: config
                 .exposed_ports
                 .unwrap_or_default()
@@ -125,17 +116,6 @@ impl Engine {
             .build();
         answered(self.docker.tag_image(image, Some(options)).await)
             .with_context(|| format!("failed to tag `{image}` as `{reference}`"))
-    }
-
-    /// Removes a tag, and the image with its last one. One that is not there is no error.
-    pub(crate) async fn remove_image(&self, image: &str) -> anyhow::Result<()> {
-        let removed = self
-            .docker
-            .remove_image(image, None::<RemoveImageOptions>, None)
-            .await;
-        present(removed)
-            .map(drop)
-            .with_context(|| format!("failed to remove the image `{image}`"))
     }
 
     /// Makes a container and returns its id.
@@ -224,7 +204,6 @@ impl Engine {
             .with_context(|| format!("failed to inspect the container `{container}`"))?;
         let Some(found) = found else { return Ok(None) };
         let state = found.state.unwrap_or_default();
-        let config = found.config.unwrap_or_default();
         let healthy = match state.health.and_then(|health| health.status) {
             Some(HealthStatusEnum::HEALTHY) => Some(true),
             Some(HealthStatusEnum::UNHEALTHY) => Some(false),
@@ -232,14 +211,7 @@ impl Engine {
         };
         let running = state.running.unwrap_or_default();
         Ok(Some(ContainerState {
-            id: found.id.unwrap_or_default(),
-            name: found
-                .name
-                .unwrap_or_default()
-                .trim_start_matches('/')
-                .to_owned(),
             image_id: found.image.unwrap_or_default(),
-            image: config.image.unwrap_or_default(),
             running,
             restarts: found
                 .restart_count
@@ -251,7 +223,6 @@ impl Engine {
             error: state.error.filter(|error| !error.is_empty()),
             healthy,
             ports: published(found.network_settings.and_then(|network| network.ports)),
-            labels: config.labels.unwrap_or_default().into_iter().collect(),
         }))
     }
 
@@ -278,25 +249,6 @@ impl Engine {
         }
         let text = String::from_utf8_lossy(&text);
         Ok(text.lines().map(str::to_owned).collect())
-    }
-
-    /// Ids of all containers, running or not, that carry the label.
-    pub(crate) async fn list_containers(
-        &self,
-        label: &str,
-        value: &str,
-    ) -> anyhow::Result<Vec<String>> {
-        let filters = HashMap::from([("label", vec![format!("{label}={value}")])]);
-        let options = ListContainersOptionsBuilder::new()
-            .all(true)
-            .filters(&filters)
-            .build();
-        let found = answered(self.docker.list_containers(Some(options)).await)
-            .with_context(|| format!("failed to list the containers with the label `{label}`"))?;
-        Ok(found
-            .into_iter()
-            .filter_map(|container| container.id)
-            .collect())
     }
 }
 
@@ -333,14 +285,7 @@ fn published(ports: Option<HashMap<String, Option<Vec<PortBinding>>>>) -> Vec<Pu
 /// The client library's answer with the engine's own words.
 fn answered<T>(result: Result<T, Error>) -> anyhow::Result<T> {
     result.map_err(|error| match error {
-        Error::DockerResponseServerError {
-            status_code,
-            message,
-        } => EngineError {
-            status: Some(status_code),
-            message,
-        }
-        .into(),
+        Error::DockerResponseServerError { message, .. } => EngineError { message }.into(),
         other => other.into(),
     })
 }

@@ -24,8 +24,6 @@ const LONGEST: usize = 64 << 20;
 /// What the engine answered instead of doing it.
 #[derive(Clone, Debug)]
 pub(crate) struct EngineError {
-    /// HTTP status; `None` when the error came inside a stream.
-    pub(crate) status: Option<u16>,
     /// The engine's own words. Untrusted text.
     pub(crate) message: String,
 }
@@ -125,7 +123,6 @@ pub(super) async fn rejected(answer: Answer) -> EngineError {
         .and_then(|value| value["message"].as_str().map(str::to_owned))
         .unwrap_or(text);
     EngineError {
-        status: Some(status.as_u16()),
         message: if message.is_empty() {
             status.to_string()
         } else {
@@ -204,11 +201,7 @@ fn parse(line: &[u8]) -> anyhow::Result<Message> {
         .map(|detail| detail.message.clone())
         .or_else(|| message.error.clone());
     match error {
-        Some(message) => Err(EngineError {
-            status: None,
-            message,
-        }
-        .into()),
+        Some(message) => Err(EngineError { message }.into()),
         None => Ok(message),
     }
 }
@@ -259,7 +252,7 @@ mod tests {
     fn an_error_in_a_stream_is_the_engines_error() {
         let error = parse(br#"{"errorDetail":{"message":"denied"},"error":"denied"}"#).unwrap_err();
         let error = error.downcast_ref::<EngineError>().unwrap();
-        assert_eq!((error.status, error.message.as_str()), (None, "denied"));
+        assert_eq!(error.message, "denied");
     }
 
     #[test]

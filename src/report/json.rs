@@ -137,7 +137,6 @@ fn stage(stage: &StageRecord) -> Value {
 fn finding(finding: &Finding) -> Value {
     json!({
         "severity": match finding.what.severity {
-            Severity::Notice => "notice",
             Severity::Warning => "warning",
             Severity::Error => "error",
         },

@@ -132,7 +132,7 @@ impl Record {
         match artifact {
             Artifact::Model(mut model) => {
                 self.environment = model.environment.take().or(self.environment.take());
-                self.model = Some(model);
+                self.model = Some(*model);
             }
             Artifact::Image(image) => self.image = Some(image),
             Artifact::Pushed(pushed) => self.pushed = Some(pushed),

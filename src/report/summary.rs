@@ -289,7 +289,6 @@ fn finding(finding: &Finding) -> String {
     let (mark, open) = match severity {
         Severity::Error => ("❌", " open"),
         Severity::Warning => ("⚠️", ""),
-        Severity::Notice => ("ℹ️", ""),
     };
     let stage = finding
         .stage

@@ -40,7 +40,6 @@ pub(super) fn finding(paint: Paint, finding: &Diagnostic, source: Option<&str>) 
     let kind = match finding.severity {
         Severity::Error => paint.red(&format!("error{code}")),
         Severity::Warning => paint.yellow(&format!("warning{code}")),
-        Severity::Notice => paint.blue(&format!("notice{code}")),
     };
     let mut text = format!("\n{kind}: {}\n", paint.bold(&finding.message));
     text.push_str(&proof(paint, finding, source));

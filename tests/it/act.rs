@@ -212,7 +212,9 @@ fn the_readmes_workflow_delivers_and_a_later_job_reads_the_outputs() {
     );
     assert!(!later.contains("run= "), "{later}");
     // The runner swallows the commands that mask; everything else must be free of what they mask.
-    let shown = records.iter().filter(|record| record["command"] != "add-mask");
+    let shown = records
+        .iter()
+        .filter(|record| record["command"] != "add-mask");
     for line in shown.map(ToString::to_string) {
         assert!(
             !line.contains("never-shown-anywhere") && !line.contains("client-key-data"),

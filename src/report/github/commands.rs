@@ -10,7 +10,6 @@ const LONGEST_MESSAGE: usize = 4000;
 /// An annotation at file and line.
 pub(in crate::report) fn annotation(finding: &Diagnostic) -> String {
     let name = match finding.severity {
-        Severity::Notice => "notice",
         Severity::Warning => "warning",
         Severity::Error => "error",
     };
