@@ -292,25 +292,3 @@ fn a_closed_log_does_not_stop_the_run() {
 }
 
 /// Throughput of a log as trainings print it; run with `--release -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement, meaningful in release builds only"]
-fn output_is_fast() {
-    let folder = tempfile::tempdir().unwrap();
-    let line = "epoch 12/100: loss 0.1234, accuracy 0.9876, 1234 samples/s on cpu::0 [####]\n";
-    let chunk = line.repeat((64 << 10) / line.len());
-    for (name, chunk) in [
-        ("plain", chunk.clone()),
-        ("bars", chunk.replace("####", "████")),
-    ] {
-        let mut reporters =
-            Reporters::new(settings(folder.path(), true), Box::new(std::io::sink()));
-        let start = std::time::Instant::now();
-        for _ in 0..4096 {
-            let text = reporters.clean_lines(&chunk).into_owned();
-            reporters.console.output(None, &text);
-        }
-        let rate = (chunk.len() * 4096) as f64 / start.elapsed().as_secs_f64() / 1e6;
-        println!("{name}: {rate:.0} MB/s");
-        assert!(rate > 200.0);
-    }
-}
