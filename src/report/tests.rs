@@ -290,5 +290,3 @@ fn a_closed_log_does_not_stop_the_run() {
     reporters.finish(&Verdict::success(Status::Success));
     assert!(folder.path().join(".ml-deploy/report.json").exists());
 }
-
-/// Throughput of a log as trainings print it; run with `--release -- --ignored --nocapture`.
