@@ -84,7 +84,8 @@ fn has_cluster(plan: &Plan) -> bool {
 
 /// Connects to the engine when a stage needs it.
 async fn engine(plan: &Plan) -> Option<Outcome<Engine>> {
-    let docker = matches!(plan.deploy, Some(DeploySpec::Docker(_))) && plan.runs(Stage::Deploy);
+    let delivers = plan.runs(Stage::Deploy) || plan.runs(Stage::Verify);
+    let docker = matches!(plan.deploy, Some(DeploySpec::Docker(_))) && delivers;
     if plan.runs(Stage::Build) || plan.runs(Stage::Push) || docker {
         return Some(Engine::connect().await);
     }

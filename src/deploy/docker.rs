@@ -41,6 +41,7 @@ pub(crate) async fn run(
     let (local, shown) = local_image(ctx, engine, spec, image, pushed).await?;
     let container = container(engine, spec, &local, pushed, run_id).await?;
     let names = Names::of(&spec.name);
+    refuse_foreign(engine, &names).await?;
     tidy(ctx, engine, &names)
         .await
         .fail(Code::ContainerFailed)?;
@@ -166,6 +167,24 @@ async fn container(
         ports,
         restart: true,
     })
+}
+
+/// A container of this name that somebody else made is not ours to replace.
+async fn refuse_foreign(engine: &Engine, names: &Names) -> Outcome<()> {
+    for name in [&names.now, &names.next, &names.previous] {
+        let found = engine
+            .inspect_container(name)
+            .await
+            .fail(Code::ContainerFailed)?;
+        if found.is_some_and(|found| !found.labels.contains_key("ml-deploy")) {
+            let message = format!(
+                "container `{name}` exists and was not made by ml-deploy, so it is left alone"
+            );
+            return Err(Failure::new(Code::ContainerFailed, message)
+                .help("choose another `container-name`, or remove that container"));
+        }
+    }
+    Ok(())
 }
 
 /// Undoes what an interrupted run may have left.
@@ -341,8 +360,8 @@ async fn start(
             };
             return Err(failed(engine, name, &why).await);
         }
-        let endpoint = state.ports.first().map(endpoint);
-        if let Some(endpoint) = &endpoint {
+        let endpoints = state.endpoints();
+        for endpoint in &endpoints {
             let path = spec.health_path.as_deref().unwrap_or("/");
             match client.get(format!("{endpoint}{path}")).send().await {
                 // Without a health path any answer shows that the server is there, unless its own check says no.
@@ -350,7 +369,8 @@ async fn start(
                     if answer.status().is_success()
                         || (spec.health_path.is_none() && state.healthy != Some(false)) =>
                 {
-                    return Ok(endpoint.clone());
+                    // People and later steps are on the machine, whichever way we came.
+                    return Ok(endpoints[0].clone());
                 }
                 Ok(answer) => last = format!("`{path}` answers {}", answer.status()),
                 Err(_) => last = format!("nothing answers on port {}", state.ports[0].container),
@@ -376,13 +396,4 @@ async fn start(
 async fn failed(engine: &Engine, name: &str, why: &str) -> Failure {
     let log = engine.logs_tail(name, LINES).await.unwrap_or_default();
     Failure::new(Code::ContainerFailed, format!("container `{name}` {why}")).evidence(log)
-}
-
-/// Where a published port answers from this machine.
-fn endpoint(port: &PublishedPort) -> String {
-    let address = match port.address.as_str() {
-        "" | "0.0.0.0" | "::" => "127.0.0.1",
-        address => address,
-    };
-    format!("http://{address}:{}", port.host)
 }

@@ -45,6 +45,23 @@ pub(crate) struct ContainerState {
     /// The verdict of its HEALTHCHECK; `None` without one or while it is still starting.
     pub(crate) healthy: Option<bool>,
     pub(crate) ports: Vec<PublishedPort>,
+    /// Its own address on the engine's network.
+    pub(crate) address: Option<String>,
+    pub(crate) labels: BTreeMap<String, String>,
+}
+
+impl ContainerState {
+    /// Where it may answer: the published address first, then its own, by which another container of the same engine reaches it
+    /// (there, 127.0.0.1 is not the machine).
+    pub(crate) fn endpoints(&self) -> Vec<String> {
+        let published = self.ports.iter().map(|port| match port.address.as_str() {
+            "" | "0.0.0.0" | "::" => format!("http://127.0.0.1:{}", port.host),
+            address => format!("http://{address}:{}", port.host),
+        });
+        let own = self.address.iter().zip(&self.ports);
+        let own = own.map(|(address, port)| format!("http://{address}:{}", port.container));
+        published.take(1).chain(own).collect()
+    }
 }
 
 /// An image as it is.
@@ -210,6 +227,7 @@ impl Engine {
             _ => None,
         };
         let running = state.running.unwrap_or_default();
+        let network = found.network_settings.unwrap_or_default();
         Ok(Some(ContainerState {
             image_id: found.image.unwrap_or_default(),
             running,
@@ -222,7 +240,19 @@ impl Engine {
             out_of_memory: state.oom_killed.unwrap_or_default(),
             error: state.error.filter(|error| !error.is_empty()),
             healthy,
-            ports: published(found.network_settings.and_then(|network| network.ports)),
+            ports: published(network.ports),
+            address: network
+                .networks
+                .into_iter()
+                .flatten()
+                .filter_map(|(_, network)| network.ip_address)
+                .find(|address| !address.is_empty()),
+            labels: found
+                .config
+                .and_then(|config| config.labels)
+                .unwrap_or_default()
+                .into_iter()
+                .collect(),
         }))
     }
 

@@ -148,16 +148,18 @@ async fn local(
         .timeout(TIMEOUT)
         .build()
         .fail(Code::Internal)?;
-    let known = deployment.and_then(|deployment| deployment.endpoint.clone());
-    let base = known.or_else(|| {
-        let port = spec.ports.first()?;
-        let address = if port.address == "0.0.0.0" {
-            "127.0.0.1"
-        } else {
-            &port.address
-        };
-        Some(format!("http://{address}:{}", port.host))
-    });
+    let state = match engine {
+        Some(engine) => engine
+            .inspect_container(&spec.name)
+            .await
+            .fail(Code::VerifyHealth)?,
+        None => None,
+    };
+    let mut places = state.map(|state| state.endpoints()).unwrap_or_default();
+    places.extend(deployment.and_then(|deployment| deployment.endpoint.clone()));
+    let base = reachable(&client, &places)
+        .await
+        .or_else(|| places.first().cloned());
     let base = base.ok_or_else(|| {
         Failure::new(
             Code::VerifyHealth,
@@ -172,6 +174,16 @@ async fn local(
         _ => None,
     };
     Ok((Service::Address { base, client }, digest))
+}
+
+/// The first place where anything answers at all; what it answers is judged later.
+async fn reachable(client: &reqwest::Client, places: &[String]) -> Option<String> {
+    for place in places {
+        if client.get(place).send().await.is_ok() {
+            return Some(place.clone());
+        }
+    }
+    None
 }
 
 async fn local_digest(engine: &Engine, name: &str, pushed: &Pushed) -> Outcome<Checked> {

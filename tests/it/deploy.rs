@@ -346,3 +346,25 @@ fn a_container_is_replaced_only_by_one_that_answers() {
     assert_eq!(left, name);
     drop(container);
 }
+
+#[test]
+fn a_container_of_somebody_else_is_left_alone() {
+    let name = unique("it-container");
+    let container = Container(name.clone());
+    let image = pushed(&name, "[\"sleep\", \"300\"]");
+    let id = docker(&["run", "-d", "--name", &name, &bed("BASE"), "sleep", "300"]);
+    let project = Project::new();
+    let run = project
+        .ml_deploy("deploy")
+        .input("target", "docker")
+        .input("container-name", &name)
+        .input("ports", "18938:8080")
+        .input("image-ref", &image);
+    run.run()
+        .expect(50)
+        .code("container-failed")
+        .says("was not made by ml-deploy");
+    let state = docker(&["inspect", "-f", "{{.Id}} {{.State.Running}}", &name]);
+    assert_eq!(state, format!("{id} true"));
+    drop(container);
+}
