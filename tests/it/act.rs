@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::e2e::Namespace;
+use crate::cluster::Namespace;
 use crate::support::{Project, bed, checkout};
 
 /// Tag of the action's image, built once from the Dockerfile's runtime stage and the binary under test.

@@ -2,47 +2,15 @@
 
 use std::process::Command;
 
+use crate::cluster::{Namespace, kubectl};
 use crate::support::{Ended, Project, Run, bed, unique};
 
-/// A namespace that is deleted with the test.
-struct Namespace(String);
-
-impl Namespace {
-    fn new() -> Self {
-        let name = unique("it-deploy");
-        assert!(kubectl(&["create", "namespace", &name]).0);
-        Self(name)
-    }
-}
-
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        kubectl(&["delete", "namespace", &self.0, "--wait=false"]);
-    }
-}
-
-fn kubectl(arguments: &[&str]) -> (bool, String) {
-    let program = bed("KUBECTL");
-    // The bed's kubectl is a program and its first argument.
-    let mut words = program.split(' ');
-    let output = Command::new(words.next().unwrap())
-        .args(words)
-        .args(arguments)
-        .env("KUBECONFIG", bed("KUBECONFIG"))
-        .output()
-        .unwrap();
-    (
-        output.status.success(),
-        String::from_utf8_lossy(&output.stdout).into_owned(),
-    )
-}
-
 /// A server of three lines: `/health`, and `/cgi-bin/predict`, which always answers the same.
-const SERVE: &str = r#"mkdir -p /tmp/www/cgi-bin; echo ok >/tmp/www/health
+pub(crate) const SERVE: &str = r#"mkdir -p /tmp/www/cgi-bin; echo ok >/tmp/www/health
           printf '#!/bin/sh\necho Content-Type: application/json\necho\necho "{\\"y\\": [1.0]}"\n' >/tmp/www/cgi-bin/predict
           chmod +x /tmp/www/cgi-bin/predict; exec httpd -f -p 8080 -h /tmp/www"#;
 
-fn manifest(script: &str) -> String {
+pub(crate) fn manifest(script: &str) -> String {
     format!(
         "apiVersion: apps/v1
 kind: Deployment
@@ -97,7 +65,7 @@ fn deploy(text: &str, namespace: &Namespace) -> Ended {
 
 #[test]
 fn manifests_are_deployed_and_verified_through_the_api_server() {
-    let namespace = Namespace::new();
+    let namespace = Namespace::new("it-deploy");
     let good = "{\"request\": {\"x\": 1}, \"response\": {\"y\": [1]}}\n";
     let project = Project::new()
         .file("k8s/app.yaml", &manifest(SERVE))
@@ -130,7 +98,7 @@ fn manifests_are_deployed_and_verified_through_the_api_server() {
 
 #[test]
 fn a_crash_loop_is_called_with_its_log() {
-    let namespace = Namespace::new();
+    let namespace = Namespace::new("it-deploy");
     deploy(
         &manifest("echo no module named sklearn; exit 3"),
         &namespace,
@@ -143,7 +111,7 @@ fn a_crash_loop_is_called_with_its_log() {
 
 #[test]
 fn an_image_that_is_not_there_is_called() {
-    let namespace = Namespace::new();
+    let namespace = Namespace::new("it-deploy");
     let absent = format!("{}/it/none:1", bed("REGISTRY"));
     deploy(
         &manifest(SERVE).replace("test.local/box:1", &absent),
@@ -156,7 +124,7 @@ fn an_image_that_is_not_there_is_called() {
 
 #[test]
 fn what_the_api_server_refuses_is_found_before_anything_is_changed() {
-    let namespace = Namespace::new();
+    let namespace = Namespace::new("it-deploy");
     let text = manifest(SERVE)
         .replace("  replicas: 2", "  replicaz: 2")
         .replace("port: 80\n", "port: 99999\n");
@@ -182,7 +150,7 @@ fn what_the_api_server_refuses_is_found_before_anything_is_changed() {
 
 #[test]
 fn an_immutable_field_and_a_conflict_are_told_apart() {
-    let namespace = Namespace::new();
+    let namespace = Namespace::new("it-deploy");
     deploy(&manifest(SERVE), &namespace).expect(0);
     deploy(
         &manifest(SERVE).replace("app: wine", "app: beer"),
@@ -236,7 +204,7 @@ fn a_namespace_that_is_not_there_and_a_bad_kubeconfig() {
 
 #[test]
 fn no_container_with_our_image() {
-    let namespace = Namespace::new();
+    let namespace = Namespace::new("it-deploy");
     let project = Project::new().file("k8s/app.yaml", &manifest(SERVE));
     let image = format!("ghcr.io/org/wine@sha256:{}", "a".repeat(64));
     prepared(&project, "deploy", &namespace.0)
@@ -249,7 +217,7 @@ fn no_container_with_our_image() {
 
 #[test]
 fn a_signal_ends_the_wait_and_says_what_was_left() {
-    let namespace = Namespace::new();
+    let namespace = Namespace::new("it-deploy");
     let slow = manifest(SERVE).replace(
         "        ports:",
         "        readinessProbe: {exec: {command: [\"false\"]}}\n        ports:",

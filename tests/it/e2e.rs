@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::cluster::{Namespace, kubectl};
 use crate::support::{Ended, Project, bed, unique};
 
 /// A container that the test started, removed when the test ends however it ends.
@@ -21,35 +22,6 @@ impl Drop for Container {
                 .output(),
         );
     }
-}
-
-/// A namespace of the test's own.
-pub(crate) struct Namespace(pub(crate) String);
-
-impl Namespace {
-    pub(crate) fn new(prefix: &str) -> Self {
-        let name = unique(prefix);
-        kubectl(&["create", "namespace", &name]);
-        Self(name)
-    }
-}
-
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        kubectl(&["delete", "namespace", &self.0, "--wait=false"]);
-    }
-}
-
-fn kubectl(args: &[&str]) -> String {
-    let words = bed("KUBECTL");
-    let mut words = words.split_whitespace();
-    let output = Command::new(words.next().unwrap())
-        .args(words)
-        .env("KUBECONFIG", bed("KUBECONFIG"))
-        .args(args)
-        .output()
-        .unwrap();
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 fn free_port() -> u16 {
@@ -189,7 +161,7 @@ fn wine_is_split_over_two_jobs_onto_kubernetes() {
         .run()
         .expect(0);
     assert_eq!(second.output("digest"), first.output("digest"));
-    let pods = kubectl(&[
+    let (_, pods) = kubectl(&[
         "-n",
         &namespace.0,
         "get",

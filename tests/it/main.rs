@@ -9,11 +9,13 @@
 mod act;
 mod architecture;
 mod cancel;
+mod cluster;
 mod contract;
 mod deploy;
 mod e2e;
 mod image;
 
 mod inputs;
+mod rights;
 mod support;
 mod train;

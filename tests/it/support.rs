@@ -80,7 +80,6 @@ impl Project {
             .stdin(Stdio::null());
         command.envs(
             [
-                "PATH",
                 "HOME",
                 "SSL_CERT_FILE",
                 "PIP_INDEX_URL",
@@ -94,11 +93,22 @@ impl Project {
             .iter()
             .filter_map(|name| kept(name)),
         );
+        command.env("PATH", path_with_uv());
         Run {
             project: self,
             command,
             github: true,
         }
+    }
+}
+
+/// Our `PATH` with the bed's uv first; tests that need neither engine nor Python run without a bed too.
+fn path_with_uv() -> String {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let uv = std::env::var("ML_DEPLOY_BED_UV").map(PathBuf::from);
+    match uv.as_deref().map(Path::parent) {
+        Ok(Some(folder)) => format!("{}:{path}", folder.display()),
+        _ => path,
     }
 }
 

@@ -1,0 +1,107 @@
+//! An account that may not do what the deployment needs is told so before anything is changed.
+
+use crate::cluster::{Namespace, kubectl};
+use crate::deploy::{SERVE, manifest};
+use crate::support::{Project, bed};
+
+/// A kubeconfig of a service account whose role has these rules (`verb,verb:resource,resource`).
+fn kubeconfig(namespace: &str, rules: &[&str]) -> String {
+    let ran = |arguments: &[&str]| {
+        let (succeeded, printed) = kubectl(arguments);
+        assert!(succeeded, "{arguments:?}: {printed}");
+        printed
+    };
+    ran(&["-n", namespace, "create", "serviceaccount", "limited"]);
+    for (number, rule) in rules.iter().enumerate() {
+        let (verbs, resources) = rule.split_once(':').unwrap();
+        let name = format!("limited-{number}");
+        let (verbs, resources) = (format!("--verb={verbs}"), format!("--resource={resources}"));
+        ran(&["-n", namespace, "create", "role", &name, &verbs, &resources]);
+        let (role, account) = (
+            format!("--role={name}"),
+            format!("--serviceaccount={namespace}:limited"),
+        );
+        ran(&[
+            "-n",
+            namespace,
+            "create",
+            "rolebinding",
+            &name,
+            &role,
+            &account,
+        ]);
+    }
+    let token = ran(&["-n", namespace, "create", "token", "limited"]);
+    let admin = std::fs::read_to_string(bed("KUBECONFIG")).unwrap();
+    let value = |key: &str| {
+        let line = admin
+            .lines()
+            .find(|line| line.trim_start().starts_with(key))
+            .unwrap();
+        line.split_once(':').unwrap().1.trim().to_owned()
+    };
+    format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: limited\nclusters:\n- name: bed\n  cluster:\n    server: {}\n    certificate-authority-data: {}\ncontexts:\n- name: limited\n  context: {{cluster: bed, user: limited}}\nusers:\n- name: limited\n  user:\n    token: {}\n",
+        value("server"),
+        value("certificate-authority-data"),
+        token.trim(),
+    )
+}
+
+fn deploy(namespace: &str, kubeconfig: &str) -> crate::support::Ended {
+    let project = Project::new().file("k8s/app.yaml", &manifest(SERVE));
+    let run = project
+        .ml_deploy("deploy")
+        .input("manifests", "k8s")
+        .input("namespace", namespace);
+    run.input("kubeconfig", kubeconfig)
+        .input("deploy-timeout", "60s")
+        .run()
+}
+
+#[test]
+fn an_account_that_may_only_read_is_refused_before_anything_is_changed() {
+    let namespace = Namespace::new("it-rights");
+    let kubeconfig = kubeconfig(
+        &namespace.0,
+        &["get,list,watch:pods,services,deployments.apps"],
+    );
+    let ended = deploy(&namespace.0, &kubeconfig)
+        .expect(10)
+        .code("cluster-denied");
+    assert!(ended.stdout.contains("patch"), "{}", ended.stdout);
+    let (_, found) = kubectl(&[
+        "-n",
+        &namespace.0,
+        "get",
+        "deployments,services",
+        "-o",
+        "name",
+    ]);
+    assert_eq!(found.trim(), "");
+}
+
+#[test]
+fn an_account_with_the_rights_of_a_namespace_can_deploy() {
+    let namespace = Namespace::new("it-rights");
+    let rules = [
+        "get,list,watch,create,patch,update:deployments.apps,services",
+        "get,list,watch:pods,replicasets.apps,events",
+        "get:pods/log,services/proxy,pods/proxy",
+        "create,update,patch,delete:pods/proxy,services/proxy",
+    ];
+    let kubeconfig = kubeconfig(&namespace.0, &rules);
+    deploy(&namespace.0, &kubeconfig).expect(0);
+}
+
+#[test]
+fn a_wrong_token_is_told_as_such() {
+    let namespace = Namespace::new("it-rights");
+    let admin = std::fs::read_to_string(bed("KUBECONFIG")).unwrap();
+    let kept = admin.lines().filter(|line| !line.contains("client-"));
+    let kubeconfig: Vec<&str> = kept.collect();
+    let kubeconfig = format!("{}\n    token: nobody\n", kubeconfig.join("\n").trim_end());
+    let ended = deploy(&namespace.0, &kubeconfig);
+    assert_eq!(ended.status, 10, "{}", ended.stdout);
+    ended.code("cluster-denied");
+}
