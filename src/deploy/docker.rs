@@ -94,16 +94,16 @@ async fn local_image(
         return Ok((image.id.clone(), image.id.clone()));
     };
     let shown = pushed.reference();
-    if let Some(image) = image {
-        return Ok((image.id.clone(), shown));
-    }
     let pinned = format!("{}@{}", pushed.repository, pushed.digest);
-    if engine
+    let here = engine
         .inspect_image(&pinned)
         .await
         .fail(Code::ImageMissing)?
-        .is_none()
-    {
+        .is_some();
+    if let Some(image) = image.filter(|_| !here) {
+        return Ok((image.id.clone(), shown));
+    }
+    if !here {
         let reference: Reference = pinned.parse().map_err(|why| {
             Failure::new(
                 Code::ImageMissing,
