@@ -19,3 +19,4 @@ mod inputs;
 mod rights;
 mod support;
 mod train;
+mod workflows;
