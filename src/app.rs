@@ -69,7 +69,8 @@ async fn start(
     reason: Reason,
 ) -> u8 {
     let inputs = cli.command.inputs();
-    let secrets = secrets(inputs);
+    let mut secrets = secrets(inputs);
+    secrets.extend(places.secrets.iter().cloned());
     let only = match &cli.command {
         Command::Schema(_) => return report::lines(&[schema::json()]),
         Command::Run(_) | Command::Plan(_) => None,
@@ -89,6 +90,9 @@ async fn start(
     if matches!(cli.command, Command::Plan(_)) {
         return report::lines(&plan.lines());
     }
+    // A password within the tracking URL is known only now.
+    let tracking = plan.train.iter().map(|train| &train.tracking);
+    secrets.extend(tracking.filter_map(|tracking| tracking.password.clone()));
     if let Some(time) = plan.timeout {
         shutdown::after(time, cancel.clone(), reason.clone());
     }

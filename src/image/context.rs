@@ -71,10 +71,13 @@ impl Archive {
         (receiver, task)
     }
 
-    /// Whether a path, relative with `/`, is part of the context.
+    /// Whether a path, relative with `/`, is part of the context. Reports and state of ours never are: they change with every run,
+    /// and `COPY . .` would neither be cached nor keep them out of the image.
     pub(crate) fn holds(&self, path: &str) -> bool {
+        let ours = path.split('/').any(|part| part == ".ml-deploy");
         self.always.iter().any(|name| name == path)
-            || (!self.rules.excludes(path)
+            || (!ours
+                && !self.rules.excludes(path)
                 && self.only.as_ref().is_none_or(|only| only.excludes(path)))
     }
 
@@ -239,6 +242,7 @@ mod tests {
             "data/a.csv",
             "data/keep/b.csv",
             "src/x.py",
+            ".ml-deploy/report.json",
         ] {
             let path = root.join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -135,3 +135,19 @@ fn help_names_every_group() {
         assert!(text.contains(heading), "{heading}:\n{text}");
     }
 }
+
+#[test]
+fn a_secret_of_the_environment_is_hidden_wherever_it_appears() {
+    let project = Project::new().file("train.py", "");
+    let run = project
+        .ml_deploy("run")
+        .terminal()
+        .env("WANDB_API_KEY", "k3y-of-nobody");
+    let ended = run
+        .flag("train", "python train.py")
+        .flag("target", "k3y-of-nobody")
+        .run()
+        .expect(2);
+    assert!(!ended.stdout.contains("k3y-of-nobody"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("***"), "{}", ended.stdout);
+}

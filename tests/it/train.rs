@@ -261,6 +261,13 @@ fn a_server_with_a_password() {
     let ended = run(&bed("MLFLOW_AUTH_PASSWORD")).expect(0);
     assert_eq!(ended.output("run-id").len(), 32);
     let password = bed("MLFLOW_AUTH_PASSWORD");
+    // The way MLflow's own client is told works as well.
+    let run = project.ml_deploy("train").input("train", "python train.py");
+    run.env("MLFLOW_TRACKING_URI", &bed("MLFLOW_AUTH"))
+        .env("MLFLOW_TRACKING_USERNAME", &bed("MLFLOW_AUTH_USER"))
+        .env("MLFLOW_TRACKING_PASSWORD", &password)
+        .run()
+        .expect(0);
     let shown = |line: &&str| line.contains(&password) && !line.starts_with("::add-mask::");
     assert_eq!(ended.stdout.lines().find(shown), None);
 }

@@ -25,8 +25,13 @@ pub(crate) struct Places {
     pub(crate) folder: PathBuf,
     /// Cache folder of the user.
     pub(crate) cache: PathBuf,
-    /// `MLFLOW_TRACKING_URI` of the environment.
+    /// `MLFLOW_TRACKING_URI`, `…_USERNAME`, `…_PASSWORD` and `…_TOKEN` of the environment: MLflow's own way to be told.
     pub(crate) tracking_uri: Option<String>,
+    pub(crate) tracking_username: Option<String>,
+    pub(crate) tracking_password: Option<SecretString>,
+    pub(crate) tracking_token: Option<SecretString>,
+    /// Values of variables whose names say that they are secret, whoever set them.
+    pub(crate) secrets: Vec<SecretString>,
 }
 
 impl Places {
@@ -48,20 +53,45 @@ impl Places {
             folder,
             cache,
             tracking_uri: get("MLFLOW_TRACKING_URI"),
+            tracking_username: get("MLFLOW_TRACKING_USERNAME"),
+            tracking_password: get("MLFLOW_TRACKING_PASSWORD").map(SecretString::from),
+            tracking_token: get("MLFLOW_TRACKING_TOKEN").map(SecretString::from),
+            secrets: env
+                .iter()
+                .filter(|(name, _)| names_a_secret(name))
+                .map(|(_, value)| SecretString::from(value.as_str()))
+                .collect(),
         }
     }
 }
 
-/// The values inside of inputs that hold several secrets: each build secret, each variable set for the training.
+/// Whether a variable's name says that its value is secret. Narrower than what is withheld from the training, because a value
+/// that is hidden disappears from every report.
+fn names_a_secret(name: &str) -> bool {
+    const ENDINGS: &[&str] = &[
+        "TOKEN",
+        "PASSWORD",
+        "SECRET",
+        "SECRET_ACCESS_KEY",
+        "API_KEY",
+        "PRIVATE_KEY",
+    ];
+    let name = name.to_uppercase();
+    !name.starts_with("INPUT_") && ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
+/// The values inside of inputs that hold several: each build secret, and each variable for the training that is named like one.
 pub(crate) fn secret_values(inputs: &Inputs) -> Vec<SecretString> {
     let blocks = inputs.secrets.iter().map(ExposeSecret::expose_secret);
-    let lines = blocks
+    let build = blocks
         .flat_map(str::lines)
-        .chain(inputs.train_env.iter().flat_map(|block| block.lines()));
-    lines
+        .filter_map(|line| line.split_once('='));
+    let lines = inputs.train_env.iter().flat_map(|block| block.lines());
+    let train = lines
         .filter_map(|line| line.split_once('='))
-        .map(|(_, value)| SecretString::from(value))
-        .collect()
+        .filter(|(name, _)| names_a_secret(name.trim()));
+    let values = build.chain(train).map(|(_, value)| value);
+    values.map(SecretString::from).collect()
 }
 
 /// Resolves everything. `only` are the stages that a subcommand stands for; `None` for `run` and `plan`.
@@ -285,6 +315,31 @@ impl Resolver<'_> {
                 "train",
                 "nothing to do: set at least `train`, `image` or `manifests`",
             );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_values_that_are_named_secret_are_hidden() {
+        for secret in [
+            "MLFLOW_TRACKING_PASSWORD",
+            "GITHUB_TOKEN",
+            "AWS_SECRET_ACCESS_KEY",
+        ] {
+            assert!(names_a_secret(secret), "{secret}");
+        }
+        for harmless in [
+            "PATH",
+            "AWS_REGION",
+            "EPOCHS",
+            "INPUT_REGISTRY-PASSWORD",
+            "TOKENIZERS_PARALLELISM",
+        ] {
+            assert!(!names_a_secret(harmless), "{harmless}");
         }
     }
 }

@@ -39,9 +39,13 @@ impl Resolver<'_> {
             asked: given.is_some() || inputs.mlflow_experiment_name.is_some(),
             uri,
             experiment: inputs.mlflow_experiment_name.clone(),
-            username: inputs.mlflow_tracking_username.clone().or(url_user),
-            password: inputs.mlflow_tracking_password.clone().or(url_password),
-            token: inputs.mlflow_tracking_token.clone(),
+            username: (inputs.mlflow_tracking_username.clone())
+                .or(url_user)
+                .or_else(|| places.tracking_username.clone()),
+            password: (inputs.mlflow_tracking_password.clone())
+                .or(url_password)
+                .or_else(|| places.tracking_password.clone()),
+            token: (inputs.mlflow_tracking_token.clone()).or_else(|| places.tracking_token.clone()),
         }
     }
 
