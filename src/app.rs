@@ -47,15 +47,8 @@ pub(crate) async fn run() -> u8 {
             .await
         }
         Parsed::Run { cli, sources } => {
-            start(
-                *cli,
-                &sources,
-                host,
-                Places::new(folder, &env),
-                cancel,
-                reason,
-            )
-            .await
+            let places = Places::new(folder, &env);
+            Box::pin(start(*cli, &sources, host, places, cancel, reason)).await
         }
     }
 }
@@ -73,11 +66,14 @@ async fn start(
     secrets.extend(places.secrets.iter().cloned());
     let only = match &cli.command {
         Command::Schema(_) => return report::lines(&[schema::json()]),
+        Command::Run(inputs) if inputs.rollback => Some(&[Stage::Deploy, Stage::Verify][..]),
         Command::Run(_) | Command::Plan(_) => None,
         Command::Train(_) => Some(&[Stage::Train][..]),
         Command::Build(_) => Some(&[Stage::Build, Stage::Push][..]),
         Command::Deploy(_) => Some(&[Stage::Deploy, Stage::Verify][..]),
-        Command::Verify(_) => Some(&[Stage::Verify][..]),
+        Command::Rollback(_) => Some(&[Stage::Deploy, Stage::Verify][..]),
+        Command::Verify(_) | Command::Status(_) => Some(&[Stage::Verify][..]),
+        Command::Explain(_) => None,
     };
     let report = places
         .folder

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::plan::ClusterSpec;
+use crate::plan::{OnFailure, OnFirstFailure, Strategy};
 
 fn spec(folder: &Path, manifests: &[&str]) -> KubernetesSpec {
     KubernetesSpec {
@@ -15,6 +16,13 @@ fn spec(folder: &Path, manifests: &[&str]) -> KubernetesSpec {
         folder: folder.to_owned(),
         namespace: None,
         allow_namespaces: false,
+        name: None,
+        strategy: Strategy::Rolling,
+        on_failure: OnFailure::Rollback,
+        on_first_failure: OnFirstFailure::Keep,
+        prune: false,
+        tolerate: Vec::new(),
+        measured_start: None,
         force_conflicts: false,
         deadline: Duration::from_secs(1),
         repository: None,

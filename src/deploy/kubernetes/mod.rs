@@ -3,13 +3,12 @@
 mod apply;
 mod diagnose;
 mod image;
-mod judge;
 mod manifest;
 mod preflight;
 mod reject;
 mod rollout;
 mod tree;
-mod watch;
+mod undo;
 
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ pub(crate) use preflight::preflight;
 use self::apply::Kinds;
 use self::manifest::Object;
 use self::rollout::Target;
+use self::undo::Before;
 use crate::artifact::{Deployment, Pushed};
 use crate::cluster::Cluster;
 use crate::code::Code;
@@ -32,16 +32,25 @@ use crate::plan::KubernetesSpec;
 /// How far our clock may be ahead of the API server's.
 const SKEW: SignedDuration = SignedDuration::from_secs(5);
 
-/// Applies the manifests and waits until what they ask for is what serves.
+/// A deployment that serves, but is not final: verification decides whether it is finished or undone.
+#[derive(Debug)]
+pub(crate) struct Rollout {
+    /// What is to be verified.
+    pub(crate) deployment: Deployment,
+    cluster: Cluster,
+    before: Before,
+}
+
+/// Applies the manifests and waits until what they ask for is what serves. A rollout that fails is undone here.
 ///
 /// # Errors
-/// What the API server refuses, a rollout that cannot succeed, the deadline, or a cancel; nothing is rolled back.
+/// What the API server refuses, a rollout that cannot succeed, the deadline, or a cancel, which never starts a rollback.
 pub(crate) async fn run(
     ctx: &Context,
     spec: &KubernetesSpec,
     image: Option<&Pushed>,
     run_id: Option<&str>,
-) -> Outcome<Deployment> {
+) -> Outcome<Rollout> {
     let mut objects = load(ctx, spec)?;
     let cluster = connect(spec, &objects).await?;
     let reference = image.map(Pushed::reference);
@@ -50,12 +59,50 @@ pub(crate) async fn run(
     let kinds = Kinds::discover(&cluster.client, &objects)
         .await
         .map_err(all)?;
+    let before = Before::snapshot(&cluster, &kinds, &objects).await?;
     let applied = Timestamp::now().checked_sub(SKEW).unwrap_or(Timestamp::MIN);
-    let targets = apply_all(ctx, spec, &cluster, kinds, &objects).await?;
-    rollout::wait(ctx, &cluster, &targets, applied, spec.deadline).await?;
     let deployment = describe(&cluster, &objects, reference);
-    ctx.events.produced(deployment.clone()).await;
-    Ok(deployment)
+    let rollout = Rollout {
+        deployment,
+        cluster,
+        before,
+    };
+    let done = async {
+        let targets = apply_all(ctx, spec, &rollout.cluster, kinds, &objects).await?;
+        rollout::wait(ctx, &rollout.cluster, &targets, applied, spec.deadline).await
+    };
+    match done.await {
+        Ok(()) => {
+            ctx.events.produced(rollout.deployment.clone()).await;
+            Ok(rollout)
+        }
+        Err(failure) => Err(undo(ctx, spec, &rollout, failure).await),
+    }
+}
+
+/// Makes a verified rollout final.
+///
+/// # Errors
+/// What the API server refuses.
+pub(crate) async fn finish(
+    _ctx: &Context,
+    _spec: &KubernetesSpec,
+    _rollout: Rollout,
+) -> Outcome<()> {
+    Ok(())
+}
+
+/// Puts back what was live before, unless the inputs or a cancel forbid it. Returns the failure with what was done about it.
+pub(crate) async fn undo(
+    ctx: &Context,
+    spec: &KubernetesSpec,
+    rollout: &Rollout,
+    failure: Failure,
+) -> Failure {
+    if ctx.cancel.is_cancelled() {
+        return failure;
+    }
+    undo::undo(ctx, spec, &rollout.cluster, &rollout.before, failure).await
 }
 
 /// What the manifests name, as a deployment that is already there: for a check of what is live without deploying.

@@ -1,8 +1,12 @@
 //! The part of the plan that deploys and verifies.
 
+use std::time::Duration;
+
 use super::super::*;
 use super::{Resolver, values};
+use crate::code::Code;
 use crate::context::Workspace;
+use crate::inputs::flags::duration;
 use crate::registry::Reference;
 
 impl Resolver<'_> {
@@ -40,7 +44,32 @@ impl Resolver<'_> {
                 kubeconfig: inputs.kubeconfig.clone(),
                 context: inputs.kube_context.clone(),
             };
+            let strategy = self.strategy();
+            let on_failure = self.one_of(
+                "on-failure",
+                &inputs.on_failure,
+                [("rollback", OnFailure::Rollback), ("keep", OnFailure::Keep)],
+                OnFailure::Rollback,
+            );
+            let on_first_failure = self.one_of(
+                "on-first-failure",
+                &inputs.on_first_failure,
+                [
+                    ("keep", OnFirstFailure::Keep),
+                    ("scale-down", OnFirstFailure::ScaleDown),
+                    ("remove", OnFirstFailure::Remove),
+                ],
+                OnFirstFailure::Keep,
+            );
+            let tolerate = self.tolerated();
             return Some(DeploySpec::Kubernetes(KubernetesSpec {
+                name: inputs.deployment_name.clone(),
+                strategy,
+                on_failure,
+                on_first_failure,
+                prune: inputs.prune,
+                tolerate,
+                measured_start: None,
                 cluster,
                 manifests,
                 folder: workspace.folder.clone(),
@@ -83,6 +112,62 @@ impl Resolver<'_> {
             commit,
             login,
         }))
+    }
+
+    /// The value that a word stands for; another word is a finding, and the first value stands in.
+    fn one_of<T: Copy, const N: usize>(
+        &mut self,
+        name: &str,
+        given: &str,
+        known: [(&str, T); N],
+        standing_in: T,
+    ) -> T {
+        if let Some((_, value)) = known.iter().find(|(word, _)| *word == given) {
+            return *value;
+        }
+        let words = known.map(|(word, _)| word).join(", ");
+        self.invalid(name, format!("is `{given}`, expected one of {words}"));
+        standing_in
+    }
+
+    /// `rolling`, `blue-green`, or `canary` with its share: `canary: 10%`, `canary=10%`, `canary 10%`.
+    fn strategy(&mut self) -> Strategy {
+        let given = self.inputs.strategy.trim();
+        match given {
+            "rolling" => return Strategy::Rolling,
+            "blue-green" => return Strategy::BlueGreen,
+            _ => {}
+        }
+        let share = given
+            .strip_prefix("canary")
+            .map(|rest| rest.trim_matches([':', '=', '%', ' ']));
+        match share.and_then(|share| share.parse().ok()) {
+            Some(percent @ 1..=99) => Strategy::Canary { percent },
+            _ => {
+                self.invalid(
+                    "strategy",
+                    format!("is `{given}`, expected rolling, blue-green, or canary with a share from 1% to 99%, such as `canary: 10%`"),
+                );
+                Strategy::Rolling
+            }
+        }
+    }
+
+    /// `CODE=TIME`, one a line.
+    fn tolerated(&mut self) -> Vec<(Code, Duration)> {
+        let mut tolerated = Vec::new();
+        for text in values::list(&self.inputs.tolerate, true) {
+            let (slug, time) = text.split_once('=').unwrap_or((&text, ""));
+            let code = Code::ALL
+                .iter()
+                .find(|code| code.slug() == slug.trim() && code.exit() == 50);
+            match (code, duration(time.trim())) {
+                (Some(code), Ok(time)) => tolerated.push((*code, time)),
+                (None, _) => self.invalid("tolerate", format!("has `{text}`, and `{slug}` is no code of a rollout; docs/codes.md lists those with exit status 50")),
+                (_, Err(why)) => self.invalid("tolerate", format!("has `{text}`: {why}")),
+            }
+        }
+        tolerated
     }
 
     pub(super) fn verify(&mut self, workspace: &Workspace) -> VerifySpec {

@@ -1,18 +1,23 @@
 //! Waiting until the newest revision of every workload serves, by watches and without polling.
 
+mod judge;
+mod watch;
+
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use self::judge::{Verdict, hypothesis, judge};
+use self::watch::Live;
 use super::diagnose;
-use super::judge::{Snapshot, Verdict, hypothesis, judge};
-use super::watch::Live;
 use crate::cluster::Cluster;
 use crate::code::Code;
 use crate::context::Context;
 use crate::diagnostic::{Diagnostic, Location};
 use crate::failure::{Failure, Outcome};
+
+pub(super) use self::judge::{Snapshot, containers, restarts};
 
 /// One workload as it was applied.
 #[derive(Clone, Debug)]

@@ -12,14 +12,14 @@ const RESTARTS: u64 = 2;
 
 /// Everything that a verdict depends on.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Snapshot<'a> {
-    pub(super) workload: &'a Value,
-    pub(super) replica_sets: &'a [Value],
-    pub(super) pods: &'a [Value],
+pub(in crate::deploy::kubernetes) struct Snapshot<'a> {
+    pub(in crate::deploy::kubernetes) workload: &'a Value,
+    pub(in crate::deploy::kubernetes) replica_sets: &'a [Value],
+    pub(in crate::deploy::kubernetes) pods: &'a [Value],
     /// Generation that was applied.
-    pub(super) generation: i64,
+    pub(in crate::deploy::kubernetes) generation: i64,
     /// Conditions that are older say nothing about it.
-    pub(super) applied: Timestamp,
+    pub(in crate::deploy::kubernetes) applied: Timestamp,
 }
 
 /// What is known about a rollout.
@@ -217,7 +217,7 @@ fn fault(seen: &Snapshot<'_>) -> Option<Verdict> {
 }
 
 /// All container statuses of a pod, those of init containers first.
-pub(super) fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
+pub(in crate::deploy::kubernetes) fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
     ["/status/initContainerStatuses", "/status/containerStatuses"]
         .into_iter()
         .filter_map(|list| pod.pointer(list).and_then(Value::as_array))
@@ -269,7 +269,7 @@ fn absent(message: &str) -> bool {
 }
 
 /// Restarts of a container.
-pub(super) fn restarts(container: &Value) -> u64 {
+pub(in crate::deploy::kubernetes) fn restarts(container: &Value) -> u64 {
     container
         .get("restartCount")
         .and_then(Value::as_u64)

@@ -5,7 +5,7 @@ use kube::Api;
 use kube::api::{ListParams, LogParams};
 use serde_json::Value;
 
-use super::judge::{Snapshot, containers, restarts};
+use super::rollout::{Snapshot, containers, restarts};
 use crate::cluster::{Cluster, name_of, newest_pods, text, uid_of};
 
 /// Log lines that are shown.
