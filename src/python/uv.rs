@@ -251,14 +251,18 @@ fn unresolved(ctx: &Context, finished: &Finished, needs: &Needs) -> Outcome<()> 
         return Ok(());
     }
     let reason = reason(&finished.tail);
+    let hints = hints(&finished.tail);
     let at = needs
         .at_offset(ctx, &reason)
+        .or_else(|| needs.at_line(ctx, &reason))
         .or_else(|| needs.blamed(ctx, &reason));
+    let story = format!("{reason}\n{}", hints.join("\n"));
     Err(failure(
         Code::RequirementsUnresolved,
         format!("failed to install the requirements: {reason}"),
-        &reason,
+        &story,
     )
+    .evidence(hints)
     .at(at))
 }
 
@@ -269,6 +273,12 @@ fn failure(code: Code, message: String, reason: &str) -> Failure {
     let failure = Failure::new(code, message);
     if reason.contains("certificate") {
         return failure.help("give the company's CA as a PEM file through SSL_CERT_FILE");
+    }
+    let refused = ["401 Unauthorized", "403 Forbidden"];
+    if refused.iter().any(|text| reason.contains(text)) {
+        return failure.help(
+            "the package index refuses the login: correct the name and password in `UV_INDEX_URL`, `PIP_INDEX_URL` or pip.conf; a secret is empty on pull requests from forks and from Dependabot",
+        );
     }
     let unreachable = ["error sending request", "dns error", "timed out"];
     if unreachable.iter().any(|text| reason.contains(text)) {
@@ -297,7 +307,7 @@ fn reason(tail: &[String]) -> String {
             .or_else(|| text.strip_prefix("cause:"))
             .unwrap_or(text)
             .trim();
-        if text.chars().all(|c| c == '^') {
+        if is_drawing(text) {
             continue;
         }
         causes.push(text.to_owned());
@@ -313,6 +323,20 @@ fn reason(tail: &[String]) -> String {
     } else {
         text
     }
+}
+
+/// A line of a drawing of the mistake: `|`, `3 | version =`, `|  ^`. The place is told as file and line instead.
+fn is_drawing(text: &str) -> bool {
+    let text = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
+    text.starts_with('|') || text.chars().all(|c| c == '^')
+}
+
+/// What uv adds after its reason.
+fn hints(tail: &[String]) -> Vec<String> {
+    let hints = tail
+        .iter()
+        .filter_map(|line| line.trim().strip_prefix("hint:"));
+    hints.map(|hint| hint.trim().to_owned()).collect()
 }
 
 #[cfg(test)]
@@ -337,5 +361,11 @@ mod tests {
             "No solution found when resolving dependencies: Because x was not found"
         );
         assert_eq!(reason(&[]), "uv gave no reason");
+        let text = "error: Failed to parse: pyproject.toml\n  cause: TOML parse error at line 3, column 11\n    |\n  3 | version = \n    |           ^\n  string values must be quoted";
+        assert_eq!(
+            reason(&lines(text)),
+            "Failed to parse: pyproject.toml: TOML parse error at line 3, column 11: string values must be quoted"
+        );
+        assert_eq!(hints(&lines("error: no\n\nhint: try this")), ["try this"]);
     }
 }

@@ -13,10 +13,12 @@ mod cluster;
 mod contract;
 mod deploy;
 mod e2e;
+mod environment;
 mod image;
-
 mod inputs;
+mod registries;
 mod rights;
+mod servers;
 mod support;
 mod train;
 mod workflows;

@@ -70,6 +70,7 @@ impl Resolver<'_> {
         &mut self,
         workspace: &Workspace,
         repository: Reference,
+        login: Option<RegistryLogin>,
         tags: &[String],
     ) -> Option<BuildSpec> {
         let inputs = self.inputs;
@@ -103,6 +104,7 @@ impl Resolver<'_> {
             platform: platforms.into_iter().next(),
             cache_from: values::list(&inputs.cache_from, false),
             repository,
+            login,
             tags: tags.to_vec(),
             source: self.host.source.clone(),
             commit: self.host.commit.clone(),

@@ -121,7 +121,7 @@ pub(crate) fn resolve(
     let train = resolver.train(&workspace, tracking);
     let build = image
         .clone()
-        .and_then(|image| resolver.build(&workspace, image, &tags));
+        .and_then(|image| resolver.build(&workspace, image, login.clone(), &tags));
     let push = image.clone().map(|repository| PushSpec {
         repository,
         tags: tags.clone(),
