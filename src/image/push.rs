@@ -167,6 +167,10 @@ fn is_transient(why: &str) -> bool {
         "503",
         "504",
         "service unavailable",
+        "unavailable: ",
+        // A registry's word for a failure of its own, as 500.
+        "unknown: unknown error",
+        "unknown: internal server error",
         "bad gateway",
         "connection reset",
         "connection refused",
@@ -240,6 +244,8 @@ mod tests {
             "Put http://r/v2/: read tcp: connection reset by peer",
             "net/http: TLS handshake timeout",
             "unexpected EOF",
+            "unknown: unknown error",
+            "unavailable: service unavailable",
         ] {
             assert!(is_transient(why), "{why}");
         }

@@ -13,6 +13,7 @@ mod cluster;
 mod contract;
 mod deploy;
 mod e2e;
+mod endpoints;
 mod environment;
 mod image;
 mod inputs;

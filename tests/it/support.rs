@@ -71,11 +71,18 @@ impl Project {
 
     /// Prepares `ml-deploy SUBCOMMAND` in this workspace.
     pub(crate) fn ml_deploy(&self, subcommand: &str) -> Run<'_> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ml-deploy"));
+        self.through(&[env!("CARGO_BIN_EXE_ml-deploy")], subcommand)
+    }
+
+    /// The same, started by other words than the program alone: as another user, in a namespace.
+    pub(crate) fn through(&self, words: &[&str], subcommand: &str) -> Run<'_> {
+        let (program, arguments) = words.split_first().unwrap();
+        let mut command = Command::new(program);
         let kept = |name: &str| std::env::var_os(name).map(|value| (name.to_owned(), value));
         command
             .env_clear()
             .current_dir(self.path())
+            .args(arguments)
             .arg(subcommand)
             .stdin(Stdio::null());
         command.envs(

@@ -1,12 +1,13 @@
 """In front of a registry: `proxy.py HOST:PORT METHOD PATH-PART AGENT COUNT FAULT`.
 
-The first COUNT requests of that method and path, by a client whose name holds AGENT, get FAULT: a status, or `reset`. The rest
-is handed on. An empty word means any. `GET /-/log` answers with what was asked so far: `METHOD PATH STATUS`, one a line."""
-import http.client, http.server, os, socket, struct, sys, threading
+The first COUNT requests of that method and path, by a client whose name holds AGENT, get FAULT: `503` as a gateway says it, `503-json` as a
+registry does, or `reset`. The rest is handed on. An empty word means any. `GET /-/log` answers with what was asked so far: `METHOD PATH STATUS`, one a line."""
+import http, http.client, http.server, os, socket, struct, sys, threading
 
 target, method, part, agent, count, fault = sys.argv[1:]
 left = int(count)
 log, lock = [], threading.Lock()
+CODES = {"401": "UNAUTHORIZED", "403": "DENIED", "404": "NAME_UNKNOWN", "429": "TOOMANYREQUESTS", "500": "UNKNOWN", "503": "UNAVAILABLE"}
 
 
 class Proxy(http.server.BaseHTTPRequestHandler):
@@ -35,7 +36,12 @@ class Proxy(http.server.BaseHTTPRequestHandler):
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.connection.close()
                 return
-            return self.reply(int(fault), {"Connection": "close"}, b'{"errors":[{"code":"TEST","message":"not now"}]}')
+            status = fault.removesuffix("-json")
+            reason = http.HTTPStatus(int(status)).phrase
+            body, kind = f"<html><h1>{status} {reason}</h1></html>", "text/html"
+            if fault.endswith("-json"):
+                body, kind = '{"errors":[{"code":"%s","message":"%s"}]}' % (CODES[status], reason.lower()), "application/json"
+            return self.reply(int(status), {"Connection": "close", "Content-Type": kind}, body.encode())
         upstream = http.client.HTTPConnection(target, timeout=60)
         upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, value in self.headers.items():
