@@ -1,7 +1,7 @@
 //! Engines that are not behind the usual socket: TCP, TLS with certificates, a socket that may not be opened. Build, push and
 //! deployment all go the same way.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::Command;
 
@@ -61,6 +61,13 @@ fn an_engine_by_tcp() {
     whole_job(|run| run.env("DOCKER_HOST", &host), "18941");
 }
 
+/// The way Docker's own client is told to use TLS.
+fn secure<'a>(run: Run<'a>, host: &str, certificates: &Path) -> Run<'a> {
+    run.env("DOCKER_HOST", host)
+        .env("DOCKER_TLS_VERIFY", "1")
+        .env("DOCKER_CERT_PATH", certificates.to_str().unwrap())
+}
+
 #[test]
 fn an_engine_by_tls() {
     let folder = tempfile::tempdir().unwrap();
@@ -72,12 +79,7 @@ fn an_engine_by_tls() {
     );
     let forwarder = Server::start("forward.py", &[&socket(), &ca, &cert, &key]);
     let host = format!("tcp://localhost:{}", forwarder.port);
-    let secure = |run: Run<'_>| {
-        run.env("DOCKER_HOST", &host)
-            .env("DOCKER_TLS_VERIFY", "1")
-            .env("DOCKER_CERT_PATH", folder.path().to_str().unwrap())
-    };
-    whole_job(secure, "18942");
+    whole_job(|run| secure(run, &host, folder.path()), "18942");
 
     // Each thing that can be wrong about it is named.
     let image = format!("{}/ml-deploy-test/{}", bed("REGISTRY"), unique("none"));
@@ -85,16 +87,14 @@ fn an_engine_by_tls() {
     let build = || project.ml_deploy("build").flag("image", &image);
     let other = tempfile::tempdir().unwrap();
     Authority::new(other.path(), "IP:127.0.0.1,DNS:localhost");
-    let stranger = secure(build()).env("DOCKER_CERT_PATH", other.path().to_str().unwrap());
-    stranger
+    secure(build(), &host, other.path())
         .run()
         .expect(10)
         .code("engine-unreachable")
         .says("certificate")
         .says("ca.pem");
     let empty = tempfile::tempdir().unwrap();
-    secure(build())
-        .env("DOCKER_CERT_PATH", empty.path().to_str().unwrap())
+    secure(build(), &host, empty.path())
         .run()
         .expect(10)
         .code("engine-unreachable")
@@ -119,20 +119,16 @@ fn a_client_certificate_that_the_engine_refuses() {
     std::fs::copy(&ca, ours.folder.join("ca.pem")).unwrap();
     let image = format!("{}/ml-deploy-test/{}", bed("REGISTRY"), unique("none"));
     let project = Project::new().file("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n");
-    let ended = project
-        .ml_deploy("build")
-        .flag("image", &image)
-        .env("DOCKER_HOST", &format!("tcp://{}", forwarder.address()))
-        .env("DOCKER_TLS_VERIFY", "1")
-        .env("DOCKER_CERT_PATH", ours.folder.to_str().unwrap())
-        .run();
-    ended
+    let run = project.ml_deploy("build").flag("image", &image);
+    let host = format!("tcp://{}", forwarder.address());
+    secure(run, &host, &ours.folder)
+        .run()
         .expect(10)
         .code("engine-unreachable")
         .says("certificate");
 }
 
-/// As a user who is neither root nor in the group of the socket.
+/// As a user who may not: another one, when we are root, whom nothing is forbidden.
 #[test]
 fn a_socket_that_may_not_be_opened() {
     let project = Project::new().file("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n");
@@ -141,20 +137,25 @@ fn a_socket_that_may_not_be_opened() {
     let mode = |path: &Path, mode: u32| {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     };
-    mode(&socket, 0o660);
+    mode(&socket, 0o000);
     mode(project.path(), 0o777);
     let program = project.path().join("ml-deploy");
     std::fs::copy(env!("CARGO_BIN_EXE_ml-deploy"), &program).unwrap();
-    let nobody = [
+    let program = program.to_str().unwrap();
+    let user = std::fs::metadata(program).unwrap().uid();
+    let as_nobody = [
         "setpriv",
         "--reuid=65534",
         "--regid=65534",
         "--clear-groups",
-        program.to_str().unwrap(),
     ];
+    let mut words = vec![program];
+    if user == 0 {
+        words.splice(0..0, as_nobody);
+    }
     let image = format!("{}/ml-deploy-test/{}", bed("REGISTRY"), unique("none"));
     project
-        .through(&nobody, "build")
+        .through(&words, "build")
         .flag("image", &image)
         .env("DOCKER_HOST", &format!("unix://{}", socket.display()))
         .env("HOME", "/nonexistent")
