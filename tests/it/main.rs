@@ -8,6 +8,7 @@
 
 mod act;
 mod architecture;
+mod bad_input;
 mod cancel;
 mod cluster;
 mod contract;
@@ -21,5 +22,6 @@ mod registries;
 mod rights;
 mod servers;
 mod support;
+mod swap;
 mod train;
 mod workflows;

@@ -1,12 +1,11 @@
 //! Registries that are not simple: bearer tokens, faults that pass and faults that do not, base images behind a password.
 
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use base64::Engine as _;
 use serde_json::Value;
 
-use crate::servers::{Authority, Server};
+use crate::servers::{Authority, Registry, Server};
 use crate::support::{Ended, Project, Run, bed, unique};
 
 const SMALL: &str = "FROM scratch\nCOPY Dockerfile /\n";
@@ -42,55 +41,6 @@ impl Drop for Repository {
     }
 }
 
-/// A registry process of one test.
-struct Registry {
-    process: Child,
-    host: String,
-}
-
-impl Registry {
-    /// `extra` are lines of its configuration; it keeps its files in `folder`.
-    fn start(folder: &Path, extra: &str) -> Self {
-        // The port is free again a moment before the registry takes it.
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let data = folder.join("data");
-        let configuration = format!(
-            "version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n{extra}\n",
-            data.display()
-        );
-        let file = folder.join("config.yml");
-        std::fs::write(&file, configuration).unwrap();
-        let process = Command::new("docker-registry")
-            .arg("serve")
-            .arg(&file)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        for _ in 0..100 {
-            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(50));
-        }
-        Self {
-            process,
-            host: format!("127.0.0.1:{port}"),
-        }
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
-    }
-}
-
 #[test]
 fn a_registry_with_bearer_tokens() {
     let folder = tempfile::tempdir().unwrap();
@@ -108,6 +58,7 @@ fn a_registry_with_bearer_tokens() {
     );
     let registry = Registry::start(
         folder.path(),
+        None,
         &format!(
             "auth: {{token: {{realm: 'http://{}/token', service: it, issuer: test, rootcertbundle: {cert}}}}}",
             service.address()

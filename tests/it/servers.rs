@@ -58,6 +58,69 @@ impl Drop for Server {
     }
 }
 
+/// A registry process of one test.
+pub(crate) struct Registry {
+    process: Child,
+    /// `127.0.0.1:PORT`.
+    pub(crate) host: String,
+}
+
+impl Registry {
+    /// `extra` are lines of its configuration; it keeps its files in `folder`, on a disk of this `size` of its own when one is
+    /// given.
+    pub(crate) fn start(folder: &Path, size: Option<&str>, extra: &str) -> Self {
+        // The port is free again a moment before the registry takes it.
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let data = folder.join("data");
+        let configuration = format!(
+            "version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n{extra}\n",
+            data.display()
+        );
+        let file = folder.join("config.yml");
+        std::fs::write(&file, configuration).unwrap();
+        std::fs::create_dir(&data).unwrap();
+        let disk = size.map(|size| {
+            format!(
+                "mount -t tmpfs -o size={size} tmpfs '{}' && ",
+                data.display()
+            )
+        });
+        let script = format!(
+            "{}exec docker-registry serve '{}'",
+            disk.unwrap_or_default(),
+            file.display()
+        );
+        // Without root, a user namespace gives the right to mount.
+        let process = Command::new("unshare")
+            .args(["--map-root-user", "--mount", "sh", "-c", &script])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        for _ in 0..100 {
+            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        Self {
+            process,
+            host: format!("127.0.0.1:{port}"),
+        }
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
 /// An address of this machine that containers of the engine reach.
 pub(crate) fn bridge() -> String {
     let output = Command::new(bed("DOCKER"))

@@ -194,7 +194,17 @@ impl Run<'_> {
     }
 
     /// Starts, waits until a line of output contains `marker`, sends the signal, and waits for the end.
-    pub(crate) fn signal_at(mut self, marker: &str, signal: &str) -> Ended {
+    pub(crate) fn signal_at(self, marker: &str, signal: &str) -> Ended {
+        self.signal_when(marker, || true, signal)
+    }
+
+    /// The same, but after the marker it also waits until `is_time` says so.
+    pub(crate) fn signal_when(
+        mut self,
+        marker: &str,
+        is_time: impl Fn() -> bool,
+        signal: &str,
+    ) -> Ended {
         use std::io::{BufRead, BufReader};
         let files = self.prepare();
         let mut child: Child = self
@@ -215,6 +225,9 @@ impl Run<'_> {
             if line.contains(marker) {
                 break;
             }
+        }
+        while !is_time() {
+            std::thread::sleep(Duration::from_millis(50));
         }
         let began = Instant::now();
         let sent = Command::new("kill")

@@ -48,8 +48,27 @@ impl Resolver<'_> {
         }
     }
 
-    pub(super) fn tags(&mut self) -> Vec<String> {
+    /// The tags of the image: those of `tags`, else the one that stands in `image`, else the commit.
+    pub(super) fn tags(&mut self, image: Option<&Reference>) -> Vec<String> {
         let mut tags = values::list(&self.inputs.tags, true);
+        if image.is_some_and(|image| image.digest().is_some()) {
+            self.invalid(
+                "image",
+                "has a digest, which only the push can give; name an image that exists with `image-ref`",
+            );
+        }
+        if let Some(tag) = image.and_then(Reference::tag) {
+            if tags.is_empty() {
+                tags.push(tag.to_owned());
+            } else if !tags.iter().any(|listed| listed == tag) {
+                self.invalid(
+                    "image",
+                    format!(
+                        "has the tag `{tag}`, which is not among `tags`; give tags in one place"
+                    ),
+                );
+            }
+        }
         for tag in &tags {
             if let Err(why) = crate::registry::check_tag(tag) {
                 self.invalid("tags", format!("cannot be used: {why}"));
