@@ -240,6 +240,6 @@ fn a_registry_whose_disk_is_full() {
     let ended = project.ml_deploy("build").flag("image", &image).run();
     let ended = ended.expect(40).code("push-failed").says(&image);
     // The engine's own tries are shown as they come; ours do not multiply them.
-    let ended = ended.says("again in 5 s").says("again in 10 s");
+    let ended = ended.says("again in 5.0 s").says("again in 10.0 s");
     assert!(ended.took.as_secs() < 150, "{:?}", ended.took);
 }
