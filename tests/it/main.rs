@@ -8,15 +8,20 @@
 
 mod act;
 mod architecture;
+mod bad_input;
 mod cancel;
 mod cluster;
 mod contract;
 mod deploy;
 mod e2e;
+mod endpoints;
+mod environment;
 mod image;
-
 mod inputs;
+mod registries;
 mod rights;
+mod servers;
 mod support;
+mod swap;
 mod train;
 mod workflows;
