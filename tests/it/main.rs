@@ -6,6 +6,7 @@
     reason = "a test that cannot go on must fail where it stands"
 )]
 
+mod access;
 mod act;
 mod architecture;
 mod cancel;
@@ -14,8 +15,9 @@ mod contract;
 mod deploy;
 mod e2e;
 mod image;
-
 mod inputs;
+mod preflight;
+mod preflight_live;
 mod rights;
 mod support;
 mod train;
