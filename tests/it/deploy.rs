@@ -169,7 +169,7 @@ fn an_immutable_field_and_a_conflict_are_told_apart() {
         .0
     );
     deploy(&manifest(SERVE), &namespace)
-        .expect(50)
+        .expect(10)
         .code("apply-conflict")
         .says("`spec.replicas` is owned by field manager `kubectl`");
 }

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on must fail where it stands"
 )]
 
+mod access;
 mod act;
 mod architecture;
 mod bad_input;
@@ -19,6 +20,8 @@ mod environment;
 mod image;
 mod inputs;
 mod registries;
+mod preflight;
+mod preflight_live;
 mod rights;
 mod servers;
 mod support;
