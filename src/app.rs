@@ -7,7 +7,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio_util::sync::CancellationToken;
 
 use crate::code::Code;
-use crate::context::Context;
+use crate::context::{Context, Workspace};
+use crate::deploy;
 use crate::diagnostic::Diagnostic;
 use crate::event::{Events, Stage};
 use crate::failure::{Failure, Outcome};
@@ -79,6 +80,10 @@ async fn start(
         .folder
         .join(&inputs.working_directory)
         .join(&inputs.report);
+    if let Command::Explain(explain) = &cli.command {
+        let bundle = places.folder.join(&explain.bundle);
+        return explain_bundle(&host, &places.folder, &report, secrets, cancel, &bundle).await;
+    }
     let plan = match plan::resolve(inputs, sources, host.clone(), &places, only) {
         Ok(plan) => plan,
         Err(findings) => return refuse(&host, &report, secrets, findings).await,
@@ -129,6 +134,43 @@ async fn execute(
     let exit = verdict.exit;
     reporters.finish(&verdict);
     ownership::hand_over(&plan.workspace.root);
+    exit
+}
+
+/// Judges a rollout again from its bundle; no input of a run matters.
+async fn explain_bundle(
+    host: &Host,
+    folder: &Path,
+    report: &Path,
+    secrets: Vec<SecretString>,
+    cancel: CancellationToken,
+    bundle: &Path,
+) -> u8 {
+    let (events, receiver) = Events::channel();
+    let reporters = report::start(settings(host, report, &host.root, secrets), receiver);
+    let state = folder.join(".ml-deploy");
+    let ctx = Context {
+        events: events.stage(Stage::Deploy),
+        cancel,
+        workspace: Workspace {
+            root: host.root.clone(),
+            folder: folder.to_owned(),
+            cache: state.clone(),
+            state,
+        },
+    };
+    drop(events);
+    let outcome = deploy::kubernetes::explain(&ctx, bundle).await;
+    drop(ctx);
+    let Ok(reporters) = reporters.await else {
+        return Code::Internal.exit();
+    };
+    let verdict = match &outcome {
+        Ok(()) => Verdict::success(Status::Success),
+        Err(failure) => Verdict::failure(failure, &[]),
+    };
+    let exit = verdict.exit;
+    reporters.finish(&verdict);
     exit
 }
 

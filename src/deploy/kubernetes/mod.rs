@@ -1,6 +1,7 @@
 //! The Kubernetes target, readable top to bottom: load, pin the image, apply, wait until the newest revision serves.
 
 mod apply;
+mod bundle;
 mod diagnose;
 mod diff;
 mod image;
@@ -14,8 +15,8 @@ mod undo;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use kube::ResourceExt as _;
 
+pub(crate) use bundle::explain;
 pub(crate) use preflight::preflight;
 
 use self::apply::Kinds;
@@ -70,7 +71,15 @@ pub(crate) async fn run(
     };
     let done = async {
         let targets = apply_all(ctx, spec, &rollout.cluster, kinds, &objects).await?;
-        rollout::wait(ctx, &rollout.cluster, &targets, applied, spec.deadline).await
+        rollout::wait(
+            ctx,
+            &rollout.cluster,
+            &targets,
+            applied,
+            spec.deadline,
+            &spec.tolerate,
+        )
+        .await
     };
     match done.await {
         Ok(()) => {
@@ -212,16 +221,7 @@ async fn apply_all(
             .await
             .map_err(all)?;
         ctx.events.note(format!("{} applied", object.label())).await;
-        if is_workload(&object.kind) {
-            targets.push(Target {
-                kind: object.kind.clone(),
-                name: object.name.clone(),
-                namespace: live.namespace().unwrap_or_default(),
-                uid: live.uid().unwrap_or_default(),
-                generation: live.metadata.generation.unwrap_or_default(),
-                at: object.at("metadata.name"),
-            });
-        }
+        targets.push(Target::of(&live, resource.0, object.at("metadata.name")));
     }
     Ok(targets)
 }
