@@ -1,5 +1,8 @@
 //! Evidence for a verdict: the most telling pod's containers, its last log lines and its warnings.
 
+mod causes;
+mod traceback;
+
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::Api;
 use kube::api::{ListParams, LogParams};
