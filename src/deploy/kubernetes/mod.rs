@@ -69,7 +69,15 @@ pub(crate) async fn run(
     };
     let done = async {
         let targets = apply_all(ctx, spec, &rollout.cluster, kinds, &objects).await?;
-        rollout::wait(ctx, &rollout.cluster, &targets, applied, spec.deadline).await
+        rollout::wait(
+            ctx,
+            &rollout.cluster,
+            &targets,
+            &objects,
+            applied,
+            spec.deadline,
+        )
+        .await
     };
     match done.await {
         Ok(()) => {

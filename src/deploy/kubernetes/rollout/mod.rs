@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use self::judge::{Verdict, hypothesis, judge};
 use self::watch::Live;
 use super::diagnose;
+use super::manifest::Object;
 use crate::cluster::Cluster;
 use crate::code::Code;
 use crate::context::Context;
@@ -41,6 +42,7 @@ pub(super) async fn wait(
     ctx: &Context,
     cluster: &Cluster,
     targets: &[Target],
+    objects: &[Object],
     applied: Timestamp,
     deadline: Duration,
 ) -> Outcome<()> {
@@ -60,7 +62,9 @@ pub(super) async fn wait(
                     tell(ctx, &mut told, target, what).await;
                 }
                 Verdict::Failed { code, cause } => {
-                    return Err(failed(cluster, &live, target, applied, code, cause).await);
+                    return Err(
+                        failed(ctx, cluster, &live, target, objects, applied, code, cause).await,
+                    );
                 }
             }
         }
@@ -78,7 +82,7 @@ pub(super) async fn wait(
             }
         }
     }
-    Err(overdue(cluster, &live, targets, applied, deadline).await)
+    Err(overdue(ctx, cluster, &live, targets, objects, applied, deadline).await)
 }
 
 /// What must be watched for these targets.
@@ -118,16 +122,20 @@ async fn tell(ctx: &Context, told: &mut HashMap<String, String>, target: &Target
     }
 }
 
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the pieces of one failure, each used once"
+)]
 async fn failed(
+    ctx: &Context,
     cluster: &Cluster,
     live: &Live,
     target: &Target,
+    objects: &[Object],
     applied: Timestamp,
     code: Code,
     cause: String,
 ) -> Failure {
-    let message = format!("{}: {cause}", target.label());
-    let mut finding = Diagnostic::error(code, message).at(target.at.clone());
     if let Some(workload) = live.get(&target.uid) {
         let (replica_sets, pods) = (live.all("ReplicaSet"), live.all("Pod"));
         let seen = Snapshot {
@@ -137,16 +145,26 @@ async fn failed(
             generation: target.generation,
             applied,
         };
-        finding = finding.evidence(diagnose::evidence(cluster, &target.namespace, &seen).await);
+        let scene = diagnose::Scene {
+            cluster,
+            target,
+            objects,
+            since: applied,
+        };
+        let culprit = diagnose::telling(&seen, code, &cause);
+        return Diagnostic::from(diagnose::diagnose(ctx, &scene, &culprit).await).into();
     }
-    finding.into()
+    let message = format!("{}: {cause}", target.label());
+    Failure::new(code, message).at(target.at.clone())
 }
 
 /// Time is up: for every target that is not done, what it seems to wait for.
 async fn overdue(
+    ctx: &Context,
     cluster: &Cluster,
     live: &Live,
     targets: &[Target],
+    objects: &[Object],
     applied: Timestamp,
     deadline: Duration,
 ) -> Failure {
@@ -170,9 +188,18 @@ async fn overdue(
             }
         }
         findings.extend(
-            failed(cluster, live, target, applied, Code::RolloutDeadline, cause)
-                .await
-                .into_findings(),
+            failed(
+                ctx,
+                cluster,
+                live,
+                target,
+                objects,
+                applied,
+                Code::RolloutDeadline,
+                cause,
+            )
+            .await
+            .into_findings(),
         );
     }
     Failure::all(findings)

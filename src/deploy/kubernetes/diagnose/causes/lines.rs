@@ -74,7 +74,7 @@ fn interpreter(line: &str) -> Option<Cause> {
     if !python {
         return None;
     }
-    if rest.starts_with("can't open file ") {
+    if let Some(rest) = rest.strip_prefix("can't open file ") {
         let path = quoted(rest)?;
         let code = if rest.contains("[Errno 13]") {
             Code::PermissionDenied

@@ -10,6 +10,8 @@ mod network;
 mod probes;
 mod start;
 
+pub(super) use exception::ours;
+
 use serde_json::Value;
 
 use super::traceback::{self, Frame, Traceback};

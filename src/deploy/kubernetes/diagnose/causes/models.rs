@@ -191,7 +191,10 @@ fn format(kind: &str, what: &str, message: &str) -> Option<Cause> {
     };
     signs.iter().any(|sign| message.contains(sign)).then(|| {
         let cause = Cause::new(Code::PickleMismatch, what).at(Place::Requirements);
-        if message.contains("Could not locate class") || message.contains("Unknown layer") {
+        if ["Could not locate class", "Unknown layer", "could not be deserialized"]
+            .iter()
+            .any(|sign| message.contains(sign))
+        {
             cause.help("pass the class in `custom_objects`, or register it, in the service as in the training; and install the version that trained")
         } else {
             cause

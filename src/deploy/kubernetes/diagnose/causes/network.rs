@@ -70,8 +70,7 @@ pub(super) fn recognise(kind: &str, what: &str, message: &str) -> Option<Cause> 
         cause.help("in a pod this address is the pod itself: use the name of the Service, such as `mlflow.ml.svc:5000`")
     } else {
         cause
-    }
-    .field("env"))
+    })
 }
 
 /// A port that another process has.
