@@ -12,6 +12,7 @@ mod cancel;
 mod cluster;
 mod contract;
 mod deploy;
+mod diagnose;
 mod e2e;
 mod image;
 
