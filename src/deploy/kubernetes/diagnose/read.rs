@@ -4,10 +4,12 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use http_body_util::BodyExt as _;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::Api;
-use kube::api::{ListParams, LogParams};
+use kube::api::{ListParams, LogParams, Request};
+use kube::client::Body;
 
 use crate::cluster::Cluster;
 
@@ -60,15 +62,26 @@ async fn tail(cluster: &Cluster, source: Source<'_>) -> Vec<String> {
         ..LogParams::default()
     };
     let work = async {
-        let text = api.logs(source.pod, &params).await.unwrap_or_default();
+        let text = ask(cluster, &api, source.pod, &params).await?;
         if i64::try_from(text.len()).is_ok_and(|length| length < BYTES) {
-            return text;
+            return Some(text);
         }
         params.tail_lines = Some(FEW);
-        api.logs(source.pod, &params).await.unwrap_or(text)
+        ask(cluster, &api, source.pod, &params).await.or(Some(text))
     };
     let text = tokio::time::timeout(PATIENCE, work).await;
-    lines(&text.unwrap_or_default())
+    lines(&text.ok().flatten().unwrap_or_default())
+}
+
+/// One request for a log. Programs write what they like, so bytes that are no text are replaced.
+async fn ask(cluster: &Cluster, api: &Api<Pod>, pod: &str, params: &LogParams) -> Option<String> {
+    let request = Request::new(api.resource_url()).logs(pod, params).ok()?;
+    let answer = cluster.client.send(request.map(Body::from)).await.ok()?;
+    if !answer.status().is_success() {
+        return None;
+    }
+    let bytes = answer.into_body().collect().await.ok()?.to_bytes();
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The lines, unless the kubelet answers in place of the log.

@@ -37,6 +37,12 @@ fn from_shell(line: &str) -> bool {
 }
 
 fn shell(line: &str) -> Option<Cause> {
+    // A small shell that cannot run a program takes it for a script, and stumbles over its first bytes.
+    if line.contains(": \u{7f}ELF") && line.ends_with(": not found") {
+        return Some(start::wrong_architecture(
+            "the command is a program for another processor (exec format error)",
+        ));
+    }
     if !from_shell(line) {
         return None;
     }

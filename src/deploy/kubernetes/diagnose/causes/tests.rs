@@ -514,6 +514,10 @@ fn quoted_messages_are_named() {
         ),
         ("sh: exec: line 2: /tmp/x: Exec format error", "exec-format"),
         (
+            "/app/run: line 1: \u{7f}ELF\u{fffd}: not found",
+            "exec-format",
+        ),
+        (
             "exec ./entrypoint.sh: no such file or directory",
             "container-start",
         ),
@@ -560,6 +564,7 @@ fn words_that_only_mention_an_error_are_none() {
         "Perhaps out of memory? no: 2 GiB are free",
         "[INFO] Worker (pid:7) was sent SIGTERM!",
         "exec format error is what users see on arm64",
+        "loaded ELF: not found",
         "2026-01-01 could not open window: cudart64 not found: CUDA driver version is insufficient",
         "W external: failed call to cuInit: CUDA_ERROR_NO_DEVICE: no CUDA-capable device is detected",
         "permission denied",
