@@ -121,11 +121,14 @@ fn judge(bundle: &Value) -> Result<(Vec<String>, Vec<Diagnostic>), String> {
     if findings.is_empty() && bundle.get("late") == Some(&Value::Bool(true)) {
         let deadline = bundle.get("deadline").and_then(Value::as_u64);
         let deadline = Duration::from_secs(deadline.unwrap_or_default());
-        for (target, message, evidence) in scene.overdue(&verdicts, deadline) {
+        for late in scene.overdue(&verdicts, deadline) {
+            let target = late.target;
+            let message = format!("{}: {}", target.label(), late.cause);
+            let evidence = late.guess.map(|guess| guess.evidence.clone());
             findings.push(
                 Diagnostic::error(Code::RolloutDeadline, message)
                     .at(target.at.clone())
-                    .evidence(evidence)
+                    .evidence(evidence.unwrap_or_default())
                     .evidence(scene.recorded(target)),
             );
         }

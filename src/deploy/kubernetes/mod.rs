@@ -75,6 +75,7 @@ pub(crate) async fn run(
             ctx,
             &rollout.cluster,
             &targets,
+            &objects,
             applied,
             spec.deadline,
             &spec.tolerate,

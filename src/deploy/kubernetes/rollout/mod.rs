@@ -36,14 +36,6 @@ pub(super) use self::scene::Scene;
 pub(super) use self::target::Target;
 pub(super) use self::wait::wait;
 
-/// What evidence is looked for in: one workload, and its newest pods.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Snapshot<'a> {
-    pub(super) workload: &'a Value,
-    pub(super) replica_sets: &'a [Value],
-    pub(super) pods: &'a [Value],
-}
-
 /// All container statuses of a pod, those of init containers first.
 pub(super) fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
     ["/status/initContainerStatuses", "/status/containerStatuses"]

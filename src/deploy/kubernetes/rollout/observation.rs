@@ -131,3 +131,12 @@ pub(in crate::deploy::kubernetes) struct Culprit {
     /// Whether the log of the run before tells it.
     pub(in crate::deploy::kubernetes) previous: bool,
 }
+
+/// A target that was not done in time.
+#[derive(Clone, Debug)]
+pub(in crate::deploy::kubernetes) struct Late<'a> {
+    pub(in crate::deploy::kubernetes) target: &'a Target,
+    /// One sentence: what it waits for, and what most likely is wrong.
+    pub(in crate::deploy::kubernetes) cause: String,
+    pub(in crate::deploy::kubernetes) guess: Option<&'a Finding>,
+}

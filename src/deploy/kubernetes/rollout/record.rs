@@ -7,7 +7,7 @@ use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
 use super::events::Happening;
-use super::observation::Verdict;
+use super::observation::{Late, Verdict};
 use super::scene::Scene;
 use super::sightings::Sightings;
 use super::state::Tail;
@@ -26,7 +26,7 @@ impl Scene {
         &'a self,
         verdicts: &'a [Verdict],
         deadline: Duration,
-    ) -> Vec<(&'a Target, String, Vec<String>)> {
+    ) -> Vec<Late<'a>> {
         let late = self
             .targets
             .iter()
@@ -38,25 +38,22 @@ impl Scene {
                 else {
                     return None;
                 };
-                let seconds = deadline.as_secs();
-                let label = target.label();
-                let mut message = format!("{label}: not finished within {seconds} s: {what}");
-                let mut lines = Vec::new();
+                let mut cause = format!("not finished within {} s: {what}", deadline.as_secs());
                 if let Some(guess) = hypothesis {
-                    message = format!(
-                        "{message}; most likely `{}`: {}",
-                        guess.code.slug(),
-                        guess.cause
-                    );
-                    lines.clone_from(&guess.evidence);
+                    let code = guess.code.slug();
+                    cause = format!("{cause}; most likely `{code}`: {}", guess.cause);
                 }
-                Some((target, message, lines))
+                Some(Late {
+                    target,
+                    cause,
+                    guess: hypothesis.as_deref(),
+                })
             });
         let mut late: Vec<_> = late.collect();
-        late.sort_by_key(|(target, ..)| !target.has_pods());
+        late.sort_by_key(|late| !late.target.has_pods());
         // A Service without pods is the consequence of pods that are not there.
-        if late.first().is_some_and(|(target, ..)| target.has_pods()) {
-            late.retain(|(target, ..)| target.kind() != "Service");
+        if late.first().is_some_and(|late| late.target.has_pods()) {
+            late.retain(|late| late.target.kind() != "Service");
         }
         late
     }

@@ -132,7 +132,7 @@ fn progress(seen: &Seen<'_>) -> Progress {
     if seen.state.is_gone(&seen.target.uid) {
         return Progress::Going("it is gone".to_owned());
     }
-    if text(seen.object, "/metadata/deletionTimestamp") != "" {
+    if !text(seen.object, "/metadata/deletionTimestamp").is_empty() {
         return Progress::Going("it is being deleted".to_owned());
     }
     if !is_observed(seen) {
@@ -191,7 +191,7 @@ fn observe(seen: &Seen<'_>) -> Vec<Observation> {
 
 /// Somebody deletes what is waited for.
 fn going_away(seen: &Seen<'_>, out: &mut Vec<Observation>) {
-    let leaving = text(seen.object, "/metadata/deletionTimestamp") != "";
+    let leaving = !text(seen.object, "/metadata/deletionTimestamp").is_empty();
     if seen.state.is_gone(&seen.target.uid) || (leaving && seen.target.kind() == "Pod") {
         out.push(Observation::of(
             Rule::Gone,

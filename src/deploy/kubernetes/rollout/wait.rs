@@ -6,7 +6,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::Snapshot;
 use super::logs::Logs;
 use super::observation::{Finding, Verdict};
 use super::scene::Scene;
@@ -15,6 +14,7 @@ use super::watch::{Trouble, Watch};
 use crate::cluster::Cluster;
 use crate::code::Code;
 use crate::context::Context;
+use crate::deploy::kubernetes::manifest::Object;
 use crate::deploy::kubernetes::{bundle, diagnose};
 use crate::diagnostic::Diagnostic;
 use crate::failure::{Failure, Outcome};
@@ -22,7 +22,8 @@ use crate::failure::{Failure, Outcome};
 /// Changes come in bursts; they are judged together.
 const BURST: Duration = Duration::from_millis(50);
 
-/// Waits for all targets, at most `deadline`. The first that surely fails ends it. `tolerate` replaces graces of the table.
+/// Waits for all targets, at most `deadline`. The first that surely fails ends it. `objects` know the lines of the manifests;
+/// `tolerate` replaces graces of the table.
 ///
 /// # Errors
 /// The finding's own code, `rollout-deadline` with the best hypothesis, or a cancel.
@@ -30,10 +31,16 @@ pub(in crate::deploy::kubernetes) async fn wait(
     ctx: &Context,
     cluster: &Cluster,
     targets: &[Target],
+    objects: &[Object],
     applied: Timestamp,
     deadline: Duration,
     tolerate: &[(Code, Duration)],
 ) -> Outcome<()> {
+    let place = Place {
+        ctx,
+        cluster,
+        objects,
+    };
     let mut scene = Scene::new(targets, applied, tolerate);
     let mut watch = Watch::start(cluster, targets, applied);
     let mut logs = Logs::default();
@@ -43,7 +50,7 @@ pub(in crate::deploy::kubernetes) async fn wait(
         let now = Timestamp::now();
         let verdicts = scene.verdicts(now);
         if let Some((target, finding)) = worst(targets, &verdicts) {
-            return Err(failed(ctx, cluster, &scene, target, finding, now, deadline).await);
+            return Err(failed(&place, &scene, target, finding, now, deadline).await);
         }
         told.tell(ctx, targets, &verdicts).await;
         if verdicts
@@ -53,7 +60,7 @@ pub(in crate::deploy::kubernetes) async fn wait(
             return Ok(());
         }
         if Instant::now() >= end {
-            return Err(overdue(ctx, cluster, &scene, &verdicts, now, deadline).await);
+            return Err(overdue(&place, &scene, &verdicts, now, deadline).await);
         }
         logs.ask(cluster, &scene);
         let wake = wake(&verdicts, now, end);
@@ -166,78 +173,76 @@ fn worth_saying(guess: &Finding) -> bool {
 
 /// A finding as the run's end, with evidence from the cluster and a bundle.
 async fn failed(
-    ctx: &Context,
-    cluster: &Cluster,
+    place: &Place<'_>,
     scene: &Scene,
     target: &Target,
     finding: &Finding,
     now: Timestamp,
     deadline: Duration,
 ) -> Failure {
-    let message = format!("{}: {}", target.label(), finding.cause);
-    let lines = evidence(cluster, scene, target, finding.evidence.clone()).await;
-    let failure: Failure = Diagnostic::error(finding.code, message)
-        .at(target.at.clone())
-        .evidence(lines)
+    let what = (finding.code, finding.cause.as_str());
+    let failure = diagnosed(place, scene, target, what, Some(finding))
+        .await
         .into();
-    bundle::leave(ctx, scene, now, deadline, &failure).await;
+    bundle::leave(place.ctx, scene, now, deadline, &failure).await;
     failure
 }
 
 /// Time is up: for every target that is not done, what it seems to wait for.
 async fn overdue(
-    ctx: &Context,
-    cluster: &Cluster,
+    place: &Place<'_>,
     scene: &Scene,
     verdicts: &[Verdict],
     now: Timestamp,
     deadline: Duration,
 ) -> Failure {
     let mut findings = Vec::new();
-    for (target, message, lines) in scene.overdue(verdicts, deadline) {
-        let lines = evidence(cluster, scene, target, lines).await;
-        findings.push(
-            Diagnostic::error(Code::RolloutDeadline, message)
-                .at(target.at.clone())
-                .evidence(lines),
-        );
+    for late in scene.overdue(verdicts, deadline) {
+        let what = (Code::RolloutDeadline, late.cause.as_str());
+        findings.push(diagnosed(place, scene, late.target, what, late.guess).await);
     }
     let failure = Failure::all(findings)
         .unwrap_or_else(|| Failure::new(Code::RolloutDeadline, "rollout not finished in time"));
-    bundle::leave(ctx, scene, now, deadline, &failure).await;
+    bundle::leave(place.ctx, scene, now, deadline, &failure).await;
     failure
 }
 
-/// What is known already, then what the cluster adds.
-async fn evidence(
-    cluster: &Cluster,
+/// Where things are looked up when something failed.
+struct Place<'a> {
+    ctx: &'a Context,
+    cluster: &'a Cluster,
+    objects: &'a [Object],
+}
+
+/// The verdict's sentence with the cause that logs and events tell; what is known already stands first in the evidence.
+async fn diagnosed(
+    place: &Place<'_>,
     scene: &Scene,
     target: &Target,
-    mut lines: Vec<String>,
-) -> Vec<String> {
-    let Some(workload) = scene.state.get(&target.uid).filter(|_| target.has_pods()) else {
-        lines.extend(scene.recorded(target));
-        return lines;
+    (code, cause): (Code, &str),
+    finding: Option<&Finding>,
+) -> Diagnostic {
+    let subject = diagnose::Subject {
+        cluster: place.cluster,
+        target,
+        objects: place.objects,
+        since: scene.applied,
     };
-    let sets: Vec<_> = scene
-        .state
-        .owned(&target.uid, "ReplicaSet")
-        .cloned()
-        .collect();
-    let pods: Vec<_> = scene
-        .state
-        .newest_pods(target)
-        .into_iter()
-        .take(10)
-        .cloned()
-        .collect();
-    let snapshot = Snapshot {
-        workload,
-        replica_sets: &sets,
-        pods: &pods,
+    let seen = finding.and_then(|finding| finding.culprit.as_ref());
+    let culprit = diagnose::Culprit {
+        pod: seen.map(|seen| &seen.pod),
+        container: seen.and_then(|seen| seen.container.as_deref()),
+        previous: seen.is_some_and(|seen| seen.previous),
+        code,
+        cause,
     };
-    lines.extend(diagnose::evidence(cluster, &target.namespace, &snapshot).await);
-    lines
+    let mut diagnosis = diagnose::diagnose(place.ctx, &subject, &culprit).await;
+    if let Some(finding) = finding {
+        diagnosis
+            .evidence
+            .splice(..0, finding.evidence.iter().cloned());
+    }
+    diagnosis.into()
 }
 
 /// A run that is told to stop changes nothing more, and says what it left.
