@@ -114,6 +114,7 @@ async fn execute(
         events,
         cancel,
         workspace: plan.workspace.clone(),
+        run_url: plan.host.run_url.clone(),
     };
     let outcome = pipeline::run(plan, &ctx).await;
     let (outcome, left) = explain(outcome, reason);

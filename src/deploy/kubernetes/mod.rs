@@ -7,6 +7,7 @@ mod manifest;
 mod preflight;
 mod reject;
 mod rollout;
+mod secret;
 mod tree;
 mod undo;
 
@@ -59,7 +60,7 @@ pub(crate) async fn run(
     let kinds = Kinds::discover(&cluster.client, &objects)
         .await
         .map_err(all)?;
-    let before = Before::snapshot(&cluster, &kinds, &objects).await?;
+    let before = Before::snapshot(ctx, &cluster, &kinds, &objects).await?;
     let applied = Timestamp::now().checked_sub(SKEW).unwrap_or(Timestamp::MIN);
     let deployment = describe(&cluster, &objects, reference);
     let rollout = Rollout {
@@ -102,7 +103,9 @@ pub(crate) async fn undo(
     if ctx.cancel.is_cancelled() {
         return failure;
     }
-    undo::undo(ctx, spec, &rollout.cluster, &rollout.before, failure).await
+    undo::undo(ctx, spec, &rollout.cluster, &rollout.before, failure)
+        .await
+        .0
 }
 
 /// What the manifests name, as a deployment that is already there: for a check of what is live without deploying.
@@ -168,6 +171,7 @@ fn prepare(
         .cloned()
         .collect();
     for object in objects.iter_mut() {
+        secret::encode(object);
         image::annotate(object, marks, &on_pods);
     }
     apply::order(objects);

@@ -77,6 +77,8 @@ impl Resolver<'_> {
                 allow_namespaces: inputs.allow_namespaces,
                 force_conflicts: inputs.force_conflicts,
                 deadline: inputs.deploy_timeout,
+                health_path: inputs.health_path.clone(),
+                port: inputs.port,
                 repository: image,
                 commit,
             }));
