@@ -59,7 +59,7 @@ pub(crate) fn ran(namespace: &Namespace, arguments: &[&str]) -> String {
     printed
 }
 
-const CONFIG: &str = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {threshold: '1', old: x}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: keys}\nstringData: {token: first-token, old: y}\n";
+const CONFIG: &str = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {threshold: '1', old: x}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: keys}\nstringData: {token: first-token, old: w}\n";
 
 #[test]
 fn a_crash_loop_is_put_back_to_the_last_field() {
@@ -84,7 +84,7 @@ fn a_crash_loop_is_put_back_to_the_last_field() {
         );
     let config = CONFIG
         .replace("{threshold: '1', old: x}", "{threshold: '2', new: z}")
-        .replace("{token: first-token, old: y}", "{token: second-token}");
+        .replace("{token: first-token, old: w}", "{token: second-token}");
     let added = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: added}\ndata: {a: b}\n";
     let ended = deploy(&format!("{second}{config}{added}"), &namespace)
         .expect(50)
