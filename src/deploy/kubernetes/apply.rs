@@ -64,6 +64,11 @@ impl Kinds {
         }
     }
 
+    /// Takes in what is known elsewhere.
+    pub(super) fn extend(&mut self, more: Self) {
+        self.known.extend(more.known);
+    }
+
     /// The resource of an object, and whether it lives in a namespace; `None` while its definition is not applied.
     pub(super) fn of(&self, object: &Object) -> Option<(&ApiResource, bool)> {
         let key = (object.api_version.clone(), object.kind.clone());

@@ -12,6 +12,7 @@ use kube::core::DynamicObject;
 use serde_json::Value;
 
 use self::restore::Step;
+pub(super) use self::restore::{is_precious, remove};
 use super::apply::{Kinds, api, transient};
 use super::manifest::Object;
 use super::rollout::{self, Target};
@@ -198,6 +199,21 @@ async fn get(
         live["kind"] = object.kind.as_str().into();
         live
     }))
+}
+
+/// A cancel never starts a rollback; what is live now is said instead.
+pub(super) fn cancelled(before: &Before, spec: &KubernetesSpec, failure: Failure) -> Failure {
+    let to = before.image(spec);
+    let message = if before.served() {
+        format!("what was live before ({to}) is not put back after a cancel")
+    } else {
+        "what was applied so far stays: nothing served before".to_owned()
+    };
+    let left = Diagnostic::error(Code::Interrupted, message)
+        .help("run again, or go back with `ml-deploy rollback`");
+    let mut findings = failure.into_findings();
+    findings.push(left.clone());
+    Failure::all(findings).unwrap_or_else(|| left.into())
 }
 
 /// Puts the snapshot back and waits for it, or does what the inputs say instead. Returns the failure with what was done,
