@@ -18,6 +18,7 @@ mod image;
 mod inputs;
 mod rights;
 mod rollback;
+mod status;
 mod support;
 mod train;
 mod workflows;

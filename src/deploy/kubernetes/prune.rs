@@ -5,12 +5,15 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::apply::{Kinds, api};
+use super::history::inventory;
 use super::manifest::{self, Object};
-use super::record::{Item, Record};
+use super::record::{self, Item, Record};
 use super::undo::fields::has_ours;
 use super::undo::{is_precious, remove};
 use crate::cluster::{Cluster, uid_of};
+use crate::code::Code;
 use crate::context::Context;
+use crate::diagnostic::Diagnostic;
 use crate::plan::KubernetesSpec;
 
 /// What becomes of an object.
@@ -87,12 +90,28 @@ pub(super) async fn settle(
     left
 }
 
-/// What a deployment of these objects would remove after its verification, as one line a person can read; `None` when it
-/// is nothing.
-pub(super) async fn planned(cluster: &Cluster, earlier: &Record, now: &[Item]) -> Option<String> {
-    let gone: Vec<Item> = earlier.no_longer(now).cloned().collect();
+/// Says before anything is changed what a deployment of these objects will remove. What cannot be read is met again, and
+/// said, when it is time to prune.
+pub(super) async fn announce(
+    ctx: &Context,
+    spec: &KubernetesSpec,
+    cluster: &Cluster,
+    objects: &[Object],
+) {
+    let Some(name) = record::name(spec.name.as_deref(), objects).filter(|_| spec.prune) else {
+        return;
+    };
+    let Ok(earlier) = record::read(cluster, &name).await else {
+        return;
+    };
+    let kinds = kinds(cluster, objects.iter()).await;
+    let now = inventory(cluster, &kinds, objects).await;
+    let gone: Vec<Item> = earlier.record.no_longer(&now).cloned().collect();
     let listed = list(&judge(cluster, gone).await);
-    (!listed.is_empty()).then_some(listed)
+    if !listed.is_empty() {
+        let note = format!("will be removed after verification (`prune: true`): {listed}");
+        ctx.events.note(note).await;
+    }
 }
 
 fn list(judged: &[(Item, Object, Fate)]) -> String {

@@ -8,7 +8,7 @@ use kube::Api;
 
 use super::apply::{Kinds, Manner, apply};
 use super::manifest::{self, Object};
-use super::{prepare, reject};
+use super::{prepare, prune, reject};
 use crate::cluster::{Cluster, Right, rights, transport};
 use crate::code::Code;
 use crate::context::Context;
@@ -50,6 +50,7 @@ pub(crate) async fn preflight(
         return findings;
     };
     findings.extend(against(&cluster, spec, &objects).await);
+    prune::announce(ctx, spec, &cluster, &objects).await;
     findings
 }
 
