@@ -77,11 +77,8 @@ pub(super) async fn settle(
                     "failed to remove `{}`, which is no longer listed: {why}",
                     item.label()
                 );
-                let finding =
-                    crate::diagnostic::Diagnostic::warning(crate::code::Code::ApplyFailed, message)
-                        .help(
-                            "remove it by hand, or give the account the verb `delete` for its kind",
-                        );
+                let finding = Diagnostic::warning(Code::ApplyFailed, message)
+                    .help("remove it by hand, or give the account the verb `delete` for its kind");
                 ctx.events.diagnosed(finding).await;
                 left.push(item);
             }
