@@ -102,7 +102,7 @@ pub(super) async fn announce(
         return;
     };
     let kinds = kinds(cluster, objects.iter()).await;
-    let now = inventory(cluster, &kinds, objects).await;
+    let now = inventory(cluster, &kinds, objects, None).await;
     let gone: Vec<Item> = earlier.record.no_longer(&now).cloned().collect();
     let listed = list(&judge(cluster, gone).await);
     if !listed.is_empty() {
