@@ -17,8 +17,9 @@ use crate::inputs::cli::{Cli, Command};
 use crate::inputs::flags::Inputs;
 use crate::inputs::layers::{self, Parsed, Sources};
 use crate::inputs::schema;
+use crate::live;
 use crate::pipeline::{self, Ended};
-use crate::plan::{self, Places, Plan};
+use crate::plan::{self, Places, Plan, Task};
 use crate::report::{self, GithubFiles, Settings, Status, Verdict};
 use crate::shutdown::{self, Reason};
 
@@ -67,7 +68,9 @@ async fn start(
     secrets.extend(places.secrets.iter().cloned());
     let only = match &cli.command {
         Command::Schema(_) => return report::lines(&[schema::json()]),
-        Command::Run(inputs) if inputs.rollback => Some(&[Stage::Deploy, Stage::Verify][..]),
+        Command::Run(inputs) | Command::Plan(inputs) if inputs.rollback => {
+            Some(&[Stage::Deploy, Stage::Verify][..])
+        }
         Command::Run(_) | Command::Plan(_) => None,
         Command::Train(_) => Some(&[Stage::Train][..]),
         Command::Build(_) => Some(&[Stage::Build, Stage::Push][..]),
@@ -75,6 +78,12 @@ async fn start(
         Command::Rollback(_) => Some(&[Stage::Deploy, Stage::Verify][..]),
         Command::Verify(_) | Command::Status(_) => Some(&[Stage::Verify][..]),
         Command::Explain(_) => None,
+    };
+    let task = match &cli.command {
+        Command::Status(_) => Task::Status,
+        Command::Rollback(_) => Task::Rollback,
+        Command::Run(inputs) | Command::Plan(inputs) if inputs.rollback => Task::Rollback,
+        _ => Task::Run,
     };
     let report = places
         .folder
@@ -84,7 +93,7 @@ async fn start(
         let bundle = places.folder.join(&explain.bundle);
         return explain_bundle(&host, &places.folder, &report, secrets, cancel, &bundle).await;
     }
-    let plan = match plan::resolve(inputs, sources, host.clone(), &places, only) {
+    let plan = match plan::resolve(inputs, sources, host.clone(), &places, task, only) {
         Ok(plan) => plan,
         Err(findings) => return refuse(&host, &report, secrets, findings).await,
     };
@@ -112,15 +121,24 @@ async fn execute(
         settings(&plan.host, &plan.report, &plan.workspace.root, secrets),
         receiver,
     );
-    for line in plan.lines() {
+    let lines = match plan.task {
+        Task::Status => Vec::new(),
+        Task::Run | Task::Rollback => plan.lines(),
+    };
+    for line in lines {
         events.note(line).await;
     }
     let ctx = Context {
         events,
         cancel,
         workspace: plan.workspace.clone(),
+        run_url: plan.host.run_url.clone(),
     };
-    let outcome = pipeline::run(plan, &ctx).await;
+    let outcome = match plan.task {
+        Task::Run => pipeline::run(plan, &ctx).await,
+        Task::Rollback => live::rollback(plan, &ctx).await,
+        Task::Status => live::status(plan, &ctx).await,
+    };
     let (outcome, left) = explain(outcome, reason);
     drop(ctx);
     let Ok(reporters) = reporters.await else {
@@ -158,6 +176,7 @@ async fn explain_bundle(
             cache: state.clone(),
             state,
         },
+        run_url: host.run_url.clone(),
     };
     drop(events);
     let outcome = deploy::kubernetes::explain(&ctx, bundle).await;
