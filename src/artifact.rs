@@ -107,6 +107,9 @@ pub(crate) struct Deployment {
     pub(crate) image: Option<String>,
     /// Kubernetes only.
     pub(crate) namespace: Option<String>,
+    /// The pods themselves are asked and not their Service, which would also lead to older ones.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) direct: bool,
 }
 
 /// One thing that was checked on what is live.

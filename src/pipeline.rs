@@ -61,8 +61,9 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
     )
     .await?;
     let deployment = deployed.as_ref().map(Deployed::deployment).cloned();
-    let verified = verify_stage(plan, ctx, engine, deployment.as_ref(), pushed.as_ref()).await;
-    settle(plan, ctx, deployed, verified).await?;
+    let judged = deployed.as_ref().map(Deployed::judged);
+    let verified = verify_stage(plan, ctx, engine, judged.as_ref(), pushed.as_ref()).await;
+    settle(plan, ctx, deployed, pushed.as_ref(), verified).await?;
     if let Some(fingerprint) = fingerprint {
         let kept = reuse::remember(
             plan,
@@ -320,6 +321,14 @@ impl Deployed {
             Self::Docker(deployment) => deployment,
         }
     }
+
+    /// What verification is to look at.
+    fn judged(&self) -> Deployment {
+        match self {
+            Self::Kubernetes(rollout) => rollout.judged(),
+            Self::Docker(deployment) => deployment.clone(),
+        }
+    }
 }
 
 /// Makes a verified deployment final, and undoes one that does not verify.
@@ -327,6 +336,7 @@ async fn settle(
     plan: &Plan,
     ctx: &Context,
     deployed: Option<Deployed>,
+    pushed: Option<&Pushed>,
     verified: Outcome<()>,
 ) -> Outcome<()> {
     let (Some(Deployed::Kubernetes(rollout)), Some(DeploySpec::Kubernetes(spec))) =
@@ -336,7 +346,11 @@ async fn settle(
     };
     let ctx = &ctx.stage(Stage::Deploy);
     match verified {
-        Ok(()) => kubernetes::finish(ctx, spec, *rollout).await,
+        Ok(()) => {
+            let recheck =
+                async |live: &Deployment| verify_stage(plan, ctx, None, Some(live), pushed).await;
+            kubernetes::finish(ctx, spec, *rollout, recheck).await
+        }
         Err(failure) => Err(kubernetes::undo(ctx, spec, &rollout, failure).await),
     }
 }

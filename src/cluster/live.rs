@@ -15,18 +15,21 @@ use crate::failure::{Failure, Outcome};
 /// What serves.
 #[derive(Clone, Debug)]
 pub(crate) struct Serving {
-    /// Where it answers; a Service when one selects the pods, else a ready pod.
-    pub(crate) backend: Option<Backend>,
+    /// Where it answers: a Service when one selects the pods, else a ready pod; every ready pod when the pods themselves
+    /// were asked for. Empty when nothing is ready.
+    pub(crate) backends: Vec<Backend>,
     /// Ready pods of the newest revision, as the API server gives them.
     pub(crate) pods: Vec<Value>,
 }
 
 /// Finds what serves for objects written `Kind/name`. `port` chooses the port, else the Service's or container's first.
+/// `direct` asks for the pods themselves: behind their Service there may be others.
 pub(crate) async fn serving(
     cluster: &Cluster,
     namespace: &str,
     objects: &[String],
     port: Option<u16>,
+    direct: bool,
 ) -> Outcome<Serving> {
     let pods = list::<Pod>(cluster, namespace, "Pod").await?;
     let services = list::<Service>(cluster, namespace, "Service").await?;
@@ -53,11 +56,61 @@ pub(crate) async fn serving(
         let newest = newest_pods(&workload, &sets, &pods);
         ready.extend(newest.into_iter().filter(|pod| is_ready(pod)).cloned());
     }
-    let backend = backend(namespace, objects, &services, &ready, port);
+    let backends = if direct {
+        let all = ready.iter();
+        all.filter_map(|pod| pod_backend(namespace, objects, &services, pod, port))
+            .collect()
+    } else {
+        let one = backend(namespace, objects, &services, &ready, port);
+        one.into_iter().collect()
+    };
     Ok(Serving {
-        backend,
+        backends,
         pods: ready,
     })
+}
+
+/// A pod itself. The port is the one behind the Service's, so that the same input `port` means the same server.
+fn pod_backend(
+    namespace: &str,
+    objects: &[String],
+    services: &[Value],
+    pod: &Value,
+    port: Option<u16>,
+) -> Option<Backend> {
+    let ours = |service: &&Value| objects.contains(&format!("Service/{}", name_of(service)));
+    let behind = services
+        .iter()
+        .filter(ours)
+        .chain(services.iter().filter(|service| selects(service, pod)))
+        .find_map(|service| target_port(service, pod, port));
+    Some(Backend::Pod {
+        namespace: namespace.to_owned(),
+        name: name_of(pod).to_owned(),
+        port: behind.or(port).or_else(|| container_port(pod))?,
+    })
+}
+
+/// The container's port behind a Service's port, which may be named.
+fn target_port(service: &Value, pod: &Value, asked: Option<u16>) -> Option<u16> {
+    let number = service_port(service, asked)?;
+    let ports = service.pointer("/spec/ports")?.as_array()?;
+    let entry = ports
+        .iter()
+        .find(|port| port.get("port").and_then(Value::as_u64) == Some(number.into()))?;
+    match entry.get("targetPort") {
+        None => Some(number),
+        Some(Value::String(name)) => {
+            let containers = pod.pointer("/spec/containers")?.as_array()?;
+            let ports = containers
+                .iter()
+                .filter_map(|container| container.get("ports")?.as_array())
+                .flatten();
+            let named = ports.into_iter().find(|port| text(port, "/name") == name)?;
+            u16::try_from(named.get("containerPort")?.as_u64()?).ok()
+        }
+        Some(target) => u16::try_from(target.as_u64()?).ok(),
+    }
 }
 
 /// The Service that selects a ready pod, those of `objects` first; else the first ready pod.
@@ -228,5 +281,27 @@ mod tests {
             backend("ml", &[], &[], &pods, None).unwrap().to_string(),
             "Pod/p:8080"
         );
+    }
+
+    #[test]
+    fn a_pod_is_asked_on_the_port_behind_its_service() {
+        let pod = json!({"metadata": {"name": "p", "labels": {"app": "wine"}},
+            "spec": {"containers": [{"ports": [{"name": "http", "containerPort": 8080}, {"containerPort": 9000}]}]}});
+        let service = json!({"metadata": {"name": "wine"}, "spec": {"selector": {"app": "wine", "colour": "green"},
+            "ports": [{"port": 80, "targetPort": "http"}, {"port": 90, "targetPort": 9000}, {"port": 7}]}});
+        let services = [service];
+        let ours = ["Service/wine".to_owned()];
+        let found = |objects: &[String], port| {
+            pod_backend("ml", objects, &services, &pod, port)
+                .unwrap()
+                .to_string()
+        };
+        assert_eq!(found(&ours, None), "Pod/p:8080");
+        assert_eq!(found(&ours, Some(80)), "Pod/p:8080");
+        assert_eq!(found(&ours, Some(90)), "Pod/p:9000");
+        assert_eq!(found(&ours, Some(7)), "Pod/p:7");
+        // Neither ours nor selecting the pod, it says nothing about the pod's ports.
+        assert_eq!(found(&[], Some(80)), "Pod/p:80");
+        assert_eq!(found(&[], None), "Pod/p:8080");
     }
 }

@@ -54,6 +54,7 @@ pub(crate) async fn run(
         endpoint: Some(endpoint),
         image: Some(shown),
         namespace: None,
+        direct: false,
     };
     ctx.events.produced(deployment.clone()).await;
     Ok(deployment)

@@ -1,5 +1,6 @@
 //! Who is asked: the published port of a container, or a Service through the API server; and which image it runs.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -23,9 +24,11 @@ pub(super) enum Service {
         base: String,
         client: reqwest::Client,
     },
+    /// Several backends are pods that are asked by turns.
     Cluster {
         cluster: Box<Cluster>,
-        backend: Backend,
+        backends: Vec<Backend>,
+        asked: AtomicUsize,
     },
 }
 
@@ -33,7 +36,10 @@ impl std::fmt::Display for Service {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Address { base, .. } => f.write_str(base),
-            Self::Cluster { backend, .. } => write!(f, "{backend}"),
+            Self::Cluster { backends, .. } => {
+                let names: Vec<String> = backends.iter().map(ToString::to_string).collect();
+                f.write_str(&names.join(", "))
+            }
         }
     }
 }
@@ -45,6 +51,14 @@ pub(super) struct Answer {
 }
 
 impl Service {
+    /// How many answer: so many requests reach each of them once.
+    pub(super) fn count(&self) -> usize {
+        match self {
+            Self::Address { .. } => 1,
+            Self::Cluster { backends, .. } => backends.len(),
+        }
+    }
+
     /// Sends a request with a JSON body; the error is one line.
     pub(super) async fn ask(
         &self,
@@ -73,7 +87,15 @@ impl Service {
                 let body = response.text().await.map_err(told)?;
                 Ok(Answer { status, body })
             }
-            Self::Cluster { cluster, backend } => {
+            Self::Cluster {
+                cluster,
+                backends,
+                asked,
+            } => {
+                let turn = asked.fetch_add(1, Ordering::Relaxed);
+                let backend = backends
+                    .get(turn % backends.len().max(1))
+                    .ok_or_else(|| "nothing is there to be asked".to_owned())?;
                 let request = Request {
                     method,
                     path,
@@ -118,10 +140,10 @@ pub(super) async fn open(
                 .as_deref()
                 .or(kubernetes.namespace.as_deref());
             let cluster = Cluster::connect(&kubernetes.cluster, namespace).await?;
-            let found =
-                serving(&cluster, &cluster.namespace, &deployment.objects, spec.port).await?;
+            let (objects, direct) = (&deployment.objects, deployment.direct);
+            let found = serving(&cluster, &cluster.namespace, objects, spec.port, direct).await?;
             let digest = pushed.map(|pushed| cluster_digest(&found, pushed));
-            let Some(backend) = found.backend else {
+            if found.backends.is_empty() {
                 // Manifests without a server (a Job, a ConfigMap) have nothing to ask, and nothing was asked for.
                 let message = format!(
                     "failed to find who answers in namespace `{}`: no pod of the deployment is ready",
@@ -130,9 +152,13 @@ pub(super) async fn open(
                 return Err(Failure::new(Code::VerifyHealth, message).help(
                     "give the port in `port` when the container declares none, or look at the pods",
                 ));
+            }
+            let service = Service::Cluster {
+                cluster: Box::new(cluster),
+                backends: found.backends,
+                asked: AtomicUsize::new(0),
             };
-            let cluster = Box::new(cluster);
-            Ok((Service::Cluster { cluster, backend }, digest))
+            Ok((service, digest))
         }
     }
 }

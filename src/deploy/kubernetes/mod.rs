@@ -7,6 +7,7 @@ mod manifest;
 mod preflight;
 mod reject;
 mod rollout;
+mod strategy;
 mod tree;
 mod undo;
 
@@ -20,6 +21,7 @@ pub(crate) use preflight::preflight;
 use self::apply::Kinds;
 use self::manifest::Object;
 use self::rollout::Target;
+use self::strategy::Staged;
 use self::undo::Before;
 use crate::artifact::{Deployment, Pushed};
 use crate::cluster::Cluster;
@@ -39,6 +41,18 @@ pub(crate) struct Rollout {
     pub(crate) deployment: Deployment,
     cluster: Cluster,
     before: Before,
+    /// With a strategy that tries the new version beside the old one.
+    staged: Option<Staged>,
+}
+
+impl Rollout {
+    /// What verification is to judge: as long as a new version stands beside the old one, that one alone.
+    pub(crate) fn judged(&self) -> Deployment {
+        match &self.staged {
+            Some(staged) => staged.judged(&self.deployment),
+            None => self.deployment.clone(),
+        }
+    }
 }
 
 /// Applies the manifests and waits until what they ask for is what serves. A rollout that fails is undone here.
@@ -59,36 +73,46 @@ pub(crate) async fn run(
     let kinds = Kinds::discover(&cluster.client, &objects)
         .await
         .map_err(all)?;
-    let before = Before::snapshot(&cluster, &kinds, &objects).await?;
-    let applied = Timestamp::now().checked_sub(SKEW).unwrap_or(Timestamp::MIN);
+    let staged = strategy::stage(ctx, spec, &cluster, &kinds, &mut objects).await?;
+    let lasting = strategy::lasting(staged.as_ref(), &objects);
+    let before = Before::snapshot(&cluster, &kinds, &lasting).await?;
     let deployment = describe(&cluster, &objects, reference);
-    let rollout = Rollout {
+    let mut rollout = Rollout {
         deployment,
         cluster,
         before,
+        staged,
     };
     let done = async {
-        let targets = apply_all(ctx, spec, &rollout.cluster, kinds, &objects).await?;
-        rollout::wait(ctx, &rollout.cluster, &targets, applied, spec.deadline).await
+        match rollout.staged.as_mut() {
+            Some(staged) => strategy::begin(ctx, spec, &rollout.cluster, staged).await,
+            None => roll_out(ctx, spec, &rollout.cluster, kinds, &objects).await,
+        }
     };
     match done.await {
         Ok(()) => {
-            ctx.events.produced(rollout.deployment.clone()).await;
+            if rollout.staged.is_none() {
+                ctx.events.produced(rollout.deployment.clone()).await;
+            }
             Ok(rollout)
         }
         Err(failure) => Err(undo(ctx, spec, &rollout, failure).await),
     }
 }
 
-/// Makes a verified rollout final.
+/// Makes a verified rollout final. `recheck` verifies what a staged one has become, through its Service.
 ///
 /// # Errors
-/// What the API server refuses.
+/// What the API server refuses, a promotion that fails, or what `recheck` finds.
 pub(crate) async fn finish(
-    _ctx: &Context,
-    _spec: &KubernetesSpec,
-    _rollout: Rollout,
+    ctx: &Context,
+    spec: &KubernetesSpec,
+    rollout: Rollout,
+    recheck: impl AsyncFnOnce(&Deployment) -> Outcome<()>,
 ) -> Outcome<()> {
+    if let Some(staged) = &rollout.staged {
+        strategy::finish(ctx, spec, &rollout, staged, recheck).await?;
+    }
     Ok(())
 }
 
@@ -99,6 +123,9 @@ pub(crate) async fn undo(
     rollout: &Rollout,
     failure: Failure,
 ) -> Failure {
+    if let Some(staged) = &rollout.staged {
+        return strategy::abandon(ctx, spec, &rollout.cluster, staged, failure).await;
+    }
     if ctx.cancel.is_cancelled() {
         return failure;
     }
@@ -107,8 +134,9 @@ pub(crate) async fn undo(
 
 /// What the manifests name, as a deployment that is already there: for a check of what is live without deploying.
 pub(crate) async fn live(ctx: &Context, spec: &KubernetesSpec) -> Outcome<Deployment> {
-    let objects = load(ctx, spec)?;
+    let mut objects = load(ctx, spec)?;
     let cluster = connect(spec, &objects).await?;
+    strategy::rename(spec, &cluster, &mut objects).await?;
     Ok(describe(&cluster, &objects, None))
 }
 
@@ -172,6 +200,19 @@ fn prepare(
     }
     apply::order(objects);
     Ok(())
+}
+
+/// Applies everything in order and waits until it serves.
+async fn roll_out(
+    ctx: &Context,
+    spec: &KubernetesSpec,
+    cluster: &Cluster,
+    kinds: Kinds,
+    objects: &[Object],
+) -> Outcome<()> {
+    let applied = Timestamp::now().checked_sub(SKEW).unwrap_or(Timestamp::MIN);
+    let targets = apply_all(ctx, spec, cluster, kinds, objects).await?;
+    rollout::wait(ctx, cluster, &targets, applied, spec.deadline).await
 }
 
 /// Applies everything in order and returns what is to be waited for.
@@ -247,5 +288,6 @@ fn describe(cluster: &Cluster, objects: &[Object], image: Option<String>) -> Dep
         endpoint: None,
         image,
         namespace: Some(cluster.namespace.clone()),
+        direct: false,
     }
 }

@@ -8,7 +8,7 @@ use kube::Api;
 
 use super::apply::{Kinds, Manner, apply};
 use super::manifest::{self, Object};
-use super::{prepare, reject};
+use super::{prepare, reject, strategy};
 use crate::cluster::{Cluster, Right, rights, transport};
 use crate::code::Code;
 use crate::context::Context;
@@ -49,6 +49,7 @@ pub(crate) async fn preflight(
     let (Ok(objects), Ok(cluster)) = (objects, cluster) else {
         return findings;
     };
+    findings.extend(strategy::check(spec, &objects));
     findings.extend(against(&cluster, spec, &objects).await);
     findings
 }
@@ -66,7 +67,8 @@ async fn against(cluster: &Cluster, spec: &KubernetesSpec, objects: &[Object]) -
             return findings;
         }
     };
-    let wanted = wanted(cluster, objects, &kinds);
+    let mut wanted = wanted(cluster, objects, &kinds);
+    wanted.extend(strategy::rights(spec, &cluster.namespace));
     let tried = objects.iter().filter_map(|object| {
         let (resource, namespaced) = kinds.of(object)?;
         let namespace = object.namespace.as_deref().unwrap_or(&cluster.namespace);

@@ -1,0 +1,384 @@
+//! Strategies that stand a new version beside the old one before it takes over: a second workload, the trial, is verified
+//! by itself and then promoted or removed. What both strategies have in common, readable top to bottom.
+
+mod blue_green;
+mod canary;
+mod check;
+mod shared;
+mod trial;
+
+use std::time::Duration;
+
+pub(super) use check::check;
+
+use self::blue_green::Route;
+use super::apply::{Kinds, is_configuration};
+use super::manifest::Object;
+use super::undo::{self, Before};
+use super::{Rollout, apply_all, roll_out};
+use crate::artifact::Deployment;
+use crate::cluster::{Cluster, Right};
+use crate::code::Code;
+use crate::context::Context;
+use crate::failure::{Failure, Outcome};
+use crate::plan::{KubernetesSpec, OnFailure, OnFirstFailure, Strategy};
+
+/// How long cleaning up may take when the run is told to stop: together with all else less than 5 s.
+const CANCELLED: Duration = Duration::from_millis(3_500);
+
+/// How the trial takes over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Canary,
+    BlueGreen,
+}
+
+/// The second workload.
+#[derive(Debug)]
+struct Trial {
+    way: Way,
+    object: Object,
+    /// `Deployment/name` that serves until then; `None` when nothing does.
+    live: Option<String>,
+    /// Services to be switched, as they were.
+    routes: Vec<Route>,
+}
+
+impl Trial {
+    /// What it is called in sentences.
+    fn label(&self) -> String {
+        format!("`{}`", self.object.label())
+    }
+}
+
+/// A new version beside the old one, and what everything becomes when it is promoted.
+#[derive(Debug)]
+pub(super) struct Staged {
+    trial: Trial,
+    objects: Vec<Object>,
+    kinds: Kinds,
+    /// Configuration as it was, which both versions read.
+    configuration: Before,
+    /// Whether configuration was changed.
+    changed: bool,
+}
+
+impl Staged {
+    /// What verification looks at: the trial's pods and no others.
+    pub(super) fn judged(&self, whole: &Deployment) -> Deployment {
+        let trial = self.trial.object.label();
+        // Services tell which port answers; nothing is asked through them.
+        let services = whole
+            .objects
+            .iter()
+            .filter(|label| label.starts_with("Service/"));
+        Deployment {
+            objects: std::iter::once(&trial).chain(services).cloned().collect(),
+            direct: true,
+            ..whole.clone()
+        }
+    }
+}
+
+/// What is to be snapshotted: everything that will be changed and stays, so not a trial that is removed as a whole.
+pub(super) fn lasting(staged: Option<&Staged>, objects: &[Object]) -> Vec<Object> {
+    let trial = staged.map(|staged| staged.trial.object.label());
+    let stays = |object: &&Object| Some(object.label()) != trial;
+    objects.iter().filter(stays).cloned().collect()
+}
+
+/// Rights that a strategy needs beyond those of a rollout.
+pub(super) fn rights(spec: &KubernetesSpec, namespace: &str) -> Vec<Right> {
+    let right = |verb, group: &str, resource: &str| Right {
+        verb,
+        group: group.to_owned(),
+        resource: resource.to_owned(),
+        namespace: Some(namespace.to_owned()),
+    };
+    let mut wanted = match spec.strategy {
+        Strategy::Rolling => return Vec::new(),
+        Strategy::Canary { .. } => Vec::new(),
+        Strategy::BlueGreen => vec![
+            right("get", "", "services"),
+            right("list", "discovery.k8s.io", "endpointslices"),
+        ],
+    };
+    wanted.extend([
+        right("get", "apps", "deployments"),
+        right("delete", "apps", "deployments"),
+    ]);
+    wanted
+}
+
+/// Decides what stands beside what; `None` for an ordinary rollout. Objects become what they are after the promotion.
+pub(super) async fn stage(
+    ctx: &Context,
+    spec: &KubernetesSpec,
+    cluster: &Cluster,
+    kinds: &Kinds,
+    objects: &mut [Object],
+) -> Outcome<Option<Staged>> {
+    let trial = match spec.strategy {
+        Strategy::Rolling => return Ok(None),
+        Strategy::Canary { percent } => canary::stage(ctx, spec, cluster, objects, percent).await?,
+        Strategy::BlueGreen => Some(blue_green::stage(ctx, spec, cluster, kinds, objects).await?),
+    };
+    let Some(trial) = trial else {
+        return Ok(None);
+    };
+    let there = shared::there(cluster, kinds, objects).await;
+    Ok(Some(Staged {
+        trial,
+        objects: objects.to_vec(),
+        kinds: kinds.clone(),
+        configuration: Before::snapshot(cluster, kinds, &there).await?,
+        changed: false,
+    }))
+}
+
+/// Makes the trial and waits until its pods serve.
+pub(super) async fn begin(
+    ctx: &Context,
+    spec: &KubernetesSpec,
+    cluster: &Cluster,
+    staged: &mut Staged,
+) -> Outcome<()> {
+    let configuration: Vec<Object> = staged
+        .objects
+        .iter()
+        .filter(|object| is_configuration(&object.kind))
+        .cloned()
+        .collect();
+    let kinds = &staged.kinds;
+    let before = shared::contents(cluster, kinds, &configuration).await;
+    apply_all(ctx, spec, cluster, kinds.clone(), &configuration).await?;
+    let after = shared::contents(cluster, kinds, &configuration).await;
+    let changed = shared::changed(&configuration, &before, &after);
+    staged.changed = !changed.is_empty();
+    if staged.trial.live.is_some()
+        && let Some(warning) = shared::warning(&changed)
+    {
+        ctx.events.diagnosed(warning).await;
+    }
+    let trial = &staged.trial;
+    if trial.way == Way::BlueGreen {
+        blue_green::pin(cluster, trial).await?;
+    }
+    let object = std::slice::from_ref(&trial.object);
+    roll_out(ctx, spec, cluster, kinds.clone(), object).await
+}
+
+/// Lets a verified trial take over, and removes what it replaced. What fails is undone here.
+pub(super) async fn finish(
+    ctx: &Context,
+    spec: &KubernetesSpec,
+    rollout: &Rollout,
+    staged: &Staged,
+    recheck: impl AsyncFnOnce(&Deployment) -> Outcome<()>,
+) -> Outcome<()> {
+    let (cluster, trial) = (&rollout.cluster, &staged.trial);
+    let promote = async {
+        if ctx.cancel.is_cancelled() {
+            return Err(Failure::new(
+                Code::Interrupted,
+                "stopped before the promotion",
+            ));
+        }
+        ctx.events
+            .note(format!("{} is verified and takes over", trial.label()))
+            .await;
+        roll_out(ctx, spec, cluster, staged.kinds.clone(), &staged.objects).await?;
+        if trial.way == Way::BlueGreen {
+            blue_green::settled(ctx, cluster, trial).await?;
+        }
+        recheck(&rollout.deployment).await
+    };
+    if let Err(failure) = promote.await {
+        return Err(revert(ctx, spec, rollout, staged, failure).await);
+    }
+    let done = match (trial.way, &trial.live) {
+        (Way::Canary, _) => trial::remove(cluster, &trial.object)
+            .await
+            .map(|()| format!("{} is removed", trial.label())),
+        (Way::BlueGreen, Some(live)) => {
+            let name = live.trim_start_matches("Deployment/");
+            trial::stop(cluster, &trial.object, name)
+                .await
+                .map(|()| format!("`{live}` is scaled to 0 and kept: to go back at once, scale it up and give the Service its former selector"))
+                .map_err(|error| error.to_string())
+        }
+        (Way::BlueGreen, None) => Ok(format!("{} serves", trial.label())),
+    };
+    ctx.events.produced(rollout.deployment.clone()).await;
+    match done {
+        Ok(what) => {
+            ctx.events.note(what).await;
+            Ok(())
+        }
+        Err(why) => {
+            let left = match trial.way {
+                Way::Canary => &trial.object.name,
+                Way::BlueGreen => trial.live.as_ref().unwrap_or(&trial.object.name),
+            };
+            let message =
+                format!("the new version serves, but `{left}` could not be taken away: {why}");
+            Err(Failure::new(Code::ApplyFailed, message))
+        }
+    }
+}
+
+/// Takes a trial away that did not start or did not verify. Production was never touched.
+pub(super) async fn abandon(
+    ctx: &Context,
+    spec: &KubernetesSpec,
+    cluster: &Cluster,
+    staged: &Staged,
+    failure: Failure,
+) -> Failure {
+    let trial = &staged.trial;
+    let cancelled = ctx.cancel.is_cancelled();
+    let mut told = vec![away(spec, cluster, trial, cancelled).await];
+    told.push(match &trial.live {
+        Some(live) => format!("`{live}` serves as before"),
+        None => "nothing was live before".to_owned(),
+    });
+    let what = told.join(", ");
+    ctx.events.note(what.clone()).await;
+    if cancelled {
+        let message = format!("stopped before the new version took over: {what}");
+        return Failure::new(Code::Interrupted, message).help("run again");
+    }
+    let failure = adding(failure, &what);
+    if staged.changed && spec.on_failure == OnFailure::Rollback {
+        return undo::undo(ctx, spec, cluster, &staged.configuration, failure).await;
+    }
+    failure
+}
+
+/// Undoes a promotion that failed half-way.
+async fn revert(
+    ctx: &Context,
+    spec: &KubernetesSpec,
+    rollout: &Rollout,
+    staged: &Staged,
+    failure: Failure,
+) -> Failure {
+    let (cluster, trial) = (&rollout.cluster, &staged.trial);
+    if ctx.cancel.is_cancelled() {
+        return stopped(cluster, trial, failure).await;
+    }
+    if spec.on_failure == OnFailure::Keep && trial.way == Way::BlueGreen {
+        return adding(
+            failure,
+            "everything is left as it is, because `on-failure` is `keep`",
+        );
+    }
+    let failure = if trial.live.is_some() {
+        let what = away(spec, cluster, trial, false).await;
+        ctx.events.note(what.clone()).await;
+        adding(failure, &what)
+    } else {
+        failure
+    };
+    undo::undo(ctx, spec, cluster, &rollout.before, failure).await
+}
+
+/// A cancel during the promotion: no rollback is begun, and it is said what is live.
+async fn stopped(cluster: &Cluster, trial: &Trial, failure: Failure) -> Failure {
+    let what = match trial.way {
+        // The promotion goes on by itself in the cluster; a canary beside it would stay for ever.
+        Way::Canary => cleared(cluster, trial).await,
+        Way::BlueGreen => format!(
+            "{} and {} both run; the Service's selector says which one serves",
+            trial.label(),
+            trial
+                .live
+                .as_ref()
+                .map_or("nothing else".to_owned(), |live| format!("`{live}`"))
+        ),
+    };
+    adding(failure, &what)
+}
+
+/// Removes the trial, or keeps it where that was asked for and nobody is sent to it. Says what was done.
+async fn away(spec: &KubernetesSpec, cluster: &Cluster, trial: &Trial, cancelled: bool) -> String {
+    let routes = match trial.way {
+        Way::Canary => Ok(()),
+        Way::BlueGreen => within(cancelled, blue_green::restore(cluster, &trial.routes)).await,
+    };
+    let kept = match (trial.way, &trial.live) {
+        // Its pods would go on answering a share of the requests.
+        (Way::Canary, _) => false,
+        _ if cancelled => false,
+        (Way::BlueGreen, Some(_)) => spec.on_failure == OnFailure::Keep,
+        (Way::BlueGreen, None) => spec.on_first_failure != OnFirstFailure::Remove,
+    };
+    let what = if !kept {
+        cleared_within(cluster, trial, cancelled).await
+    } else if trial.live.is_none() && spec.on_first_failure == OnFirstFailure::ScaleDown {
+        match trial::stop(cluster, &trial.object, &trial.object.name).await {
+            Ok(()) => format!("{} is scaled to 0", trial.label()),
+            Err(error) => format!("{} could not be scaled to 0: {error}", trial.label()),
+        }
+    } else {
+        format!(
+            "{} is kept to be looked at, no request reaches it",
+            trial.label()
+        )
+    };
+    match routes {
+        Ok(()) => what,
+        Err(why) => format!("{what}, the Service's selector could not be put back: {why}"),
+    }
+}
+
+async fn cleared(cluster: &Cluster, trial: &Trial) -> String {
+    cleared_within(cluster, trial, true).await
+}
+
+async fn cleared_within(cluster: &Cluster, trial: &Trial, cancelled: bool) -> String {
+    match within(cancelled, trial::remove(cluster, &trial.object)).await {
+        Ok(()) => format!("{} is removed", trial.label()),
+        Err(why) => format!(
+            "{} could not be seen to go ({why}); if it is still there, remove it with `kubectl -n {} delete deployment {}`",
+            trial.label(),
+            trial::namespace(cluster, &trial.object),
+            trial.object.name
+        ),
+    }
+}
+
+/// Waits shorter when the run is told to stop.
+async fn within(
+    cancelled: bool,
+    work: impl Future<Output = Result<(), String>>,
+) -> Result<(), String> {
+    if !cancelled {
+        return work.await;
+    }
+    let half = CANCELLED / 2;
+    tokio::time::timeout(half, work)
+        .await
+        .unwrap_or_else(|_| Err(format!("no answer within {} ms", half.as_millis())))
+}
+
+/// The failure, its first finding saying what was done about it.
+fn adding(failure: Failure, what: &str) -> Failure {
+    let mut findings = failure.into_findings();
+    if let Some(first) = findings.first_mut() {
+        first.message = format!("{}; {what}", first.message);
+    }
+    Failure::all(findings).unwrap_or_else(|| Failure::new(Code::Internal, what))
+}
+
+/// The objects as they are live, for a check without a deployment.
+pub(super) async fn rename(
+    spec: &KubernetesSpec,
+    cluster: &Cluster,
+    objects: &mut [Object],
+) -> Outcome<()> {
+    match spec.strategy {
+        Strategy::BlueGreen => blue_green::rename(spec, cluster, objects).await,
+        Strategy::Rolling | Strategy::Canary { .. } => Ok(()),
+    }
+}
