@@ -251,7 +251,7 @@ fn docker(arguments: &[&str]) -> String {
 }
 
 /// Builds and pushes an image and returns it by digest.
-fn pushed(name: &str, command: &str) -> String {
+pub(crate) fn pushed(name: &str, command: &str) -> String {
     let project = Project::new().file(
         "Dockerfile",
         &format!("FROM {}\nEXPOSE 8080\nCMD {command}\n", bed("BASE")),

@@ -17,6 +17,7 @@ mod image;
 
 mod inputs;
 mod rights;
+mod strategy;
 mod support;
 mod train;
 mod workflows;

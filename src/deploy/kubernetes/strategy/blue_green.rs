@@ -268,6 +268,23 @@ async fn restore_one(cluster: &Cluster, route: &Route) -> Outcome<()> {
         .map_err(|error| failed("restore the selector of", &label, error))
 }
 
+/// Which colour the Service leads to now. The error is one line.
+pub(super) async fn leads(cluster: &Cluster, trial: &Trial) -> Result<String, String> {
+    let Some(route) = trial.routes.first() else {
+        return Ok(format!("`{}` is new", trial.object.label()));
+    };
+    let (label, name) = (route.service.label(), &route.service.name);
+    let api: Api<Service> = trial::api(cluster, &route.service);
+    let live = api.get_opt(name).await.map_err(|error| error.to_string())?;
+    let selector = live
+        .and_then(|live| live.spec?.selector)
+        .unwrap_or_default();
+    Ok(match selector.get(LABEL) {
+        Some(colour) => format!("`{label}` leads to {colour}"),
+        None => format!("`{label}` leads to the version without a colour"),
+    })
+}
+
 /// The merge patch that turns one map into another.
 fn difference(now: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> Value {
     let gone = now.keys().filter(|key| !wanted.contains_key(*key));

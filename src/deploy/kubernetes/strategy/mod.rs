@@ -177,13 +177,11 @@ pub(super) async fn finish(
     recheck: impl AsyncFnOnce(&Deployment) -> Outcome<()>,
 ) -> Outcome<()> {
     let (cluster, trial) = (&rollout.cluster, &staged.trial);
+    if ctx.cancel.is_cancelled() {
+        let stop = Failure::new(Code::Interrupted, "stopped before the promotion");
+        return Err(abandon(ctx, spec, cluster, staged, stop).await);
+    }
     let promote = async {
-        if ctx.cancel.is_cancelled() {
-            return Err(Failure::new(
-                Code::Interrupted,
-                "stopped before the promotion",
-            ));
-        }
         ctx.events
             .note(format!("{} is verified and takes over", trial.label()))
             .await;
@@ -199,7 +197,7 @@ pub(super) async fn finish(
     let done = match (trial.way, &trial.live) {
         (Way::Canary, _) => trial::remove(cluster, &trial.object)
             .await
-            .map(|()| format!("{} is removed", trial.label())),
+            .map(|_| format!("{} is removed", trial.label())),
         (Way::BlueGreen, Some(live)) => {
             let name = live.trim_start_matches("Deployment/");
             trial::stop(cluster, &trial.object, name)
@@ -273,13 +271,9 @@ async fn revert(
             "everything is left as it is, because `on-failure` is `keep`",
         );
     }
-    let failure = if trial.live.is_some() {
-        let what = away(spec, cluster, trial, false).await;
-        ctx.events.note(what.clone()).await;
-        adding(failure, &what)
-    } else {
-        failure
-    };
+    let what = away(spec, cluster, trial, false).await;
+    ctx.events.note(what.clone()).await;
+    let failure = adding(failure, &what);
     undo::undo(ctx, spec, cluster, &rollout.before, failure).await
 }
 
@@ -288,14 +282,10 @@ async fn stopped(cluster: &Cluster, trial: &Trial, failure: Failure) -> Failure 
     let what = match trial.way {
         // The promotion goes on by itself in the cluster; a canary beside it would stay for ever.
         Way::Canary => cleared(cluster, trial).await,
-        Way::BlueGreen => format!(
-            "{} and {} both run; the Service's selector says which one serves",
-            trial.label(),
-            trial
-                .live
-                .as_ref()
-                .map_or("nothing else".to_owned(), |live| format!("`{live}`"))
-        ),
+        Way::BlueGreen => match within(true, blue_green::leads(cluster, trial)).await {
+            Ok(what) => format!("{what}; the other version still runs, run again to finish"),
+            Err(why) => format!("which version the Service leads to could not be read: {why}"),
+        },
     };
     adding(failure, &what)
 }
@@ -321,10 +311,7 @@ async fn away(spec: &KubernetesSpec, cluster: &Cluster, trial: &Trial, cancelled
             Err(error) => format!("{} could not be scaled to 0: {error}", trial.label()),
         }
     } else {
-        format!(
-            "{} is kept to be looked at, no request reaches it",
-            trial.label()
-        )
+        format!("{} is kept to be looked at", trial.label())
     };
     match routes {
         Ok(()) => what,
@@ -338,7 +325,8 @@ async fn cleared(cluster: &Cluster, trial: &Trial) -> String {
 
 async fn cleared_within(cluster: &Cluster, trial: &Trial, cancelled: bool) -> String {
     match within(cancelled, trial::remove(cluster, &trial.object)).await {
-        Ok(()) => format!("{} is removed", trial.label()),
+        Ok(true) => format!("{} is removed", trial.label()),
+        Ok(false) => format!("{} was not made", trial.label()),
         Err(why) => format!(
             "{} could not be seen to go ({why}); if it is still there, remove it with `kubectl -n {} delete deployment {}`",
             trial.label(),
@@ -349,10 +337,10 @@ async fn cleared_within(cluster: &Cluster, trial: &Trial, cancelled: bool) -> St
 }
 
 /// Waits shorter when the run is told to stop.
-async fn within(
+async fn within<T>(
     cancelled: bool,
-    work: impl Future<Output = Result<(), String>>,
-) -> Result<(), String> {
+    work: impl Future<Output = Result<T, String>>,
+) -> Result<T, String> {
     if !cancelled {
         return work.await;
     }

@@ -130,21 +130,21 @@ pub(super) async fn clear(
 
 /// Deletes it at once; the garbage collector takes its pods. They keep their owner all the time, so no other Deployment
 /// whose selector matches them adopts them.
-async fn delete(api: &Api<Deployment>, trial: &Object) -> Result<(), kube::Error> {
+async fn delete(api: &Api<Deployment>, trial: &Object) -> Result<bool, kube::Error> {
     match api.delete(&trial.name, &DeleteParams::background()).await {
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        done => done.map(drop),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
+        done => done.map(|_| true),
     }
 }
 
-/// Removes a trial and waits until no pod of it answers any more. The error is one line.
-pub(super) async fn remove(cluster: &Cluster, trial: &Object) -> Result<(), String> {
-    delete(&api(cluster, trial), trial).await.map_err(why)?;
+/// Removes a trial and waits until no pod of it answers any more. Returns whether there was one; the error is one line.
+pub(super) async fn remove(cluster: &Cluster, trial: &Object) -> Result<bool, String> {
+    let was = delete(&api(cluster, trial), trial).await.map_err(why)?;
     let left = async {
         while !pods(cluster, trial).await.map_err(why)?.is_empty() {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        Ok(())
+        Ok(was)
     };
     tokio::time::timeout(GONE_WITHIN, left)
         .await
