@@ -386,8 +386,59 @@ fn a_plain_service_leads_to_no_new_pod_before_the_switch() {
     assert_eq!(seen, [old]);
     assert_eq!(state(&namespace, "wine"), before);
     assert_eq!(selector(&namespace), r#"{"app":"wine"}"#);
+    let never = manifest(&predicts("2")).replace(
+        "        ports:",
+        "        readinessProbe: {exec: {command: [\"false\"]}}\n        ports:",
+    );
+    let project = project(&never, "2");
+    let ended = prepared(&project, &namespace, "blue-green")
+        .signal_at("Deployment/wine-blue: 0 of 2 pods are available", "INT");
+    assert_eq!(ended.status, 130, "{}", ended.stdout);
+    assert!(ended.took < Duration::from_secs(6), "{:?}", ended.took);
+    ended.says("`Deployment/wine-blue` is removed, `Deployment/wine` serves as before");
+    assert_eq!(selector(&namespace), r#"{"app":"wine"}"#);
+    assert_eq!(state(&namespace, "wine"), before);
     // Nothing that was put back stands in the way of whoever applies next.
     deploy(&namespace, "rolling", &predicts("3"), "3").expect(0);
+}
+
+#[test]
+fn a_switch_that_breaks_the_service_is_taken_back() {
+    let namespace = Namespace::new("it-strategy");
+    let good = manifest(&predicts("1")).replace(
+        "        - containerPort: 8080\n",
+        "        - containerPort: 8080\n        - containerPort: 8081\n",
+    );
+    prepared(&project(&good, "1"), &namespace, "blue-green")
+        .run()
+        .expect(0);
+    let (before, old) = (selector(&namespace), behind(&namespace));
+    // The pods themselves answer; nobody listens where the new Service sends requests.
+    let bad = good.replace("targetPort: 8080", "targetPort: 8081");
+    prepared(&project(&bad, "1"), &namespace, "blue-green")
+        .run()
+        .expect(60)
+        .code("verify-health")
+        .says("`Deployment/wine-green` is verified and takes over")
+        .says("`Deployment/wine-green` is removed");
+    assert_eq!(selector(&namespace), before);
+    assert_eq!(behind(&namespace), old);
+    assert_eq!(deployments(&namespace), "wine-blue:2");
+
+    // Kept on request; the next good version takes its place.
+    let crash = manifest("exit 3");
+    prepared(&project(&crash, "1"), &namespace, "blue-green")
+        .input("on-failure", "keep")
+        .run()
+        .expect(50)
+        .says("`Deployment/wine-green` is kept to be looked at, `Deployment/wine-blue` serves as before");
+    assert_eq!(selector(&namespace), before);
+    assert_eq!(deployments(&namespace), "wine-blue:2 wine-green:2");
+    deploy(&namespace, "blue-green", &predicts("2"), "2").expect(0);
+    assert_eq!(deployments(&namespace), "wine-blue:0 wine-green:2");
+    // Whoever goes back to another strategy is told what still answers.
+    deploy(&namespace, "rolling", &predicts("3"), "3")
+        .says("`Deployment/wine-green` of an earlier run with another `strategy` still runs");
 }
 
 #[test]
@@ -396,11 +447,12 @@ fn a_selector_of_somebody_else_is_a_conflict_before_anything_is_made() {
     let project = project(&manifest(&predicts("1")), "1");
     let file = project.path().join("k8s/app.yaml").display().to_string();
     assert!(kubectl(&["-n", &namespace.0, "apply", "-f", &file]).0);
-    prepared(&project, &namespace, "blue-green")
+    let ended = prepared(&project, &namespace, "blue-green")
         .run()
         .expect(50)
         .code("apply-conflict")
         .says("`spec.selector` is owned by field manager");
+    assert_eq!(ended.report["failure"]["stage"], "preflight");
     assert_eq!(deployments(&namespace), "wine:2");
     prepared(&project, &namespace, "blue-green")
         .input("force-conflicts", "true")

@@ -69,7 +69,8 @@ async fn against(cluster: &Cluster, spec: &KubernetesSpec, objects: &[Object]) -
     };
     let mut wanted = wanted(cluster, objects, &kinds);
     wanted.extend(strategy::rights(spec, &cluster.namespace));
-    let tried = objects.iter().filter_map(|object| {
+    let as_switched = strategy::tried(spec, objects);
+    let tried = as_switched.iter().filter_map(|object| {
         let (resource, namespaced) = kinds.of(object)?;
         let namespace = object.namespace.as_deref().unwrap_or(&cluster.namespace);
         // In a namespace that is not there nothing can be tried.

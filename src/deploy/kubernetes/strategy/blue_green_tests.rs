@@ -1,5 +1,7 @@
 //! Examples for `blue_green`.
 
+use serde_json::json;
+
 use super::*;
 use crate::deploy::kubernetes::manifest::parse;
 
@@ -30,16 +32,14 @@ metadata: {name: beer}
 spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: beer}}
 ";
 
-fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
-    pairs.iter().map(own).collect()
-}
-
 fn route(pairs: &[(&str, &str)]) -> Route {
-    Route {
-        service: parse("k.yaml", APP).unwrap().remove(1),
-        before: texts(pairs),
-    }
+    let service = parse("k.yaml", APP).unwrap().remove(1);
+    let selector: serde_json::Map<_, _> = pairs
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).into()))
+        .collect();
+    let live = serde_json::from_value(json!({"spec": {"selector": selector}})).unwrap();
+    Route::new(service, &live)
 }
 
 #[test]
@@ -79,28 +79,4 @@ fn services_must_agree_on_the_colour_that_is_live() {
         "{}",
         finding.message
     );
-}
-
-#[test]
-fn a_selector_is_put_back_key_by_key() {
-    let now = texts(&[("app", "wine"), (TEMPLATE, "abc")]);
-    let wanted = texts(&[("app", "wine"), (LABEL, "blue")]);
-    assert_eq!(
-        difference(&now, &wanted),
-        json!({"app": "wine", "pod-template-hash": null, "ml-deploy/colour": "blue"})
-    );
-}
-
-#[test]
-fn only_endpoints_that_get_requests_count() {
-    let slices: Vec<EndpointSlice> = serde_json::from_value(json!([{
-        "addressType": "IPv4",
-        "endpoints": [
-            {"addresses": ["10.0.0.1"], "conditions": {"ready": true}, "targetRef": {"name": "a"}},
-            {"addresses": ["10.0.0.2"], "conditions": {"ready": false}, "targetRef": {"name": "b"}},
-            {"addresses": ["10.0.0.3"], "targetRef": {"name": "c"}}
-        ]
-    }]))
-    .unwrap();
-    assert_eq!(ready(&slices), ["a", "c"]);
 }

@@ -15,7 +15,7 @@ use crate::plan::KubernetesSpec;
 pub(super) const SUFFIX: &str = "canary";
 
 /// The label that tells its pods apart.
-const LABEL: (&str, &str) = ("ml-deploy/track", "canary");
+pub(super) const LABEL: (&str, &str) = ("ml-deploy/track", "canary");
 
 /// The canary; `None` when nothing is live that it could stand beside. A leftover of an earlier run is removed.
 pub(super) async fn stage(

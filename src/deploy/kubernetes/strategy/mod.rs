@@ -4,27 +4,26 @@
 mod blue_green;
 mod canary;
 mod check;
+mod leftover;
+mod retreat;
+mod route;
 mod shared;
 mod trial;
 
-use std::time::Duration;
-
 pub(super) use check::check;
+pub(super) use retreat::abandon;
 
-use self::blue_green::Route;
+use self::route::Route;
 use super::apply::{Kinds, is_configuration};
 use super::manifest::Object;
-use super::undo::{self, Before};
+use super::undo::Before;
 use super::{Rollout, apply_all, roll_out};
 use crate::artifact::Deployment;
 use crate::cluster::{Cluster, Right};
 use crate::code::Code;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::plan::{KubernetesSpec, OnFailure, OnFirstFailure, Strategy};
-
-/// How long cleaning up may take when the run is told to stop: together with all else less than 5 s.
-const CANCELLED: Duration = Duration::from_millis(3_500);
+use crate::plan::{KubernetesSpec, Strategy};
 
 /// How the trial takes over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +86,14 @@ pub(super) fn lasting(staged: Option<&Staged>, objects: &[Object]) -> Vec<Object
     objects.iter().filter(stays).cloned().collect()
 }
 
+/// The objects as preflight tries them.
+pub(super) fn tried(spec: &KubernetesSpec, objects: &[Object]) -> Vec<Object> {
+    match (spec.strategy, check::main(spec, objects)) {
+        (Strategy::BlueGreen, Ok(main)) => blue_green::tried(main, objects.to_vec()),
+        _ => objects.to_vec(),
+    }
+}
+
 /// Rights that a strategy needs beyond those of a rollout.
 pub(super) fn rights(spec: &KubernetesSpec, namespace: &str) -> Vec<Right> {
     let right = |verb, group: &str, resource: &str| Right {
@@ -118,6 +125,7 @@ pub(super) async fn stage(
     kinds: &Kinds,
     objects: &mut [Object],
 ) -> Outcome<Option<Staged>> {
+    leftover::warn(ctx, spec, cluster, objects).await;
     let trial = match spec.strategy {
         Strategy::Rolling => return Ok(None),
         Strategy::Canary { percent } => canary::stage(ctx, spec, cluster, objects, percent).await?,
@@ -162,7 +170,7 @@ pub(super) async fn begin(
     }
     let trial = &staged.trial;
     if trial.way == Way::BlueGreen {
-        blue_green::pin(cluster, trial).await?;
+        route::pin(cluster, trial).await?;
     }
     let object = std::slice::from_ref(&trial.object);
     roll_out(ctx, spec, cluster, kinds.clone(), object).await
@@ -187,12 +195,12 @@ pub(super) async fn finish(
             .await;
         roll_out(ctx, spec, cluster, staged.kinds.clone(), &staged.objects).await?;
         if trial.way == Way::BlueGreen {
-            blue_green::settled(ctx, cluster, trial).await?;
+            route::settled(ctx, cluster, trial).await?;
         }
         recheck(&rollout.deployment).await
     };
     if let Err(failure) = promote.await {
-        return Err(revert(ctx, spec, rollout, staged, failure).await);
+        return Err(retreat::revert(ctx, spec, rollout, staged, failure).await);
     }
     let done = match (trial.way, &trial.live) {
         (Way::Canary, _) => trial::remove(cluster, &trial.object)
@@ -223,140 +231,6 @@ pub(super) async fn finish(
             Err(Failure::new(Code::ApplyFailed, message))
         }
     }
-}
-
-/// Takes a trial away that did not start or did not verify. Production was never touched.
-pub(super) async fn abandon(
-    ctx: &Context,
-    spec: &KubernetesSpec,
-    cluster: &Cluster,
-    staged: &Staged,
-    failure: Failure,
-) -> Failure {
-    let trial = &staged.trial;
-    let cancelled = ctx.cancel.is_cancelled();
-    let mut told = vec![away(spec, cluster, trial, cancelled).await];
-    told.push(match &trial.live {
-        Some(live) => format!("`{live}` serves as before"),
-        None => "nothing was live before".to_owned(),
-    });
-    let what = told.join(", ");
-    ctx.events.note(what.clone()).await;
-    if cancelled {
-        let message = format!("stopped before the new version took over: {what}");
-        return Failure::new(Code::Interrupted, message).help("run again");
-    }
-    let failure = adding(failure, &what);
-    if staged.changed && spec.on_failure == OnFailure::Rollback {
-        return undo::undo(ctx, spec, cluster, &staged.configuration, failure).await;
-    }
-    failure
-}
-
-/// Undoes a promotion that failed half-way.
-async fn revert(
-    ctx: &Context,
-    spec: &KubernetesSpec,
-    rollout: &Rollout,
-    staged: &Staged,
-    failure: Failure,
-) -> Failure {
-    let (cluster, trial) = (&rollout.cluster, &staged.trial);
-    if ctx.cancel.is_cancelled() {
-        return stopped(cluster, trial, failure).await;
-    }
-    if spec.on_failure == OnFailure::Keep && trial.way == Way::BlueGreen {
-        return adding(
-            failure,
-            "everything is left as it is, because `on-failure` is `keep`",
-        );
-    }
-    let what = away(spec, cluster, trial, false).await;
-    ctx.events.note(what.clone()).await;
-    let failure = adding(failure, &what);
-    undo::undo(ctx, spec, cluster, &rollout.before, failure).await
-}
-
-/// A cancel during the promotion: no rollback is begun, and it is said what is live.
-async fn stopped(cluster: &Cluster, trial: &Trial, failure: Failure) -> Failure {
-    let what = match trial.way {
-        // The promotion goes on by itself in the cluster; a canary beside it would stay for ever.
-        Way::Canary => cleared(cluster, trial).await,
-        Way::BlueGreen => match within(true, blue_green::leads(cluster, trial)).await {
-            Ok(what) => format!("{what}; the other version still runs, run again to finish"),
-            Err(why) => format!("which version the Service leads to could not be read: {why}"),
-        },
-    };
-    adding(failure, &what)
-}
-
-/// Removes the trial, or keeps it where that was asked for and nobody is sent to it. Says what was done.
-async fn away(spec: &KubernetesSpec, cluster: &Cluster, trial: &Trial, cancelled: bool) -> String {
-    let routes = match trial.way {
-        Way::Canary => Ok(()),
-        Way::BlueGreen => within(cancelled, blue_green::restore(cluster, &trial.routes)).await,
-    };
-    let kept = match (trial.way, &trial.live) {
-        // Its pods would go on answering a share of the requests.
-        (Way::Canary, _) => false,
-        _ if cancelled => false,
-        (Way::BlueGreen, Some(_)) => spec.on_failure == OnFailure::Keep,
-        (Way::BlueGreen, None) => spec.on_first_failure != OnFirstFailure::Remove,
-    };
-    let what = if !kept {
-        cleared_within(cluster, trial, cancelled).await
-    } else if trial.live.is_none() && spec.on_first_failure == OnFirstFailure::ScaleDown {
-        match trial::stop(cluster, &trial.object, &trial.object.name).await {
-            Ok(()) => format!("{} is scaled to 0", trial.label()),
-            Err(error) => format!("{} could not be scaled to 0: {error}", trial.label()),
-        }
-    } else {
-        format!("{} is kept to be looked at", trial.label())
-    };
-    match routes {
-        Ok(()) => what,
-        Err(why) => format!("{what}, the Service's selector could not be put back: {why}"),
-    }
-}
-
-async fn cleared(cluster: &Cluster, trial: &Trial) -> String {
-    cleared_within(cluster, trial, true).await
-}
-
-async fn cleared_within(cluster: &Cluster, trial: &Trial, cancelled: bool) -> String {
-    match within(cancelled, trial::remove(cluster, &trial.object)).await {
-        Ok(true) => format!("{} is removed", trial.label()),
-        Ok(false) => format!("{} was not made", trial.label()),
-        Err(why) => format!(
-            "{} could not be seen to go ({why}); if it is still there, remove it with `kubectl -n {} delete deployment {}`",
-            trial.label(),
-            trial::namespace(cluster, &trial.object),
-            trial.object.name
-        ),
-    }
-}
-
-/// Waits shorter when the run is told to stop.
-async fn within<T>(
-    cancelled: bool,
-    work: impl Future<Output = Result<T, String>>,
-) -> Result<T, String> {
-    if !cancelled {
-        return work.await;
-    }
-    let half = CANCELLED / 2;
-    tokio::time::timeout(half, work)
-        .await
-        .unwrap_or_else(|_| Err(format!("no answer within {} ms", half.as_millis())))
-}
-
-/// The failure, its first finding saying what was done about it.
-fn adding(failure: Failure, what: &str) -> Failure {
-    let mut findings = failure.into_findings();
-    if let Some(first) = findings.first_mut() {
-        first.message = format!("{}; {what}", first.message);
-    }
-    Failure::all(findings).unwrap_or_else(|| Failure::new(Code::Internal, what))
 }
 
 /// The objects as they are live, for a check without a deployment.
