@@ -70,7 +70,8 @@ pub(crate) async fn serving(
     })
 }
 
-/// A pod itself. The port is the one behind the Service's, so that the same input `port` means the same server.
+/// A pod itself. The port is the one behind the Service's, so that the same input `port` means the same server; unless
+/// the Service is still that of an older version, whose port the pod does not have.
 fn pod_backend(
     namespace: &str,
     objects: &[String],
@@ -83,12 +84,29 @@ fn pod_backend(
         .iter()
         .filter(ours)
         .chain(services.iter().filter(|service| selects(service, pod)))
-        .find_map(|service| target_port(service, pod, port));
+        .filter_map(|service| target_port(service, pod, port))
+        .find(|target| declares(pod, *target));
     Some(Backend::Pod {
         namespace: namespace.to_owned(),
         name: name_of(pod).to_owned(),
         port: behind.or(port).or_else(|| container_port(pod))?,
     })
+}
+
+/// Whether a pod says that it listens there; one that declares no port may listen anywhere.
+fn declares(pod: &Value, port: u16) -> bool {
+    let mut declared = container_ports(pod).peekable();
+    declared.peek().is_none()
+        || declared.any(|entry| entry.get("containerPort") == Some(&Value::from(port)))
+}
+
+fn container_ports(pod: &Value) -> impl Iterator<Item = &Value> {
+    let containers = pod.pointer("/spec/containers").and_then(Value::as_array);
+    containers
+        .into_iter()
+        .flatten()
+        .filter_map(|container| container.get("ports")?.as_array())
+        .flatten()
 }
 
 /// The container's port behind a Service's port, which may be named.
@@ -101,12 +119,7 @@ fn target_port(service: &Value, pod: &Value, asked: Option<u16>) -> Option<u16> 
     match entry.get("targetPort") {
         None => Some(number),
         Some(Value::String(name)) => {
-            let containers = pod.pointer("/spec/containers")?.as_array()?;
-            let ports = containers
-                .iter()
-                .filter_map(|container| container.get("ports")?.as_array())
-                .flatten();
-            let named = ports.into_iter().find(|port| text(port, "/name") == name)?;
+            let named = container_ports(pod).find(|port| text(port, "/name") == name)?;
             u16::try_from(named.get("containerPort")?.as_u64()?).ok()
         }
         Some(target) => u16::try_from(target.as_u64()?).ok(),
@@ -299,7 +312,11 @@ mod tests {
         assert_eq!(found(&ours, None), "Pod/p:8080");
         assert_eq!(found(&ours, Some(80)), "Pod/p:8080");
         assert_eq!(found(&ours, Some(90)), "Pod/p:9000");
+        // The Service of an older version: its port 7 is none of the pod's.
         assert_eq!(found(&ours, Some(7)), "Pod/p:7");
+        let older = json!({"metadata": {"name": "wine"}, "spec": {"ports": [{"port": 80, "targetPort": 7000}]}});
+        let backend = pod_backend("ml", &ours, &[older], &pod, None).unwrap();
+        assert_eq!(backend.to_string(), "Pod/p:8080");
         // Neither ours nor selecting the pod, it says nothing about the pod's ports.
         assert_eq!(found(&[], Some(80)), "Pod/p:80");
         assert_eq!(found(&[], None), "Pod/p:8080");

@@ -403,7 +403,7 @@ fn a_plain_service_leads_to_no_new_pod_before_the_switch() {
 }
 
 #[test]
-fn a_switch_that_breaks_the_service_is_taken_back() {
+fn a_bad_colour_is_kept_on_request_and_a_switch_that_breaks_the_service_is_taken_back() {
     let namespace = Namespace::new("it-strategy");
     let good = manifest(&predicts("1")).replace(
         "        - containerPort: 8080\n",
@@ -412,19 +412,7 @@ fn a_switch_that_breaks_the_service_is_taken_back() {
     prepared(&project(&good, "1"), &namespace, "blue-green")
         .run()
         .expect(0);
-    let (before, old) = (selector(&namespace), behind(&namespace));
-    // The pods themselves answer; nobody listens where the new Service sends requests.
-    let bad = good.replace("targetPort: 8080", "targetPort: 8081");
-    prepared(&project(&bad, "1"), &namespace, "blue-green")
-        .run()
-        .expect(60)
-        .code("verify-health")
-        .says("`Deployment/wine-green` is verified and takes over")
-        .says("`Deployment/wine-green` is removed");
-    assert_eq!(selector(&namespace), before);
-    assert_eq!(behind(&namespace), old);
-    assert_eq!(deployments(&namespace), "wine-blue:2");
-
+    let before = selector(&namespace);
     // Kept on request; the next good version takes its place.
     let crash = manifest("exit 3");
     prepared(&project(&crash, "1"), &namespace, "blue-green")
@@ -434,8 +422,24 @@ fn a_switch_that_breaks_the_service_is_taken_back() {
         .says("`Deployment/wine-green` is kept to be looked at, `Deployment/wine-blue` serves as before");
     assert_eq!(selector(&namespace), before);
     assert_eq!(deployments(&namespace), "wine-blue:2 wine-green:2");
-    deploy(&namespace, "blue-green", &predicts("2"), "2").expect(0);
+    prepared(&project(&good, "1"), &namespace, "blue-green")
+        .run()
+        .expect(0);
     assert_eq!(deployments(&namespace), "wine-blue:0 wine-green:2");
+
+    let (before, old) = (selector(&namespace), behind(&namespace));
+    // The pods themselves answer; nobody listens where the new Service sends requests.
+    let bad = good.replace("targetPort: 8080", "targetPort: 8081");
+    prepared(&project(&bad, "1"), &namespace, "blue-green")
+        .run()
+        .expect(60)
+        .code("verify-health")
+        .says("`Deployment/wine-blue` is verified and takes over")
+        .says("`Deployment/wine-blue` is removed");
+    assert_eq!(selector(&namespace), before);
+    assert_eq!(behind(&namespace), old);
+    assert_eq!(deployments(&namespace), "wine-green:2");
+
     // Whoever goes back to another strategy is told what still answers.
     deploy(&namespace, "rolling", &predicts("3"), "3")
         .says("`Deployment/wine-green` of an earlier run with another `strategy` still runs");
