@@ -86,7 +86,7 @@ pub(crate) async fn run(
     let done = async {
         match rollout.staged.as_mut() {
             Some(staged) => strategy::begin(ctx, spec, &rollout.cluster, staged).await,
-            None => roll_out(ctx, spec, &rollout.cluster, kinds, &objects).await,
+            None => apply_and_wait(ctx, spec, &rollout.cluster, kinds, &objects).await,
         }
     };
     match done.await {
@@ -203,7 +203,7 @@ fn prepare(
 }
 
 /// Applies everything in order and waits until it serves.
-async fn roll_out(
+async fn apply_and_wait(
     ctx: &Context,
     spec: &KubernetesSpec,
     cluster: &Cluster,

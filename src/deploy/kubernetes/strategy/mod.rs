@@ -17,7 +17,7 @@ use self::route::Route;
 use super::apply::{Kinds, is_configuration};
 use super::manifest::Object;
 use super::undo::Before;
-use super::{Rollout, apply_all, roll_out};
+use super::{Rollout, apply_all, apply_and_wait};
 use crate::artifact::Deployment;
 use crate::cluster::{Cluster, Right};
 use crate::code::Code;
@@ -173,7 +173,7 @@ pub(super) async fn begin(
         route::pin(cluster, trial).await?;
     }
     let object = std::slice::from_ref(&trial.object);
-    roll_out(ctx, spec, cluster, kinds.clone(), object).await
+    apply_and_wait(ctx, spec, cluster, kinds.clone(), object).await
 }
 
 /// Lets a verified trial take over, and removes what it replaced. What fails is undone here.
@@ -193,7 +193,7 @@ pub(super) async fn finish(
         ctx.events
             .note(format!("{} is verified and takes over", trial.label()))
             .await;
-        roll_out(ctx, spec, cluster, staged.kinds.clone(), &staged.objects).await?;
+        apply_and_wait(ctx, spec, cluster, staged.kinds.clone(), &staged.objects).await?;
         if trial.way == Way::BlueGreen {
             route::settled(ctx, cluster, trial).await?;
         }
