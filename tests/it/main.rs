@@ -27,6 +27,7 @@ mod rights;
 mod rollback;
 mod servers;
 mod status;
+mod strategy;
 mod support;
 mod swap;
 mod train;

@@ -29,7 +29,7 @@ use self::routing::Routes;
 use self::view::{View, Want};
 use super::apply::Kinds;
 use super::manifest::{self, Object};
-use super::{diff, prepare, prune};
+use super::{diff, prepare, prune, strategy};
 use crate::artifact::Changes;
 use crate::cluster::Cluster;
 use crate::code::Code;
@@ -72,6 +72,8 @@ pub(crate) async fn preflight(
     let (Ok(objects), Ok(cluster)) = (objects, cluster) else {
         return findings;
     };
+    findings.extend(strategy::check(spec, &objects));
+    let objects = strategy::tried(spec, &objects);
     // What stands in for an image that is not made yet.
     let pending = spec.repository.as_ref().filter(|_| known.is_none());
     let pending = pending.map(ToString::to_string);

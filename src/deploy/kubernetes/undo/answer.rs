@@ -49,11 +49,12 @@ async fn ask(
         let first = failure.into_findings().into_iter().next();
         first.map(|finding| finding.message).unwrap_or_default()
     };
-    let found = serving(cluster, &cluster.namespace, objects, port)
+    let found = serving(cluster, &cluster.namespace, objects, port, false)
         .await
         .map_err(told)?;
     let backend = found
-        .backend
+        .backends
+        .first()
         .ok_or_else(|| "no pod is ready to be asked".to_owned())?;
     let request = Request {
         method: "GET",
@@ -61,7 +62,7 @@ async fn ask(
         body: None,
         timeout: Duration::from_secs(5),
     };
-    let answer = http(cluster, &backend, request).await.map_err(told)?;
+    let answer = http(cluster, backend, request).await.map_err(told)?;
     let said = format!("answers {} at {backend}{path}", answer.status);
     if (200..300).contains(&answer.status) {
         Ok(said)
