@@ -156,7 +156,7 @@ fn the_image_build_uses_the_private_index_and_keeps_nothing_of_it() {
         .file(
             "Dockerfile",
             &format!(
-                "FROM {}\nCOPY requirements.txt .\nRUN --mount=type=secret,id=pip-conf,target=/etc/pip.conf \\\n    --mount=type=secret,id=ca-bundle,target=/run/ca.pem \\\n    cat /etc/pip.conf && export PIP_CERT=/run/ca.pem REQUESTS_CA_BUNDLE=/run/ca.pem && \\\n    pip install --no-cache-dir -r requirements.txt\nRUN python3 -c 'import {}'\n",
+                "FROM {}\nCOPY requirements.txt .\nRUN --mount=type=secret,id=pip-conf,target=/etc/pip.conf \\\n    --mount=type=secret,id=ca-bundle,target=/run/ca.pem \\\n    cat /etc/pip.conf; if [ -e /run/ca.pem ]; then export PIP_CERT=/run/ca.pem REQUESTS_CA_BUNDLE=/run/ca.pem; fi; \\\n    pip install --no-cache-dir -r requirements.txt\nRUN python3 -c 'import {}'\n",
                 bed("BASE"),
                 index.package.replace('-', "_"),
             ),
