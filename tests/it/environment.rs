@@ -287,3 +287,23 @@ fn two_runs_at_once_make_one_environment() {
     let folders = envs.flatten().filter(|entry| entry.path().is_dir());
     assert_eq!(folders.count(), 1);
 }
+
+/// A container agent that runs as a bare user id has a home that nobody can write to.
+#[test]
+fn a_home_that_cannot_be_written_is_no_obstacle() {
+    let project = Project::new()
+        .file("train.py", SIX)
+        .file("requirements.txt", "six==1.17.0\n");
+    let run = project.ml_deploy("train").input("train", "python train.py");
+    run.env("HOME", "/proc")
+        .run()
+        .expect(0)
+        .says("ML_DEPLOY_CACHE")
+        .says("six is 1.17.0");
+    assert!(project.path().join(".ml-deploy/cache/envs").exists());
+    let run = project.ml_deploy("train").input("train", "python train.py");
+    run.env("HOME", "/proc")
+        .run()
+        .expect(0)
+        .says("nothing to install");
+}
