@@ -338,5 +338,59 @@ fn a_rolling_update_without_room_in_the_quota() {
     );
     ended.says("needs room for one more pod, and quota `full` has none: requests.cpu: 20m of 15m");
     let text = text.replacen("spec:\n", "spec:\n  strategy: {type: Recreate}\n", 1);
+    // What the server filled in for the other strategy has to go first, and the advice says how.
+    let patch = "{\"spec\":{\"strategy\":{\"type\":\"Recreate\",\"rollingUpdate\":null}}}";
+    checked(&text, name)
+        .expect(10)
+        .says(&format!("-p '{patch}'"));
+    assert!(kubectl(&["-n", name, "patch", "deployment", "wine", "-p", patch]).0);
     assert_eq!(found(&checked(&text, name).expect(0)), []);
+}
+
+#[test]
+fn a_namespace_that_goes_away_takes_nothing() {
+    let namespace = Namespace::new("it-preflight");
+    let name = namespace.0.as_str();
+    let held =
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: held, finalizers: [test.local/hold]}\n";
+    applied(name, held);
+    assert!(kubectl(&["delete", "namespace", name, "--wait=false"]).0);
+    let ended = checked(DEPLOYMENT, name);
+    let released = [
+        "-n",
+        name,
+        "patch",
+        "configmap",
+        "held",
+        "--type=merge",
+        "-p",
+        "{\"metadata\":{\"finalizers\":null}}",
+    ];
+    assert!(kubectl(&released).0);
+    ended.expect(10).code("namespace-terminating");
+}
+
+#[test]
+fn pods_that_the_namespace_s_policy_refuses() {
+    let namespace = Namespace::new("it-preflight");
+    let name = namespace.0.as_str();
+    let label = |level: &str| {
+        let label = format!("pod-security.kubernetes.io/enforce={level}");
+        assert!(kubectl(&["label", "--overwrite", "namespace", name, &label]).0);
+    };
+    label("baseline");
+    assert_eq!(found(&checked(DEPLOYMENT, name).expect(0)), []);
+    label("restricted");
+    let ended = checked(DEPLOYMENT, name).expect(10);
+    assert_eq!(
+        found(&ended),
+        only("manifest-rejected", line(DEPLOYMENT, "- name: model"))
+    );
+    ended
+        .says("violates PodSecurity `restricted:latest`")
+        .says("container \"model\" must set securityContext.allowPrivilegeEscalation=false");
+    let context = "        securityContext: {runAsNonRoot: true, runAsUser: 1000, allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}, seccompProfile: {type: RuntimeDefault}}\n        env:";
+    let text = DEPLOYMENT.replace("        env:", context);
+    assert_eq!(found(&checked(&text, name).expect(0)), []);
+    assert!(!made(name).contains("wine"));
 }
