@@ -98,9 +98,20 @@ fn refused(server: &str, plugin: Option<&str>, error: kube::Error) -> Failure {
                 "`{plugin}` is not installed here; {}",
                 instead_of(plugin)
             )),
-            AuthError::AuthExecRun { .. }
-            | AuthError::AuthExecParse(_)
-            | AuthError::ExecPluginFailed => Failure::new(
+            // Only what it complained about is told: what it printed could be a token.
+            AuthError::AuthExecRun { out, .. } => Failure::new(
+                Code::KubeconfigPlugin,
+                format!(
+                    "failed to get a token from `{plugin}`: it exits {}: {}",
+                    out.status.code().unwrap_or(-1),
+                    line(&String::from_utf8_lossy(&out.stderr))
+                ),
+            )
+            .help(format!(
+                "log in before this step, or {}",
+                instead_of(plugin)
+            )),
+            AuthError::AuthExecParse(_) | AuthError::ExecPluginFailed => Failure::new(
                 Code::KubeconfigPlugin,
                 format!(
                     "failed to get a token from `{plugin}`: {}",

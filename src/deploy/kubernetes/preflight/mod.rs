@@ -1,6 +1,7 @@
 //! Everything that can be known about a deployment before it is made: read-only, concurrent, all findings at once. Here
 //! is what is asked and in which order; each check has a file of its own.
 
+mod admission;
 mod backends;
 mod capacity;
 mod demand;
@@ -124,7 +125,7 @@ async fn against(
     findings.extend(unknown);
     let default = cluster.namespace.as_str();
     let templates = pods::templates(objects, default);
-    let (denied, tried, view, missing) = tokio::join!(
+    let (denied, tried, view, missing, refused_pods) = tokio::join!(
         rights::ask(cluster, spec, verify, objects, &kinds),
         tried::try_all(cluster, spec.force_conflicts, objects, &kinds, &absent),
         View::read(
@@ -132,6 +133,7 @@ async fn against(
             wants(objects, &templates, default, &absent)
         ),
         references::check(&cluster.client, objects, &templates, default, &absent),
+        admission::check(cluster, &templates, &absent),
     );
     let denied = match denied {
         Ok(denied) => denied.findings(cluster, &tried).await,
@@ -145,6 +147,7 @@ async fn against(
     let refused = tried.iter().flat_map(|tried| tried.refused.iter().cloned());
     findings.extend(refused.filter(|finding| !(told && finding.code == Code::ClusterDenied)));
     findings.extend(missing);
+    findings.extend(refused_pods);
     findings.extend(routing::check(&Routes {
         objects,
         templates: &templates,
