@@ -18,7 +18,6 @@ mod undo;
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 pub(crate) use preflight::preflight;
@@ -36,9 +35,6 @@ use crate::context::Context;
 use crate::diagnostic::Diagnostic;
 use crate::failure::{Failure, Outcome};
 use crate::plan::KubernetesSpec;
-
-/// How far our clock may be ahead of the API server's.
-const SKEW: SignedDuration = SignedDuration::from_secs(5);
 
 /// A deployment that serves, but is not final: verification decides whether it is finished or undone.
 #[derive(Debug)]
@@ -102,8 +98,8 @@ async fn roll_out(
     let kinds = Kinds::discover(&cluster.client, &objects)
         .await
         .map_err(all)?;
-    let before = Before::snapshot(ctx, &cluster, &kinds, &objects).await?;
-    let applied = Timestamp::now().checked_sub(SKEW).unwrap_or(Timestamp::MIN);
+    let before = Before::snapshot(ctx, spec, &cluster, &kinds, &objects).await?;
+    let applied = cluster.clock().await;
     release.containers = record::containers(&cluster.namespace, &objects);
     if release.image.is_none() {
         release.image = release.containers.first().map(|first| first.image.clone());
