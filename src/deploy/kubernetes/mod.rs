@@ -21,8 +21,6 @@ mod undo;
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
-
 pub(crate) use bundle::explain;
 pub(crate) use preflight::preflight;
 pub(crate) use status::status;
@@ -40,9 +38,6 @@ use crate::context::Context;
 use crate::diagnostic::Diagnostic;
 use crate::failure::{Failure, Outcome};
 use crate::plan::{KubernetesSpec, Strategy};
-
-/// How far our clock may be ahead of the API server's.
-const SKEW: SignedDuration = SignedDuration::from_secs(5);
 
 /// A deployment that serves, but is not final: verification decides whether it is finished or undone.
 #[derive(Debug)]
@@ -125,7 +120,7 @@ async fn roll_out(
     let name = record::name(spec.name.as_deref(), &objects);
     let staged = strategy::stage(ctx, spec, &cluster, &kinds, &mut objects).await?;
     let lasting = strategy::lasting(staged.as_ref(), &objects);
-    let before = Before::snapshot(ctx, &cluster, &kinds, &lasting).await?;
+    let before = Before::snapshot(ctx, spec, &cluster, &kinds, &lasting).await?;
     release.containers = record::containers(&cluster.namespace, &objects);
     if release.image.is_none() {
         release.image = release.containers.first().map(|first| first.image.clone());
@@ -288,7 +283,7 @@ async fn apply_and_wait(
     kinds: Kinds,
     objects: &[Object],
 ) -> Outcome<()> {
-    let applied = Timestamp::now().checked_sub(SKEW).unwrap_or(Timestamp::MIN);
+    let applied = cluster.clock().await;
     let targets = apply_all(ctx, spec, cluster, kinds, objects).await?;
     rollout::wait(
         ctx,
