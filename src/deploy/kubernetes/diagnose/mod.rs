@@ -62,7 +62,10 @@ pub(super) struct Diagnosis {
     /// States, the log's last lines, events. Untrusted.
     pub(super) evidence: Vec<String>,
     /// The end of the log, as far as it was read. Untrusted.
-    #[expect(dead_code, reason = "kept for the bundle of a failed rollout")]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "kept for the bundle of a failed rollout")
+    )]
     pub(super) logs: Vec<String>,
 }
 
@@ -283,31 +286,5 @@ fn states(container: &Value) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_cause_takes_the_place_of_the_reason() {
-        let verdict = "container `model` exits 1 — CrashLoopBackOff (2 of 2 new pods)";
-        assert_eq!(
-            sentence(
-                verdict,
-                Some("ModuleNotFoundError: No module named 'sklearn'"),
-                "n1"
-            ),
-            "container `model` exits 1 — ModuleNotFoundError: No module named 'sklearn' (2 of 2 new pods, node n1)"
-        );
-        assert_eq!(
-            sentence(verdict, None, "n1"),
-            "container `model` exits 1 — CrashLoopBackOff (2 of 2 new pods, node n1)"
-        );
-        assert_eq!(
-            sentence("exceeded quota: q (limited to 2)", None, ""),
-            "exceeded quota: q (limited to 2)"
-        );
-        assert_eq!(
-            sentence("not ready", Some("GET /x answers 404"), "n1"),
-            "not ready — GET /x answers 404 (node n1)"
-        );
-    }
-}
+#[path = "tests.rs"]
+mod tests;
