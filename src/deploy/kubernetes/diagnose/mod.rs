@@ -4,6 +4,7 @@
 mod causes;
 mod place;
 mod read;
+mod secrets;
 mod telling;
 mod traceback;
 
@@ -104,6 +105,13 @@ pub(super) async fn diagnose(ctx: &Context, scene: &Scene<'_>, culprit: &Culprit
         },
         read::warnings(scene.cluster, namespace, &uids, scene.since)
     );
+    for secret in secrets::values(scene.objects, culprit.pod) {
+        ctx.events.mask(&secret).await;
+    }
+    let logs = logs
+        .iter()
+        .map(|line| secrets::without_credentials(line))
+        .collect();
     conclude(ctx, scene, culprit, logs, &warnings)
 }
 
