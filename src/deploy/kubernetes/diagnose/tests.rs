@@ -38,7 +38,7 @@ fn the_cause_takes_the_place_of_the_reason() {
 
 /// What is told when every request to this server ends as it does.
 async fn told(server: &str) -> Diagnosis {
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    drop(rustls::crypto::ring::default_provider().install_default());
     let config = kube::Config::new(server.parse().unwrap());
     let cluster = Cluster {
         client: kube::Client::try_from(config).unwrap(),
@@ -137,7 +137,7 @@ async fn a_log_that_may_not_be_read_only_makes_it_less_telling() {
                 "HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
                 body.len()
             );
-            let _ = stream.write_all(answer.as_bytes());
+            drop(stream.write_all(answer.as_bytes()));
         }
     });
     assert_still_told(&told(&format!("http://{address}")).await);

@@ -364,6 +364,13 @@ fn a_probe_that_is_answered_with_an_error() {
         found.what,
         "liveness probe GET /live on port 8080 answers 503"
     );
+    // It was killed before, but ended by itself the last time.
+    let found = cause(
+        &exited(3),
+        &recorded("module-missing"),
+        &[&answered(404), live, killing],
+    );
+    assert_eq!(found.unwrap().code, Some(Code::ModuleMissing));
     let slow = "Unhealthy: Readiness probe failed: Get \"http://x:8080/healthz\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)";
     let found = cause(&running(), &[], &[slow]).unwrap();
     assert_eq!(
