@@ -162,7 +162,7 @@ mod tests {
             ((*object).to_owned(), pod)
         };
         Serving {
-            backend: None,
+            backends: Vec::new(),
             pods: images.iter().map(pod).collect(),
             wanted: true,
         }
