@@ -111,6 +111,8 @@ pub(in crate::deploy::kubernetes) enum Verdict {
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::deploy::kubernetes) struct Finding {
     pub(in crate::deploy::kubernetes) code: Code,
+    /// The rule behind it.
+    pub(super) rule: Rule,
     /// One sentence, with how many pods have it.
     pub(in crate::deploy::kubernetes) cause: String,
     /// Where to look for evidence.

@@ -14,8 +14,8 @@ use super::sightings::Sightings;
 use super::state::State;
 use super::target::Target;
 use super::{
-    autoscaling, conditions, daemon_set, deployment, job, network, pods, refusals, stateful_set,
-    storage,
+    autoscaling, conditions, daemon_set, deployment, job, network, pods, refusals, settle,
+    stateful_set, storage,
 };
 use crate::cluster::{kind_of, text};
 use crate::code::Code;
@@ -105,6 +105,7 @@ impl Scene {
                 culprit: None,
                 evidence: Vec::new(),
                 since: self.applied,
+                rule: Rule::Gone,
             }));
         }
         Verdict::Progressing {
@@ -139,9 +140,9 @@ fn progress(seen: &Seen<'_>) -> Progress {
         return Progress::Going("the controller has not seen the change yet".to_owned());
     }
     match kind_of(seen.object) {
-        "Deployment" => deployment::progress(seen),
+        "Deployment" => settle::confirm(seen, deployment::progress(seen)),
         "StatefulSet" => stateful_set::progress(seen),
-        "DaemonSet" => daemon_set::progress(seen),
+        "DaemonSet" => settle::confirm(seen, daemon_set::progress(seen)),
         "Job" => job::progress(seen),
         "Pod" => pods::progress(seen),
         "PersistentVolumeClaim" => storage::progress(seen),
@@ -182,6 +183,7 @@ fn observe(seen: &Seen<'_>) -> Vec<Observation> {
     }
     if seen.target.has_pods() {
         pods::observe(seen, &mut out);
+        settle::observe(seen, &mut out);
         if seen.target.kind() != "Pod" {
             refusals::observe(seen, &mut out);
         }
