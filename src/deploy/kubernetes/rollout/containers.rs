@@ -1,9 +1,10 @@
 //! The containers of a pod, and who observes what of them.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::observation::{Observation, Seen};
-use super::rules::Rule;
+use super::rules::{RECOVERED, Rule};
 use super::{ended, probes, waiting};
 use crate::cluster::{text, uid_of};
 
@@ -58,6 +59,13 @@ impl<'a> Container<'a> {
         self.status.get("ready") == Some(&Value::Bool(true))
     }
 
+    /// Whether what it did before is over: it is ready by its probe, or, without one, has run for a while.
+    pub(super) fn recovered(&self, seen: &Seen<'_>) -> bool {
+        let started = text(self.status, "/state/running/startedAt").parse::<Timestamp>();
+        let lasts = started.is_ok_and(|started| seen.now.duration_since(started) >= RECOVERED);
+        self.ready() && (self.spec.get("readinessProbe").is_some() || lasts)
+    }
+
     pub(super) fn running(&self) -> bool {
         self.status.pointer("/state/running").is_some()
     }
@@ -83,11 +91,16 @@ impl<'a> Container<'a> {
     }
 
     /// An observation on this container.
-    pub(super) fn sees(&self, rule: Rule, what: impl std::fmt::Display) -> Observation {
+    pub(super) fn sees(
+        &self,
+        seen: &Seen<'_>,
+        rule: Rule,
+        what: impl std::fmt::Display,
+    ) -> Observation {
         Observation {
             pod: uid_of(self.pod).to_owned(),
             container: self.name().to_owned(),
-            healthy: self.ready(),
+            healthy: self.recovered(seen),
             ..Observation::of(rule, format!("{} {what}", self.label()))
         }
     }

@@ -13,7 +13,7 @@ use crate::cluster::{text, uid_of};
 /// A container that ended, unless it runs again; a ready one only says where to count from.
 pub(super) fn observe(seen: &Seen<'_>, container: Container<'_>, out: &mut Vec<Observation>) {
     let Some(end) = container.ended() else { return };
-    if container.running() && !container.ready() {
+    if container.running() && !container.recovered(seen) {
         return;
     }
     let code = end.get("exitCode").and_then(Value::as_i64).unwrap_or(-1);
@@ -25,8 +25,8 @@ pub(super) fn observe(seen: &Seen<'_>, container: Container<'_>, out: &mut Vec<O
         reason,
         "StartError" | "ContainerCannotRun" | "RunContainerError"
     ) {
-        if !container.ready() {
-            out.push(starting(container, reason, text(end, "/message")));
+        if !container.running() {
+            out.push(starting(seen, container, reason, text(end, "/message")));
         }
         return;
     }
@@ -47,10 +47,10 @@ pub(super) fn observe(seen: &Seen<'_>, container: Container<'_>, out: &mut Vec<O
         count,
         occurrence: Some(run.to_owned()),
         previous: container.status.pointer("/state/terminated").is_none(),
-        ..container.sees(rule, what)
+        ..container.sees(seen, rule, what)
     };
     let ending = ending(end);
-    if !container.ready() {
+    if !container.running() {
         if said.to_lowercase().contains("exec format error") {
             out.push(sees(Rule::WrongProcessor, format!("{ending} — exec format error: it is built for another processor than the node has"), 1));
         } else if matches!(code, 126 | 127) {

@@ -17,7 +17,6 @@ pub(super) struct Case<'a> {
     pub(super) seen: Seen<'a>,
     pub(super) observations: &'a [Observation],
     pub(super) sightings: &'a Sightings,
-    pub(super) now: Timestamp,
     /// Graces that replace those of the table.
     pub(super) tolerate: &'a [(Code, Duration)],
 }
@@ -39,7 +38,7 @@ pub(super) fn judge(progress: Progress, case: &Case<'_>) -> Verdict {
             continue;
         }
         let due = due(case, *rule, &shown);
-        if due.is_some_and(|due| due <= case.now) {
+        if due.is_some_and(|due| due <= case.seen.now) {
             return Verdict::Failed(Box::new(finding(case, *rule, &shown)));
         }
         next_check = next_check.into_iter().chain(due).min();
@@ -64,7 +63,7 @@ fn settled(warnings: Vec<String>, case: &Case<'_>) -> Verdict {
         .filter_map(|one| case.sightings.of(&case.seen.target.uid, one))
         .filter_map(|sighting| sighting.first.checked_add(SETTLED).ok())
         .max();
-    match until.filter(|until| *until > case.now) {
+    match until.filter(|until| *until > case.seen.now) {
         None => Verdict::Succeeded { warnings },
         next_check => Verdict::Progressing {
             what: format!(
@@ -141,10 +140,10 @@ fn finding(case: &Case<'_>, rule: Rule, shown: &[&Observation]) -> Finding {
     let since = firsts
         .map(|sighting| sighting.first)
         .min()
-        .unwrap_or(case.now);
+        .unwrap_or(case.seen.now);
     let text = most.map_or("", |one| one.text.as_str());
     let times = most.map_or(0, count);
-    let lasted = case.now.duration_since(since).as_secs().max(0);
+    let lasted = case.seen.now.duration_since(since).as_secs().max(0);
     let times = match rule.class() {
         Class::Counted(_) => format!(", {times} times"),
         _ => String::new(),

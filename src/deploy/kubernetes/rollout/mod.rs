@@ -2,6 +2,8 @@
 
 mod autoscaling;
 mod conditions;
+#[cfg(test)]
+mod container_examples;
 mod containers;
 mod daemon_set;
 mod deployment;
@@ -9,6 +11,8 @@ mod ended;
 mod events;
 mod job;
 mod judge;
+#[cfg(test)]
+mod judge_tests;
 mod logs;
 mod network;
 mod observation;
@@ -17,7 +21,11 @@ mod probes;
 mod pull;
 mod record;
 mod refusals;
+#[cfg(test)]
+mod replay;
 mod rules;
+#[cfg(test)]
+mod rules_tests;
 mod scene;
 mod schedule;
 mod settle;
@@ -30,6 +38,8 @@ mod trim;
 mod wait;
 mod waiting;
 mod watch;
+#[cfg(test)]
+mod workload_examples;
 
 use serde_json::Value;
 

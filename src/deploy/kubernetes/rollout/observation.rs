@@ -9,7 +9,7 @@ use super::target::Target;
 use crate::cluster::text;
 use crate::code::Code;
 
-/// Everything that an observer looks at. No clock: how long something lasts is the judge's business.
+/// Everything that an observer looks at.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen<'a> {
     pub(super) state: &'a State,
@@ -20,6 +20,7 @@ pub(super) struct Seen<'a> {
     pub(super) object: &'a Value,
     /// What is older says nothing about what was applied.
     pub(super) applied: Timestamp,
+    pub(super) now: Timestamp,
 }
 
 impl Seen<'_> {

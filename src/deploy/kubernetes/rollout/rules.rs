@@ -37,6 +37,9 @@ pub(super) const BEFORE_US: u64 = 30;
 /// How long a container without a readiness probe must run before it counts as serving.
 pub(super) const SETTLED: SignedDuration = SignedDuration::from_secs(5);
 
+/// How long a container without a readiness probe must run before its earlier ends are forgotten.
+pub(super) const RECOVERED: SignedDuration = SignedDuration::from_secs(60);
+
 /// Declares the rules once. The order is that of how telling they are: of several, the first is named.
 macro_rules! rules {
     ($($(#[doc = $doc:literal])+ $name:ident: $code:ident, $class:expr, $quorum:ident;)*) => {

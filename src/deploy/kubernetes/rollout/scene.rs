@@ -66,6 +66,7 @@ impl Scene {
                 targets: &self.targets,
                 object,
                 applied: self.applied,
+                now,
             };
             let observations = observe(&seen);
             self.sightings.see(&target.uid, &observations, now);
@@ -73,7 +74,6 @@ impl Scene {
                 seen,
                 observations: &observations,
                 sightings: &self.sightings,
-                now,
                 tolerate: &self.tolerate,
             };
             verdicts.push(judge(progress(&seen), &case));

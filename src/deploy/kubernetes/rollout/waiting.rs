@@ -10,9 +10,11 @@ use crate::cluster::{text, uid_of};
 pub(super) fn observe(seen: &Seen<'_>, container: Container<'_>, out: &mut Vec<Observation>) {
     let reason = container.waiting();
     let message = text(container.status, "/state/waiting/message");
-    let plain = |rule: Rule| container.sees(rule, format!("cannot be made: {message} — {reason}"));
+    let plain =
+        |rule: Rule| container.sees(seen, rule, format!("cannot be made: {message} — {reason}"));
     match reason {
         "InvalidImageName" => out.push(container.sees(
+            seen,
             Rule::ImageNameInvalid,
             format!("has an image name that cannot be parsed: {message} — {reason}"),
         )),
@@ -30,7 +32,7 @@ pub(super) fn observe(seen: &Seen<'_>, container: Container<'_>, out: &mut Vec<O
         }
         "CreateContainerError" => out.push(plain(Rule::CreateFailed)),
         "RunContainerError" | "StartError" | "ContainerCannotRun" => {
-            out.push(starting(container, reason, message));
+            out.push(starting(seen, container, reason, message));
         }
         _ => {}
     }
@@ -106,7 +108,7 @@ fn pulling(
     Some(Observation {
         count: counted.map_or(0, |event| event.count),
         occurrence: (reason == "ErrImagePull").then(|| reason.to_owned()),
-        ..container.sees(rule, what)
+        ..container.sees(seen, rule, what)
     })
 }
 
@@ -152,7 +154,12 @@ pub(super) fn missing_configuration(seen: &Seen<'_>, message: &str) -> Rule {
 }
 
 /// A container that the runtime did not start.
-pub(super) fn starting(container: Container<'_>, reason: &str, message: &str) -> Observation {
+pub(super) fn starting(
+    seen: &Seen<'_>,
+    container: Container<'_>,
+    reason: &str,
+    message: &str,
+) -> Observation {
     let words = message.to_lowercase();
     let program = words.contains("exec")
         && [
@@ -173,6 +180,7 @@ pub(super) fn starting(container: Container<'_>, reason: &str, message: &str) ->
     Observation {
         count: container.restarts().saturating_add(1),
         ..container.sees(
+            seen,
             rule,
             format!("cannot be started: {} — {reason}", short(message)),
         )
