@@ -13,6 +13,7 @@ mod cluster;
 mod contract;
 mod deploy;
 mod e2e;
+mod explain;
 mod image;
 
 mod inputs;

@@ -143,3 +143,7 @@ fn judge(bundle: &Value) -> Result<(Vec<String>, Vec<Diagnostic>), String> {
     }
     Ok((lines, findings))
 }
+
+#[cfg(test)]
+#[path = "bundle_tests.rs"]
+mod tests;

@@ -65,7 +65,7 @@ pub(super) fn pulls() -> Vec<Example> {
         (Rule::PullInterrupted, busy.clone(), absent()),
         (
             Rule::PullUnknown,
-            recorded("no-such-host").fresh(),
+            recorded("no-such-host").fresh().set("tolerate", json!([])),
             one_ready(&pull("strange")),
         ),
     ]

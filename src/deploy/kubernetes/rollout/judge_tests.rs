@@ -218,7 +218,7 @@ fn a_container_without_a_probe_must_stay_a_moment() {
         "{verdicts:?}"
     );
     let probed = up.pods(|pod| {
-        pod["spec"]["containers"][0]["readinessProbe"] = json!({"tcpSocket": {"port": 1}})
+        pod["spec"]["containers"][0]["readinessProbe"] = json!({"tcpSocket": {"port": 1}});
     });
     assert!(succeeds(&probed));
 }
@@ -309,7 +309,7 @@ fn a_claim_that_waits_for_its_pod_holds_nothing_up() {
 fn a_service_waits_for_pods_of_this_deployment_only() {
     let service = || {
         recorded("balancer").with("Service", |service| {
-            service["spec"]["type"] = json!("ClusterIP")
+            service["spec"]["type"] = json!("ClusterIP");
         })
     };
     let without = |mut replay: Replay| {

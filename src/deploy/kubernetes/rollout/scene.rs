@@ -125,6 +125,10 @@ fn is_final(seen: &Seen<'_>) -> bool {
     }
 }
 
+fn is_leaving(seen: &Seen<'_>) -> bool {
+    !text(seen.object, "/metadata/deletionTimestamp").is_empty()
+}
+
 /// How far the target is.
 fn progress(seen: &Seen<'_>) -> Progress {
     if is_final(seen) {
@@ -133,7 +137,7 @@ fn progress(seen: &Seen<'_>) -> Progress {
     if seen.state.is_gone(&seen.target.uid) {
         return Progress::Going("it is gone".to_owned());
     }
-    if text(seen.object, "/metadata/deletionTimestamp") != "" {
+    if is_leaving(seen) {
         return Progress::Going("it is being deleted".to_owned());
     }
     if !is_observed(seen) {
@@ -193,7 +197,7 @@ fn observe(seen: &Seen<'_>) -> Vec<Observation> {
 
 /// Somebody deletes what is waited for.
 fn going_away(seen: &Seen<'_>, out: &mut Vec<Observation>) {
-    let leaving = text(seen.object, "/metadata/deletionTimestamp") != "";
+    let leaving = is_leaving(seen);
     if seen.state.is_gone(&seen.target.uid) || (leaving && seen.target.kind() == "Pod") {
         out.push(Observation::of(
             Rule::Gone,

@@ -7,8 +7,7 @@ use super::rules::Rule;
 
 pub(super) fn pods() -> Vec<Example> {
     let evicted = |pod: &mut serde_json::Value| {
-        pod["status"] =
-            json!({"phase": "Failed", "reason": "Evicted", "message": "the node was low on memory"})
+        pod["status"] = json!({"phase": "Failed", "reason": "Evicted", "message": "the node was low on memory"});
     };
     let two = recorded("crash").fresh().pods(evicted);
     let running = recorded("pod-failed").pods(|pod| {
@@ -143,7 +142,7 @@ pub(super) fn workloads() -> Vec<Example> {
         replay.set("gone", json!([uid]))
     };
     let complete = gone("job-failed").with("Job", |job| {
-        job["status"]["conditions"] = json!([{"type": "Complete", "status": "True"}])
+        job["status"]["conditions"] = json!([{"type": "Complete", "status": "True"}]);
     });
     vec![
         (Rule::Gone, gone("not-ready"), complete),
@@ -200,9 +199,11 @@ pub(super) fn workloads() -> Vec<Example> {
 pub(super) fn others() -> Vec<Example> {
     let claim = |name: &str, phase: &str| {
         let phase = json!(phase);
-        recorded(name).with("PersistentVolumeClaim", |claim| {
-            claim["status"]["phase"] = phase.clone()
-        })
+        recorded(name)
+            .set("tolerate", json!([]))
+            .with("PersistentVolumeClaim", |claim| {
+                claim["status"]["phase"] = phase.clone();
+            })
     };
     let balancer = || recorded("balancer").fresh();
     let with_address = || {
