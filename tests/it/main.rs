@@ -13,10 +13,12 @@ mod cluster;
 mod contract;
 mod deploy;
 mod e2e;
+mod gate;
 mod image;
 
 mod inputs;
 mod rights;
+mod rollouts;
 mod support;
 mod train;
 mod workflows;
