@@ -182,6 +182,9 @@ impl Workload {
             "image": "test.local/box:1",
             "command": ["sh", "-c", self.script.as_deref().unwrap_or(SERVE)],
         });
+        if !matches!(kind, "Job" | "CronJob") {
+            container["ports"] = json!([{"containerPort": 8080}]);
+        }
         merge(&mut container, &self.container);
         let mut pod = json!({"terminationGracePeriodSeconds": 0, "containers": [container]});
         if matches!(kind, "Job" | "CronJob") {
