@@ -19,6 +19,7 @@ mod image;
 mod inputs;
 mod rights;
 mod rollouts;
+mod scale;
 mod support;
 mod train;
 mod workflows;
