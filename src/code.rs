@@ -73,6 +73,7 @@ codes! {
     DeadlineShort, "deadline-short", 10, "deadline is shorter than a rollout may take", "raise the shorter deadline";
     RolloutPaused, "rollout-paused", 10, "Deployment is paused", "remove `paused: true`, or run `kubectl rollout resume`";
     PodExists, "pod-exists", 10, "pod exists already and cannot be replaced", "use a Deployment, or delete the pod first";
+    ApplyConflict, "apply-conflict", 10, "another field manager owns a field", "remove the field from the manifest, or set `force-conflicts: true`";
     RevisionMissing, "revision-missing", 10, "no verified deployment to go back to", "deploy a version that verifies first; `ml-deploy status` shows what is recorded";
     BundleInvalid, "bundle-invalid", 2, "bundle cannot be read", "give the file that a failed rollout left behind";
     PythonMissing, "python-missing", 20, "Python version not to be had", "choose a `python-version` that is installed or that uv can fetch";
@@ -90,7 +91,6 @@ codes! {
     DigestMismatch, "digest-mismatch", 40, "registry serves another digest than was pushed", "check for another job that pushes the same tag";
     ImageMissing, "image-missing", 40, "image not found", "build it in this run or give `image-ref` of an image that exists";
     ApplyFailed, "apply-failed", 50, "manifests could not be applied", "read the API server's answer above";
-    ApplyConflict, "apply-conflict", 50, "another field manager owns a field", "remove the field from the manifest, or set `force-conflicts: true`";
     RolloutFailed, "rollout-failed", 50, "rollout failed", "read the container's reason and log lines above";
     RolloutDeadline, "rollout-deadline", 50, "rollout not finished in time", "raise `deploy-timeout`, or look at what the pods wait for";
     ImageNotFound, "image-not-found", 50, "image does not exist in its registry", "correct the image's name and tag, or push it first";

@@ -78,10 +78,12 @@ pub(super) async fn push_tag(
 ) -> Outcome<String> {
     let mut pause = Duration::from_secs(1);
     for attempt in 1.. {
+        // The engine tries the upload of a layer again by itself; what that does not mend, we do not mend either.
+        let mut engine_retried = false;
         let result = tokio::select! {
             biased;
             () = ctx.cancel.cancelled() => return Err(interrupted(reference)),
-            result = attempt_push(ctx, engine, reference, login) => result,
+            result = attempt_push(ctx, engine, reference, login, &mut engine_retried) => result,
         };
         let error = match result {
             Ok(Some(digest)) => return Ok(digest),
@@ -89,7 +91,7 @@ pub(super) async fn push_tag(
             Err(error) => error,
         };
         let why = story(&error);
-        if attempt == TRIES || !is_transient(&why) {
+        if attempt == TRIES || engine_retried || !is_transient(&why) {
             return Err(failure(reference, login, &error, &why));
         }
         ctx.events.retrying(pause, why).await;
@@ -107,6 +109,7 @@ async fn attempt_push(
     engine: &Engine,
     reference: &Reference,
     login: Option<&Credentials>,
+    engine_retried: &mut bool,
 ) -> anyhow::Result<Option<String>> {
     let mut push = engine.push(reference, login).await?;
     let mut digest = None;
@@ -114,6 +117,12 @@ async fn attempt_push(
         match update {
             PushUpdate::Layer { id, status } => {
                 ctx.events.output(format!("{id}: {status}\n")).await;
+            }
+            PushUpdate::Retrying { id, seconds } => {
+                *engine_retried = true;
+                let pause = Duration::from_secs(seconds);
+                let why = format!("the upload of layer {id} failed");
+                ctx.events.retrying(pause, why).await;
             }
             PushUpdate::Digest(found) => digest = Some(found),
         }
@@ -167,6 +176,10 @@ fn is_transient(why: &str) -> bool {
         "503",
         "504",
         "service unavailable",
+        "unavailable: ",
+        // A registry's word for a failure of its own, as 500.
+        "unknown: unknown error",
+        "unknown: internal server error",
         "bad gateway",
         "connection reset",
         "connection refused",
@@ -240,6 +253,8 @@ mod tests {
             "Put http://r/v2/: read tcp: connection reset by peer",
             "net/http: TLS handshake timeout",
             "unexpected EOF",
+            "unknown: unknown error",
+            "unavailable: service unavailable",
         ] {
             assert!(is_transient(why), "{why}");
         }

@@ -97,6 +97,8 @@ pub(crate) struct BuildSpec {
     pub(crate) cache_from: Vec<String>,
     /// Repository to tag; registry host included.
     pub(crate) repository: Reference,
+    /// For base images in the same registry.
+    pub(crate) login: Option<RegistryLogin>,
     /// At least one.
     pub(crate) tags: Vec<String>,
     /// URL of the sources and commit, for OCI labels.

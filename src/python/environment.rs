@@ -70,7 +70,7 @@ pub(crate) async fn ensure(ctx: &Context, spec: &PythonSpec) -> Outcome<Interpre
         return Ok(interpreter);
     }
     let begun = Instant::now();
-    make(
+    let made = make(
         ctx,
         &uv,
         spec,
@@ -78,8 +78,12 @@ pub(crate) async fn ensure(ctx: &Context, spec: &PythonSpec) -> Outcome<Interpre
         &extra,
         found.as_deref(),
         &interpreter,
-    )
-    .await?;
+    );
+    if let Err(failure) = made.await {
+        // A ruin is of no use to anybody; what cannot be removed is made anew next time.
+        drop(fs::remove_dir_all(&interpreter.venv));
+        return Err(failure);
+    }
     ctx.events
         .note(format!(
             "Python environment `{}` made in {:.1} s",

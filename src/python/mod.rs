@@ -5,6 +5,7 @@ mod environment;
 mod freeze;
 mod index;
 mod key;
+mod pip_conf;
 mod requirement;
 mod uv;
 
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 pub(crate) use environment::ensure;
 pub(crate) use freeze::freeze;
+pub(crate) use pip_conf::{PackageIndex, package_index};
 
 /// An environment that is ready.
 #[derive(Clone, Debug)]

@@ -121,6 +121,9 @@ impl Uv {
             return Ok(());
         }
         let reason = reason(&finished.tail);
+        if is_full(&reason) {
+            return Err(full(ctx));
+        }
         let asked = version.map_or_else(
             || "any Python".to_owned(),
             |version| format!("Python `{version}`"),
@@ -251,24 +254,47 @@ fn unresolved(ctx: &Context, finished: &Finished, needs: &Needs) -> Outcome<()> 
         return Ok(());
     }
     let reason = reason(&finished.tail);
+    if is_full(&reason) {
+        return Err(full(ctx).evidence([reason]));
+    }
+    let hints = hints(&finished.tail);
     let at = needs
         .at_offset(ctx, &reason)
+        .or_else(|| needs.at_line(ctx, &reason))
         .or_else(|| needs.blamed(ctx, &reason));
+    let story = format!("{reason}\n{}", hints.join("\n"));
     Err(failure(
         Code::RequirementsUnresolved,
         format!("failed to install the requirements: {reason}"),
-        &reason,
+        &story,
     )
+    .evidence(hints)
     .at(at))
 }
 
+fn is_full(reason: &str) -> bool {
+    reason.contains("No space left on device") || reason.contains("os error 28")
+}
+
+fn full(ctx: &Context) -> Failure {
+    let cache = ctx.workspace.cache.display();
+    Failure::new(
+        Code::DiskFull,
+        format!("failed to make the Python environment in `{cache}`: no space left on device"),
+    )
+    .help("free space there, or set ML_DEPLOY_CACHE to a folder with more; uv keeps its own downloads in UV_CACHE_DIR")
+}
+
 fn failure(code: Code, message: String, reason: &str) -> Failure {
-    if reason.contains("No space left on device") || reason.contains("os error 28") {
-        return Failure::new(Code::DiskFull, message);
-    }
     let failure = Failure::new(code, message);
     if reason.contains("certificate") {
         return failure.help("give the company's CA as a PEM file through SSL_CERT_FILE");
+    }
+    let refused = ["401 Unauthorized", "403 Forbidden"];
+    if refused.iter().any(|text| reason.contains(text)) {
+        return failure.help(
+            "the package index refuses the login: correct the name and password in `UV_INDEX_URL`, `PIP_INDEX_URL` or pip.conf; a secret is empty on pull requests from forks and from Dependabot",
+        );
     }
     let unreachable = ["error sending request", "dns error", "timed out"];
     if unreachable.iter().any(|text| reason.contains(text)) {
@@ -297,7 +323,12 @@ fn reason(tail: &[String]) -> String {
             .or_else(|| text.strip_prefix("cause:"))
             .unwrap_or(text)
             .trim();
-        if text.chars().all(|c| c == '^') {
+        if text.chars().all(|c| c == '^' || c == ' ') {
+            // The line before is the quotation that it points into.
+            causes.pop();
+            continue;
+        }
+        if is_drawing(text) {
             continue;
         }
         causes.push(text.to_owned());
@@ -313,6 +344,20 @@ fn reason(tail: &[String]) -> String {
     } else {
         text
     }
+}
+
+/// A line of a drawing of the mistake: `|`, `3 | version =`, `|  ^`. The place is told as file and line instead.
+fn is_drawing(text: &str) -> bool {
+    let text = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
+    text.starts_with('|')
+}
+
+/// What uv adds after its reason.
+fn hints(tail: &[String]) -> Vec<String> {
+    let hints = tail
+        .iter()
+        .filter_map(|line| line.trim().strip_prefix("hint:"));
+    hints.map(|hint| hint.trim().to_owned()).collect()
 }
 
 #[cfg(test)]
@@ -337,5 +382,16 @@ mod tests {
             "No solution found when resolving dependencies: Because x was not found"
         );
         assert_eq!(reason(&[]), "uv gave no reason");
+        let text = "error: Failed to parse: pyproject.toml\n  cause: TOML parse error at line 3, column 11\n    |\n  3 | version = \n    |           ^\n  string values must be quoted";
+        assert_eq!(
+            reason(&lines(text)),
+            "Failed to parse: pyproject.toml: TOML parse error at line 3, column 11: string values must be quoted"
+        );
+        let text = "error: Couldn't parse requirement in `r.txt` at position 0\n  cause: expected version\n         foo===\n            ^^^";
+        assert_eq!(
+            reason(&lines(text)),
+            "Couldn't parse requirement in `r.txt` at position 0: expected version"
+        );
+        assert_eq!(hints(&lines("error: no\n\nhint: try this")), ["try this"]);
     }
 }

@@ -8,6 +8,7 @@
 //! reporters.await?.finish(&Verdict::…);                 // the verdict, after everything else was written
 //! ```
 
+mod changes;
 mod console;
 mod github;
 mod json;

@@ -22,6 +22,7 @@ pub(super) fn markdown(facts: &Facts<'_>) -> String {
         verdict(facts),
         left(facts),
         results(facts),
+        super::changes::section(facts.record.changes.as_ref()),
         timeline(&facts.record.stages),
         numbers(facts),
         checks(facts),

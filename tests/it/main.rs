@@ -8,18 +8,23 @@
 
 mod act;
 mod architecture;
+mod bad_input;
 mod cancel;
 mod cluster;
 mod contract;
 mod deploy;
 mod e2e;
+mod endpoints;
+mod environment;
 mod gate;
 mod image;
-
 mod inputs;
+mod registries;
 mod rights;
 mod rollouts;
 mod scale;
+mod servers;
 mod support;
+mod swap;
 mod train;
 mod workflows;

@@ -35,6 +35,19 @@ impl Kinds {
         client: &Client,
         objects: &[Object],
     ) -> Result<Self, Vec<Diagnostic>> {
+        let (kinds, findings) = Self::discover_all(client, objects).await;
+        if findings.is_empty() {
+            Ok(kinds)
+        } else {
+            Err(findings)
+        }
+    }
+
+    /// The same, with what is known and with the findings about the rest.
+    pub(super) async fn discover_all(
+        client: &Client,
+        objects: &[Object],
+    ) -> (Self, Vec<Diagnostic>) {
         let mut first: HashMap<(String, String), &Object> = HashMap::new();
         for object in objects {
             first
@@ -57,11 +70,7 @@ impl Kinds {
                 Err(error) => findings.push(unknown(object, error)),
             }
         }
-        if findings.is_empty() {
-            Ok(kinds)
-        } else {
-            Err(findings)
-        }
+        (kinds, findings)
     }
 
     /// The resource of an object, and whether it lives in a namespace; `None` while its definition is not applied.

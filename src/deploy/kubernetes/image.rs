@@ -8,7 +8,7 @@ use crate::diagnostic::Diagnostic;
 use crate::registry::Reference;
 
 /// Where an object keeps its pod template's `spec`, and the annotations of those pods.
-fn pod_of(kind: &str) -> Option<(&'static str, &'static str)> {
+pub(super) fn pod_of(kind: &str) -> Option<(&'static str, &'static str)> {
     Some(match kind {
         "Pod" => ("spec", "metadata"),
         "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "Job" => {
@@ -22,7 +22,7 @@ fn pod_of(kind: &str) -> Option<(&'static str, &'static str)> {
     })
 }
 
-fn pointer(path: &str) -> String {
+pub(super) fn pointer(path: &str) -> String {
     format!("/{}", path.replace('.', "/"))
 }
 

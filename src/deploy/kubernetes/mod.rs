@@ -2,6 +2,7 @@
 
 mod apply;
 mod diagnose;
+mod diff;
 mod image;
 mod manifest;
 mod preflight;

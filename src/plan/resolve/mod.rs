@@ -116,12 +116,12 @@ pub(crate) fn resolve(
     let image_ref = resolver.reference("image-ref", inputs.image_ref.as_deref());
     let target = resolver.target();
     let login = resolver.login();
-    let tags = resolver.tags();
+    let tags = resolver.tags(image.as_ref());
     let tracking = resolver.tracking(&workspace, places);
     let train = resolver.train(&workspace, tracking);
     let build = image
         .clone()
-        .and_then(|image| resolver.build(&workspace, image, &tags));
+        .and_then(|image| resolver.build(&workspace, image, login.clone(), &tags));
     let push = image.clone().map(|repository| PushSpec {
         repository,
         tags: tags.clone(),
@@ -133,7 +133,8 @@ pub(crate) fn resolve(
     let (stages, left_out) = resolver.stages(
         only,
         train.is_some(),
-        build.is_some(),
+        // One that cannot be used is another finding already.
+        build.is_some() || inputs.image.is_some(),
         image_ref.is_some(),
         deploy.is_some(),
     );

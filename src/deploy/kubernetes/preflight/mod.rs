@@ -1,26 +1,53 @@
-//! Everything that can be known about a deployment before it is made: read-only, concurrent, all findings at once.
+//! Everything that can be known about a deployment before it is made: read-only, concurrent, all findings at once. Here
+//! is what is asked and in which order; each check has a file of its own.
+
+mod backends;
+mod capacity;
+mod demand;
+mod mentions;
+mod namespaces;
+mod nodes;
+mod pods;
+mod quantity;
+mod references;
+mod rights;
+mod routing;
+mod storage;
+mod tried;
+mod view;
+mod workloads;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use futures_util::future::join_all;
-use k8s_openapi::api::core::v1::Namespace;
-use kube::Api;
+pub(super) use tried::Tried;
 
-use super::apply::{Kinds, Manner, apply};
+use self::capacity::Load;
+use self::demand::Defaults;
+use self::namespaces::Absent;
+use self::routing::Routes;
+use self::view::{View, Want};
+use super::apply::Kinds;
 use super::manifest::{self, Object};
-use super::{prepare, reject};
-use crate::cluster::{Cluster, Right, rights, transport};
+use super::{diff, prepare};
+use crate::artifact::Changes;
+use crate::cluster::Cluster;
 use crate::code::Code;
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
-use crate::plan::KubernetesSpec;
+use crate::plan::{KubernetesSpec, VerifySpec};
 use crate::registry::Reference;
 
-/// Checks manifests, namespace, rights and, by server-side dry run, every object. `image` is what will be deployed, as
-/// far as it is known: before the push a repository with a tag stands in for it.
+/// A healthy cluster needs a second or two; one that is busy may take longer, but no training is held up for ever.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Checks manifests, namespace, rights and, by server-side dry run, every object, and produces what would change. `image` is
+/// what will be deployed, as far as it is known: before the push a repository with a tag stands in for it. `verify`: the
+/// checks that will be made through the API server.
 pub(crate) async fn preflight(
     ctx: &Context,
     spec: &KubernetesSpec,
+    verify: Option<&VerifySpec>,
     image: Option<&Reference>,
 ) -> Vec<Diagnostic> {
     // The manifests can be wrong and the cluster unreachable at once; both are told.
@@ -33,164 +60,155 @@ pub(crate) async fn preflight(
     });
     let cluster = Cluster::connect(&spec.cluster, namespace.as_deref()).await;
     let mut findings = Vec::new();
+    let known = image.map(ToString::to_string);
     let objects = loaded
         .and_then(|mut objects| {
-            prepare(
-                &mut objects,
-                spec,
-                image.map(ToString::to_string).as_deref(),
-                &[],
-            )
-            .map(|()| objects)
-            .map_err(|found| vec![found])
+            prepare(&mut objects, spec, known.as_deref(), &[])
+                .map(|()| objects)
+                .map_err(|found| vec![found])
         })
         .map_err(|found| findings.extend(found));
     let cluster = cluster.map_err(|failure| findings.extend(failure.into_findings()));
     let (Ok(objects), Ok(cluster)) = (objects, cluster) else {
         return findings;
     };
-    findings.extend(against(&cluster, spec, &objects).await);
+    // What stands in for an image that is not made yet.
+    let pending = spec.repository.as_ref().filter(|_| known.is_none());
+    let pending = pending.map(ToString::to_string);
+    let work = against(&cluster, spec, verify, &objects, pending.as_deref());
+    let (found, changes) = tokio::select! {
+        biased;
+        // The pipeline itself says that the run was stopped.
+        () = ctx.cancel.cancelled() => return findings,
+        done = tokio::time::timeout(PATIENCE, work) => match done {
+            Ok(done) => done,
+            Err(_) => {
+                let message = format!(
+                    "failed to check the manifests against `{}` within {} s",
+                    cluster.server,
+                    PATIENCE.as_secs()
+                );
+                findings.push(Diagnostic::error(Code::ClusterUnreachable, message));
+                return findings;
+            }
+        },
+    };
+    findings.extend(found);
+    for line in diff::lines(&changes) {
+        ctx.events.note(line).await;
+    }
+    ctx.events.produced(changes).await;
     findings
 }
 
 /// The part that needs both.
-async fn against(cluster: &Cluster, spec: &KubernetesSpec, objects: &[Object]) -> Vec<Diagnostic> {
+async fn against(
+    cluster: &Cluster,
+    spec: &KubernetesSpec,
+    verify: Option<&VerifySpec>,
+    objects: &[Object],
+    pending: Option<&str>,
+) -> (Vec<Diagnostic>, Changes) {
     let (kinds, absent) = tokio::join!(
-        Kinds::discover(&cluster.client, objects),
-        namespaces(cluster, objects)
+        Kinds::discover_all(&cluster.client, objects),
+        namespaces::check(cluster, objects)
     );
-    let kinds = match kinds {
-        Ok(kinds) => kinds,
-        Err(mut findings) => {
-            findings.extend(absent.findings);
-            return findings;
-        }
+    let Absent {
+        names: absent,
+        mut findings,
+    } = absent;
+    let (kinds, unknown) = kinds;
+    findings.extend(unknown);
+    let default = cluster.namespace.as_str();
+    let templates = pods::templates(objects, default);
+    let (denied, tried, view, missing) = tokio::join!(
+        rights::ask(cluster, spec, verify, objects, &kinds),
+        tried::try_all(cluster, spec.force_conflicts, objects, &kinds, &absent),
+        View::read(
+            &cluster.client,
+            wants(objects, &templates, default, &absent)
+        ),
+        references::check(&cluster.client, objects, &templates, default, &absent),
+    );
+    let denied = match denied {
+        Ok(denied) => denied.findings(cluster, &tried).await,
+        Err(failure) => failure.into_findings(),
     };
-    let wanted = wanted(cluster, objects, &kinds);
-    let tried = objects.iter().filter_map(|object| {
-        let (resource, namespaced) = kinds.of(object)?;
-        let namespace = object.namespace.as_deref().unwrap_or(&cluster.namespace);
-        // In a namespace that is not there nothing can be tried.
-        let possible = !namespaced || !absent.names.contains(namespace);
-        possible.then_some((object, resource, namespaced))
-    });
-    let force = spec.force_conflicts;
-    let tries = join_all(tried.map(async |(object, resource, namespaced)| {
-        let manner = Manner {
-            dry_run: true,
-            force,
-        };
-        apply(cluster, (resource, namespaced), object, manner)
-            .await
-            .map_or_else(|error| reject::explain(object, error), |_| Vec::new())
-    }));
-    let (denied, tries) = tokio::join!(rights(cluster, &wanted), tries);
-    let denied = denied.unwrap_or_else(|failure| failure.into_findings());
-    let mut findings = absent.findings;
     // The one finding about rights already says what each refused dry run would say again.
-    let told = !denied.is_empty();
+    let told = denied
+        .iter()
+        .any(|finding| finding.severity == crate::diagnostic::Severity::Error);
     findings.extend(denied);
-    let refused = tries.into_iter().flatten();
+    let refused = tried.iter().flat_map(|tried| tried.refused.iter().cloned());
     findings.extend(refused.filter(|finding| !(told && finding.code == Code::ClusterDenied)));
+    findings.extend(missing);
+    findings.extend(routing::check(&Routes {
+        objects,
+        templates: &templates,
+        default,
+        view: &view,
+        absent: &absent,
+    }));
+    findings.extend(workloads::check(spec, &templates, &tried));
+    findings.extend(storage::check(objects, &templates, &tried, &view));
+    findings.extend(room(&templates, &tried, &view));
+    (findings, diff::changes(&tried, pending))
+}
+
+/// Whether quota, limits and nodes can take the pods.
+fn room(templates: &[pods::Template<'_>], tried: &[Tried<'_>], view: &View) -> Vec<Diagnostic> {
+    let loads: Vec<Load<'_>> = templates
+        .iter()
+        .map(|template| {
+            let ranges = view.list("LimitRange", template.namespace);
+            let defaults = Defaults::of(ranges.unwrap_or_default());
+            let own = tried
+                .iter()
+                .find(|tried| std::ptr::eq(tried.object, template.object));
+            Load::of(*template, own, &defaults)
+        })
+        .collect();
+    let namespaces: BTreeSet<&str> = loads.iter().map(|load| load.template.namespace).collect();
+    let mut findings: Vec<Diagnostic> = namespaces
+        .into_iter()
+        .flat_map(|namespace| capacity::check(&loads, namespace, view))
+        .collect();
+    findings.extend(nodes::check(&loads, view));
     findings
 }
 
-/// Namespaces that cannot take objects.
-#[derive(Default)]
-struct Absent {
-    names: BTreeSet<String>,
-    findings: Vec<Diagnostic>,
-}
-
-async fn namespaces(cluster: &Cluster, objects: &[Object]) -> Absent {
-    let own = |object: &Object| {
-        object
-            .namespace
-            .clone()
-            .unwrap_or_else(|| cluster.namespace.clone())
-    };
-    let used: BTreeSet<String> = objects
-        .iter()
-        .filter(|object| object.kind != "Namespace")
-        .map(own)
-        .collect();
-    let api = Api::<Namespace>::all(cluster.client.clone());
-    let mut absent = Absent::default();
-    for (name, answer) in join_all(used.into_iter().map(async |name| {
-        let answer = api.get_opt(&name).await;
-        (name, answer)
-    }))
-    .await
-    {
-        let first = objects.iter().find(|object| own(object) == name);
-        let at = first.map(|object| object.at("metadata.namespace"));
-        let finding = match answer {
-            Ok(Some(found)) if found.metadata.deletion_timestamp.is_some() => Diagnostic::error(
-                Code::NamespaceTerminating,
-                format!("failed to use namespace `{name}`: it is being deleted"),
-            ),
-            // Many accounts may not read namespaces; the dry run tells them enough.
-            Ok(Some(_)) | Err(kube::Error::Api(_)) => continue,
-            Ok(None) => {
-                let made = objects
-                    .iter()
-                    .any(|object| object.kind == "Namespace" && object.name == name);
-                absent.names.insert(name.clone());
-                if made {
-                    continue;
-                }
-                Diagnostic::error(
-                    Code::NamespaceMissing,
-                    format!("failed to find namespace `{name}`: it does not exist"),
-                )
-                .help(format!(
-                    "create it with `kubectl create namespace {name}`, or correct `namespace`"
-                ))
-            }
-            Err(error) => {
-                let message = format!("failed to ask for namespace `{name}`: {}", transport(error));
-                Diagnostic::error(Code::ClusterUnreachable, message)
-            }
-        };
-        absent.findings.push(finding.at(at));
-        absent.names.insert(name);
-    }
-    absent
-}
-
-/// Every right that the deployment will use.
-fn wanted(cluster: &Cluster, objects: &[Object], kinds: &Kinds) -> Vec<Right> {
-    let mut wanted = BTreeSet::new();
-    for object in objects {
-        let Some((resource, namespaced)) = kinds.of(object) else {
-            continue;
-        };
-        let namespace = namespaced.then(|| {
-            object
-                .namespace
-                .clone()
-                .unwrap_or_else(|| cluster.namespace.clone())
-        });
-        let mut want = |verb, group: &str, resource: &str| {
-            wanted.insert(Right {
-                verb,
-                group: group.to_owned(),
-                resource: resource.to_owned(),
-                namespace: namespace.clone(),
-            });
-        };
-        want("patch", &resource.group, &resource.plural);
-        if super::is_workload(&object.kind) {
-            for verb in ["list", "watch"] {
-                want(verb, &resource.group, &resource.plural);
-                want(verb, "", "pods");
-                if object.kind == "Deployment" {
-                    want(verb, "apps", "replicasets");
-                }
-            }
-            want("get", "", "pods/log");
-            want("list", "", "events");
+/// Every list that a check compares with.
+fn wants(
+    objects: &[Object],
+    templates: &[pods::Template<'_>],
+    default: &str,
+    absent: &BTreeSet<String>,
+) -> BTreeSet<Want> {
+    let mut wanted = routing::wants(objects, default);
+    for template in templates {
+        wanted.insert(("Node", String::new()));
+        for kind in ["ResourceQuota", "LimitRange"] {
+            wanted.insert((kind, template.namespace.to_owned()));
+        }
+        let asks = demand::of_pod(template.spec, &Defaults::default());
+        if asks.requests.keys().any(|name| demand::is_device(name)) {
+            wanted.insert(("Pod", String::new()));
         }
     }
-    wanted.into_iter().collect()
+    let claims = |object: &Object| {
+        object.kind == "PersistentVolumeClaim"
+            || object.value.pointer("/spec/volumeClaimTemplates").is_some()
+    };
+    let ephemeral = |template: &pods::Template<'_>| {
+        pods::list_of(template.spec, "volumes")
+            .iter()
+            .any(|volume| volume.get("ephemeral").is_some())
+    };
+    if objects.iter().any(claims) || templates.iter().any(ephemeral) {
+        for kind in ["StorageClass", "PersistentVolume"] {
+            wanted.insert((kind, String::new()));
+        }
+    }
+    wanted.retain(|(_, namespace)| !absent.contains(namespace));
+    wanted
 }

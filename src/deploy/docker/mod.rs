@@ -1,8 +1,9 @@
 //! The local engine as a target: the new container is tried beside the old one, and takes its name and ports only after
 //! it has answered. Whatever goes wrong, the old one ends up running under its own name again.
 
+mod start;
+
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -14,17 +15,13 @@ use crate::failure::{Fail, Failure, Outcome, chain};
 use crate::plan::{DockerSpec, PublishedPort};
 use crate::registry::{self, Reference};
 
-/// Pause between two questions to a container that does not answer yet.
-const PAUSE: Duration = Duration::from_millis(200);
+use start::{answers, start};
 
 /// Seconds that a container gets to stop by itself.
 const STOP: u16 = 3;
 
 /// The port that a container answers on when neither input nor image says.
 const PORT: u16 = 8080;
-
-/// Log lines that are shown of a container that failed.
-const LINES: u32 = 20;
 
 /// Replaces the container of this name.
 ///
@@ -42,7 +39,7 @@ pub(crate) async fn run(
     let container = container(engine, spec, &local, pushed, run_id).await?;
     let names = Names::of(&spec.name);
     refuse_foreign(engine, &names).await?;
-    tidy(ctx, engine, &names)
+    tidy(ctx, engine, spec, &names)
         .await
         .fail(Code::ContainerFailed)?;
     let deadline = Instant::now() + spec.deadline;
@@ -188,16 +185,18 @@ async fn refuse_foreign(engine: &Engine, names: &Names) -> Outcome<()> {
 }
 
 /// Undoes what an interrupted run may have left.
-async fn tidy(ctx: &Context, engine: &Engine, names: &Names) -> anyhow::Result<()> {
+async fn tidy(
+    ctx: &Context,
+    engine: &Engine,
+    spec: &DockerSpec,
+    names: &Names,
+) -> anyhow::Result<()> {
     engine.remove_container(&names.next).await?;
     if engine.inspect_container(&names.previous).await?.is_none() {
         return Ok(());
     }
-    if engine
-        .inspect_container(&names.now)
-        .await?
-        .is_some_and(|now| now.running)
-    {
+    // Stopped in the middle: the new one stays only when it serves.
+    if answers(engine, spec, &names.now).await? {
         return engine.remove_container(&names.previous).await;
     }
     ctx.events
@@ -315,85 +314,4 @@ async fn restore(engine: &Engine, names: &Names) -> anyhow::Result<()> {
     engine.remove_container(&names.now).await?;
     engine.rename_container(&names.previous, &names.now).await?;
     engine.start_container(&names.now).await
-}
-
-/// Makes and starts a container and waits until it answers; returns where.
-async fn start(
-    ctx: &Context,
-    engine: &Engine,
-    spec: &DockerSpec,
-    container: &ContainerSpec,
-    deadline: Instant,
-) -> Outcome<String> {
-    let name = &container.name;
-    engine
-        .create_container(container)
-        .await
-        .fail(Code::ContainerFailed)?;
-    engine
-        .start_container(name)
-        .await
-        .fail(Code::ContainerFailed)?;
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(Duration::from_secs(5))
-        .build()
-        .fail(Code::Internal)?;
-    let mut last = "no answer yet".to_owned();
-    loop {
-        let Some(state) = engine
-            .inspect_container(name)
-            .await
-            .fail(Code::ContainerFailed)?
-        else {
-            return Err(Failure::new(
-                Code::ContainerFailed,
-                format!("container `{name}` was removed by somebody else"),
-            ));
-        };
-        if !state.running || state.restarts > 0 {
-            let why = match (state.out_of_memory, &state.error, state.exit_code) {
-                (true, ..) => "is killed for memory".to_owned(),
-                (_, Some(error), _) => format!("cannot start: {error}"),
-                (_, _, Some(code)) => format!("exits {code}"),
-                _ => "exits".to_owned(),
-            };
-            return Err(failed(engine, name, &why).await);
-        }
-        let endpoints = state.endpoints();
-        for endpoint in &endpoints {
-            let path = spec.health_path.as_deref().unwrap_or("/");
-            match client.get(format!("{endpoint}{path}")).send().await {
-                // Without a health path any answer shows that the server is there, unless its own check says no.
-                Ok(answer)
-                    if answer.status().is_success()
-                        || (spec.health_path.is_none() && state.healthy != Some(false)) =>
-                {
-                    // People and later steps are on the machine, whichever way we came.
-                    return Ok(endpoints[0].clone());
-                }
-                Ok(answer) => last = format!("`{path}` answers {}", answer.status()),
-                Err(_) => last = format!("nothing answers on port {}", state.ports[0].container),
-            }
-        }
-        if Instant::now() >= deadline {
-            let why = format!(
-                "is not healthy within {} s: {last}",
-                spec.deadline.as_secs()
-            );
-            return Err(failed(engine, name, &why).await);
-        }
-        tokio::select! {
-            biased;
-            () = ctx.cancel.cancelled() => {
-                return Err(Failure::new(Code::Interrupted, "stopped before the new container had answered; the previous one stays"));
-            }
-            () = tokio::time::sleep(PAUSE) => {}
-        }
-    }
-}
-
-async fn failed(engine: &Engine, name: &str, why: &str) -> Failure {
-    let log = engine.logs_tail(name, LINES).await.unwrap_or_default();
-    Failure::new(Code::ContainerFailed, format!("container `{name}` {why}")).evidence(log)
 }

@@ -1,0 +1,124 @@
+//! One container of the engine: made, started, and asked until it answers. It knows nothing of the one that it replaces.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::code::Code;
+use crate::context::Context;
+use crate::engine::{ContainerSpec, ContainerState, Engine};
+use crate::failure::{Fail, Failure, Outcome};
+use crate::plan::DockerSpec;
+
+/// Pause between two questions to a container that does not answer yet.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Log lines that are shown of a container that failed.
+const LINES: u32 = 20;
+
+/// Makes and starts a container and waits until it answers; returns where.
+pub(super) async fn start(
+    ctx: &Context,
+    engine: &Engine,
+    spec: &DockerSpec,
+    container: &ContainerSpec,
+    deadline: Instant,
+) -> Outcome<String> {
+    let name = &container.name;
+    engine
+        .create_container(container)
+        .await
+        .fail(Code::ContainerFailed)?;
+    engine
+        .start_container(name)
+        .await
+        .fail(Code::ContainerFailed)?;
+    let client = client().fail(Code::Internal)?;
+    loop {
+        let Some(state) = engine
+            .inspect_container(name)
+            .await
+            .fail(Code::ContainerFailed)?
+        else {
+            return Err(Failure::new(
+                Code::ContainerFailed,
+                format!("container `{name}` was removed by somebody else"),
+            ));
+        };
+        if !state.running || state.restarts > 0 {
+            let why = match (state.out_of_memory, &state.error, state.exit_code) {
+                (true, ..) => "is killed for memory".to_owned(),
+                (_, Some(error), _) => format!("cannot start: {error}"),
+                (_, _, Some(code)) => format!("exits {code}"),
+                _ => "exits".to_owned(),
+            };
+            return Err(failed(engine, name, &why).await);
+        }
+        let last = match ask(&client, spec, &state).await {
+            Ok(endpoint) => return Ok(endpoint),
+            Err(why) => why,
+        };
+        if Instant::now() >= deadline {
+            let why = format!(
+                "is not healthy within {} s: {last}",
+                spec.deadline.as_secs()
+            );
+            return Err(failed(engine, name, &why).await);
+        }
+        tokio::select! {
+            biased;
+            () = ctx.cancel.cancelled() => {
+                return Err(Failure::new(Code::Interrupted, "stopped before the new container had answered; the previous one stays"));
+            }
+            () = tokio::time::sleep(PAUSE) => {}
+        }
+    }
+}
+
+fn client() -> reqwest::Result<reqwest::Client> {
+    let builder = reqwest::Client::builder().no_proxy();
+    builder.timeout(Duration::from_secs(5)).build()
+}
+
+/// Asks a container once, by every address it may have; returns where people reach it, or why it does not serve.
+async fn ask(
+    client: &reqwest::Client,
+    spec: &DockerSpec,
+    state: &ContainerState,
+) -> Result<String, String> {
+    let endpoints = state.endpoints();
+    let path = spec.health_path.as_deref().unwrap_or("/");
+    let mut last = "no answer yet".to_owned();
+    for endpoint in &endpoints {
+        match client.get(format!("{endpoint}{path}")).send().await {
+            // Without a health path any answer shows that the server is there, unless its own check says no.
+            Ok(answer)
+                if answer.status().is_success()
+                    || (spec.health_path.is_none() && state.healthy != Some(false)) =>
+            {
+                // People and later steps are on the machine, whichever way we came.
+                return Ok(endpoints[0].clone());
+            }
+            Ok(answer) => last = format!("`{path}` answers {}", answer.status()),
+            Err(_) => last = format!("nothing answers on port {}", state.ports[0].container),
+        }
+    }
+    Err(last)
+}
+
+/// Whether a container of this name runs and serves, now.
+pub(super) async fn answers(
+    engine: &Engine,
+    spec: &DockerSpec,
+    name: &str,
+) -> anyhow::Result<bool> {
+    match engine.inspect_container(name).await? {
+        Some(state) if state.running => Ok(ask(&client()?, spec, &state).await.is_ok()),
+        _ => Ok(false),
+    }
+}
+
+async fn failed(engine: &Engine, name: &str, why: &str) -> Failure {
+    let log = engine.logs_tail(name, LINES).await.unwrap_or_default();
+    Failure::new(Code::ContainerFailed, format!("container `{name}` {why}")).evidence(log)
+}
