@@ -307,8 +307,7 @@ fn untouched(case: &Case, namespace: &str) -> Result<(), String> {
         return Ok(());
     }
     let kinds = "deployments,statefulsets,daemonsets,jobs,pods,services,ingresses,horizontalpodautoscalers";
-    let selector = "-l=!ml-deploy-test/given";
-    let (_, left) = kubectl(&["-n", namespace, "get", kinds, selector, "-o", "name"]);
+    let (_, left) = kubectl(&["-n", namespace, "get", kinds, "-o", "name"]);
     if left.trim().is_empty() {
         Ok(())
     } else {
