@@ -128,10 +128,9 @@ pub(crate) async fn client() -> kube::Client {
         .install_default()
         .ok();
     let kubeconfig = Kubeconfig::read_from(bed("KUBECONFIG")).unwrap();
-    let config =
-        kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-            .await
-            .unwrap();
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+        .await
+        .unwrap();
     kube::Client::try_from(config).unwrap()
 }
 
@@ -286,9 +285,7 @@ fn summary(method: &str, target: &str) -> String {
         _ => rest,
     };
     let (resource, named) = (rest[0], rest.get(1).is_some());
-    let subresource = rest
-        .get(2)
-        .map_or(String::new(), |name| format!("/{name}"));
+    let subresource = rest.get(2).map_or(String::new(), |name| format!("/{name}"));
     let verb = match method {
         "GET" if query.contains("watch=") => "WATCH",
         "GET" if !named => "LIST",
@@ -316,11 +313,7 @@ fn requests_are_told_apart() {
         ("GET", "/apis/apps/v1", "GET discovery"),
         ("GET", "/api/v1/namespaces/x", "GET namespaces"),
         ("GET", "/api/v1/namespaces/x/pods?limit=500", "LIST pods"),
-        (
-            "GET",
-            "/api/v1/namespaces/x/pods?watch=true",
-            "WATCH pods",
-        ),
+        ("GET", "/api/v1/namespaces/x/pods?watch=true", "WATCH pods"),
         (
             "GET",
             "/api/v1/namespaces/x/pods/y/log?container=z",

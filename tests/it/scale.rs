@@ -104,7 +104,10 @@ async fn live(name: &str) {
             let pods = &pods;
             async move {
                 let Ok(pod) = pod else { return };
-                let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+                let phase = pod
+                    .status
+                    .as_ref()
+                    .and_then(|status| status.phase.as_deref());
                 if phase != Some("Running") {
                     patch(pods, &pod.name_any(), &running()).await;
                 }
@@ -199,7 +202,10 @@ fn run(project: &Project, namespace: &str, kubeconfig: &str) -> (i32, String, u6
     let mut child = Command::new(env!("CARGO_BIN_EXE_ml-deploy"))
         .args(["deploy", "--stages=deploy", "--manifests=k8s"])
         .args(["--deploy-timeout=100s", "--on-failure=keep"])
-        .args([format!("--namespace={namespace}"), format!("--kubeconfig={kubeconfig}")])
+        .args([
+            format!("--namespace={namespace}"),
+            format!("--kubeconfig={kubeconfig}"),
+        ])
         .env_clear()
         .current_dir(project.path())
         .stdin(Stdio::null())
@@ -209,17 +215,15 @@ fn run(project: &Project, namespace: &str, kubeconfig: &str) -> (i32, String, u6
         .unwrap();
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
-    let ended = loop {
+    while child.try_wait().unwrap().is_none() {
         // A high-water mark: the last look before the end is the answer.
         let text = std::fs::read_to_string(&status).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let size = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
         peak = peak.max(size.unwrap_or(0));
-        if let Some(ended) = child.try_wait().unwrap() {
-            break ended;
-        }
         std::thread::sleep(Duration::from_millis(20));
-    };
+    }
+    let ended = child.wait().unwrap();
     let said = std::fs::read_to_string(project.path().join("log")).unwrap();
     (ended.code().unwrap_or(-1), said, peak)
 }
@@ -254,7 +258,10 @@ fn five_hundred_objects_and_a_thousand_pods_stay_within_bounds() {
     // Of each object: what is live, a dry run, the apply. What is asked once for all of them is far below one more each.
     let objects = u32::try_from(CONFIG_MAPS + 2).unwrap();
     assert!(total(&counts, "") <= 4 * objects, "{measured}");
-    assert!(total(&counts, "PATCH configmaps") >= 2 * (objects - 2), "{measured}");
+    assert!(
+        total(&counts, "PATCH configmaps") >= 2 * (objects - 2),
+        "{measured}"
+    );
     // Pods are watched: their number must not show in the number of requests.
     assert!(total(&counts, "WATCH pods") >= 1, "{measured}");
     assert!(total(&counts, " pods") <= 20, "{measured}");

@@ -78,11 +78,17 @@ pub(super) fn play(file: &str, name: &str, witness: &Witness) -> Result<(), Stri
     let begun = Instant::now();
     let (ended, finished, followed) = std::thread::scope(|scope| {
         scope.spawn(|| played.steps(begun));
-        let follower = recording().is_some().then(|| scope.spawn(|| played.follow(begun)));
+        let follower = recording()
+            .is_some()
+            .then(|| scope.spawn(|| played.follow(begun)));
         let ended = run(&project, &played);
         let finished = Instant::now();
         over.store(true, Ordering::Relaxed);
-        (ended, finished, follower.and_then(|follower| follower.join().unwrap()))
+        (
+            ended,
+            finished,
+            follower.and_then(|follower| follower.join().unwrap()),
+        )
     });
     let decisive = case
         .decisive
@@ -125,7 +131,14 @@ fn set(case: &Case, namespace: &str) -> Result<(), String> {
     let mut all = vec![object];
     all.extend(case.given.iter().cloned());
     apply(&all, namespace, "kubectl")?;
-    let account = ["-n", namespace, "wait", "--for=create", "serviceaccount/default", "--timeout=30s"];
+    let account = [
+        "-n",
+        namespace,
+        "wait",
+        "--for=create",
+        "serviceaccount/default",
+        "--timeout=30s",
+    ];
     kubectl(&account);
     if let Some(live) = &case.live {
         apply(&[Workload::object(live)], namespace, "ml-deploy")?;
@@ -160,12 +173,7 @@ fn piped(command: &str, namespace: &str, input: &str) -> Result<(), String> {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(input.as_bytes())
-        .ok();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).ok();
     let output = child.wait_with_output().unwrap();
     if output.status.success() {
         return Ok(());
@@ -175,7 +183,9 @@ fn piped(command: &str, namespace: &str, input: &str) -> Result<(), String> {
 }
 
 fn run(project: &Project, played: &Played<'_>) -> Ended {
-    let kubeconfig = played.gate.map_or_else(|| bed("KUBECONFIG"), Gate::kubeconfig);
+    let kubeconfig = played
+        .gate
+        .map_or_else(|| bed("KUBECONFIG"), Gate::kubeconfig);
     let mut run = project
         .ml_deploy("deploy")
         .input("manifests", "k8s")
@@ -205,7 +215,9 @@ impl Played<'_> {
                     shell(&command, &namespace).ok();
                     done.send(()).ok();
                 });
-                while wait.recv_timeout(Duration::from_millis(100)) == Err(mpsc::RecvTimeoutError::Timeout) {
+                while wait.recv_timeout(Duration::from_millis(100))
+                    == Err(mpsc::RecvTimeoutError::Timeout)
+                {
                     if self.over.load(Ordering::Relaxed) {
                         return;
                     }
@@ -256,9 +268,17 @@ impl Played<'_> {
         let (kind, _) = name.split_once('/')?;
         let resource = format!("{kind}s");
         // The object as it is applied now, not the one of an earlier deployment.
-        let generation = if self.case.live.is_some() { "\"generation\":2" } else { "\"generation\":1" };
+        let generation = if self.case.live.is_some() {
+            "\"generation\":2"
+        } else {
+            "\"generation\":1"
+        };
         let texts = [generation.to_owned(), "\"name\":\"wine\"".to_owned()];
-        while self.witness.first(self.namespace, &resource, &texts, begun).is_none() {
+        while self
+            .witness
+            .first(self.namespace, &resource, &texts, begun)
+            .is_none()
+        {
             if self.over.load(Ordering::Relaxed) {
                 return None;
             }
@@ -268,7 +288,14 @@ impl Played<'_> {
         let mut words = program.split(' ');
         let mut child = Command::new(words.next()?)
             .args(words)
-            .args(["-n", self.namespace, "rollout", "status", name, "--timeout=60s"])
+            .args([
+                "-n",
+                self.namespace,
+                "rollout",
+                "status",
+                name,
+                "--timeout=60s",
+            ])
             .env("KUBECONFIG", bed("KUBECONFIG"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -292,10 +319,18 @@ fn judge(case: &Case, ended: &Ended) -> Result<(), String> {
             expect.status, expect.code, ended.status
         ));
     }
-    if let Some(text) = expect.says.iter().find(|text| !ended.stdout.contains(text.as_str())) {
+    if let Some(text) = expect
+        .says
+        .iter()
+        .find(|text| !ended.stdout.contains(text.as_str()))
+    {
         return Err(format!("it does not say `{text}`"));
     }
-    match expect.never.iter().find(|text| ended.stdout.contains(text.as_str())) {
+    match expect
+        .never
+        .iter()
+        .find(|text| ended.stdout.contains(text.as_str()))
+    {
         Some(text) => Err(format!("it says `{text}`")),
         None => Ok(()),
     }
@@ -306,7 +341,8 @@ fn untouched(case: &Case, namespace: &str) -> Result<(), String> {
     if case.expect.status != 10 || case.live.is_some() {
         return Ok(());
     }
-    let kinds = "deployments,statefulsets,daemonsets,jobs,pods,services,ingresses,horizontalpodautoscalers";
+    let kinds =
+        "deployments,statefulsets,daemonsets,jobs,pods,services,ingresses,horizontalpodautoscalers";
     let (_, left) = kubectl(&["-n", namespace, "get", kinds, "-o", "name"]);
     if left.trim().is_empty() {
         Ok(())
