@@ -107,6 +107,19 @@ pub(crate) struct Deployment {
     pub(crate) image: Option<String>,
     /// Kubernetes only.
     pub(crate) namespace: Option<String>,
+    /// Images of the workloads as they were applied; empty where the target is no cluster.
+    #[serde(default)]
+    pub(crate) containers: Vec<Container>,
+}
+
+/// The image that a container of a workload must run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Container {
+    /// `Kind/name` of the workload.
+    pub(crate) object: String,
+    /// Name of the container in its pods.
+    pub(crate) name: String,
+    pub(crate) image: String,
 }
 
 /// One thing that was checked on what is live.

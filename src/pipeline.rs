@@ -10,6 +10,7 @@ use crate::deploy::{docker, kubernetes};
 use crate::engine::Engine;
 use crate::event::{End, EventKind, Stage};
 use crate::failure::{Fail, Failure, Outcome, chain};
+use crate::live::{Deployed, settle};
 use crate::plan::{DeploySpec, Plan};
 use crate::preflight;
 use crate::reuse::{self, Results};
@@ -307,41 +308,7 @@ async fn deploy_stage(
     Ok(Some(deployed))
 }
 
-/// What was deployed, until its verification decides.
-enum Deployed {
-    Kubernetes(Box<kubernetes::Rollout>),
-    Docker(Deployment),
-}
-
-impl Deployed {
-    fn deployment(&self) -> &Deployment {
-        match self {
-            Self::Kubernetes(rollout) => &rollout.deployment,
-            Self::Docker(deployment) => deployment,
-        }
-    }
-}
-
-/// Makes a verified deployment final, and undoes one that does not verify.
-async fn settle(
-    plan: &Plan,
-    ctx: &Context,
-    deployed: Option<Deployed>,
-    verified: Outcome<()>,
-) -> Outcome<()> {
-    let (Some(Deployed::Kubernetes(rollout)), Some(DeploySpec::Kubernetes(spec))) =
-        (deployed, &plan.deploy)
-    else {
-        return verified;
-    };
-    let ctx = &ctx.stage(Stage::Deploy);
-    match verified {
-        Ok(()) => kubernetes::finish(ctx, spec, *rollout).await,
-        Err(failure) => Err(kubernetes::undo(ctx, spec, &rollout, failure).await),
-    }
-}
-
-async fn verify_stage(
+pub(crate) async fn verify_stage(
     plan: &Plan,
     ctx: &Context,
     engine: Option<&Engine>,
@@ -364,7 +331,7 @@ async fn verify_stage(
 }
 
 /// Runs one stage: says that it begins and how it ended, and does not wait for it longer than `GRACE` after a cancel.
-async fn stage<T>(
+pub(crate) async fn stage<T>(
     plan: &Plan,
     ctx: &Context,
     stage: Stage,

@@ -95,13 +95,22 @@ fn refused(server: &str, plugin: Option<&str>, error: kube::Error) -> Failure {
                 format!("failed to run `{plugin}`, which the kubeconfig needs for a token: {why}"),
             )
             .help(format!(
-                "`{plugin}` is not installed here; use a kubeconfig with a service account's token (`kubectl create token NAME`) or a client certificate"
+                "`{plugin}` is not installed here; {}",
+                instead_of(plugin)
             )),
-            AuthError::AuthExecRun { .. } | AuthError::AuthExecParse(_) | AuthError::ExecPluginFailed => Failure::new(
+            AuthError::AuthExecRun { .. }
+            | AuthError::AuthExecParse(_)
+            | AuthError::ExecPluginFailed => Failure::new(
                 Code::KubeconfigPlugin,
-                format!("failed to get a token from `{plugin}`: {}", line(&auth.to_string())),
+                format!(
+                    "failed to get a token from `{plugin}`: {}",
+                    line(&auth.to_string())
+                ),
             ),
-            other => kubeconfig::invalid(format!("failed to log in at `{server}`: {}", line(&other.to_string()))),
+            other => kubeconfig::invalid(format!(
+                "failed to log in at `{server}`: {}",
+                line(&other.to_string())
+            )),
         };
     }
     if let kube::Error::Api(status) = &error {
@@ -124,6 +133,27 @@ fn refused(server: &str, plugin: Option<&str>, error: kube::Error) -> Failure {
             transport(error)
         ),
     )
+}
+
+/// A kubeconfig that needs no program, by the program that it would replace.
+fn instead_of(plugin: &str) -> &'static str {
+    match plugin.rsplit('/').next().unwrap_or(plugin) {
+        "kubelogin" => {
+            "let azure/aks-set-context write the kubeconfig with `admin: true`, or use one with a service account's token (`kubectl create token NAME`)"
+        }
+        "gke-gcloud-auth-plugin" | "gcloud" => {
+            "let google-github-actions/get-gke-credentials write the kubeconfig: it holds a token"
+        }
+        "aws" | "aws-iam-authenticator" => {
+            "put the token of `aws eks get-token --cluster-name NAME` into the kubeconfig just before this step, or use a service account's token (`kubectl create token NAME`)"
+        }
+        "doctl" => {
+            "use the kubeconfig of `doctl kubernetes cluster kubeconfig show --expiry-seconds 3600 NAME`: it holds a token"
+        }
+        _ => {
+            "use a kubeconfig with a service account's token (`kubectl create token NAME`) or a client certificate"
+        }
+    }
 }
 
 /// The causes of an error that is not the API server's own answer, in one line.

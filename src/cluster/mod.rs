@@ -9,7 +9,7 @@ mod together;
 mod workload;
 
 pub(crate) use connect::{Cluster, transport};
-pub(crate) use live::{Serving, serving};
+pub(crate) use live::{Serving, Standing, serving, standing, written};
 pub(crate) use proxy::{Backend, Request, http};
 pub(crate) use rights::{Right, account, denied, rules};
 pub(crate) use together::together;

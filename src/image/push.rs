@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::words::Words;
 use crate::artifact::{Image, Pushed};
 use crate::code::Code;
 use crate::context::Context;
@@ -91,7 +92,7 @@ pub(super) async fn push_tag(
             Err(error) => error,
         };
         let why = story(&error);
-        if attempt == TRIES || engine_retried || !is_transient(&why) {
+        if attempt == TRIES || engine_retried || !Words::of(&why).transient() {
             return Err(failure(reference, login, &error, &why));
         }
         ctx.events.retrying(pause, why).await;
@@ -146,57 +147,6 @@ fn story(error: &anyhow::Error) -> String {
     }
 }
 
-/// What a registry or the network may do better at the next try. A refusal never is.
-fn is_transient(why: &str) -> bool {
-    let why = why.to_lowercase();
-    let refused = [
-        "denied",
-        "unauthorized",
-        "authentication required",
-        "no basic auth",
-        "forbidden",
-        "insufficient_scope",
-        "401",
-        "403",
-        "404",
-        "not found",
-        "name unknown",
-        "no such host",
-        "x509",
-        "certificate",
-    ];
-    let passing = [
-        "429",
-        "toomanyrequests",
-        "too many requests",
-        "http status: 5",
-        "status: 5",
-        "500 internal",
-        "502",
-        "503",
-        "504",
-        "service unavailable",
-        "unavailable: ",
-        // A registry's word for a failure of its own, as 500.
-        "unknown: unknown error",
-        "unknown: internal server error",
-        "bad gateway",
-        "connection reset",
-        "connection refused",
-        "broken pipe",
-        "eof",
-        "timeout",
-        "timed out",
-        "deadline exceeded",
-        "temporarily",
-        "no digest",
-    ];
-    let refused = refused.iter().any(|text| why.contains(text));
-    // A busy registry may say 429 and its reason; a refusal in the same words still wins, except for 429 itself.
-    passing.iter().any(|text| why.contains(text))
-        && (!refused || why.contains("toomanyrequests") || why.contains("429 too many"))
-}
-
 fn failure(
     reference: &Reference,
     login: Option<&Credentials>,
@@ -204,20 +154,13 @@ fn failure(
     why: &str,
 ) -> Failure {
     let what = format!("failed to push `{reference}`");
-    let lower = why.to_lowercase();
-    let says = |texts: &[&str]| texts.iter().any(|text| lower.contains(text));
-    if says(&[
-        "denied",
-        "unauthorized",
-        "authentication required",
-        "no basic auth",
-        "forbidden",
-        "insufficient_scope",
-    ]) {
+    let words = Words::of(why);
+    let says = |texts: &[&str]| words.say(texts);
+    if words.refused() {
         return Failure::from(denied(Code::PushDenied, &what, reference.host(), login))
             .evidence([why.to_owned()]);
     }
-    if says(&["name unknown", "404", "not found", "does not exist"]) && error.is::<EngineError>() {
+    if words.unknown() && error.is::<EngineError>() {
         return Failure::new(
             Code::PushDenied,
             format!("{what}: the registry does not know the repository"),
@@ -235,38 +178,17 @@ fn failure(
             reference.host()
         ));
     }
+    if says(&[
+        "does not look like a tls handshake",
+        "gave http response to https client",
+    ]) {
+        return failure.help(format!(
+            "the registry speaks plain HTTP: name `{}` in `insecure-registries` of the engine's daemon.json, or give the registry a certificate",
+            reference.host()
+        ));
+    }
     if says(&["no such host"]) {
         return failure.help("check the host name in `image`");
     }
     failure
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_may_pass_is_tried_again() {
-        for why in [
-            "received unexpected HTTP status: 503 Service Unavailable",
-            "toomanyrequests: rate exceeded",
-            "Put http://r/v2/: read tcp: connection reset by peer",
-            "net/http: TLS handshake timeout",
-            "unexpected EOF",
-            "unknown: unknown error",
-            "unavailable: service unavailable",
-        ] {
-            assert!(is_transient(why), "{why}");
-        }
-        for why in [
-            "unauthorized: authentication required",
-            "denied: permission_denied: write_package",
-            "no basic auth credentials",
-            "name unknown: repository not found",
-            "dial tcp: lookup nowhere.test: no such host",
-            "x509: certificate signed by unknown authority",
-        ] {
-            assert!(!is_transient(why), "{why}");
-        }
-    }
 }

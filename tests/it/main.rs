@@ -6,6 +6,7 @@
     reason = "a test that cannot go on must fail where it stands"
 )]
 
+mod access;
 mod act;
 mod architecture;
 mod bad_input;
@@ -13,17 +14,22 @@ mod cancel;
 mod cluster;
 mod contract;
 mod deploy;
+mod diagnose;
 mod e2e;
 mod endpoints;
 mod environment;
 mod gate;
 mod image;
 mod inputs;
+mod preflight;
+mod preflight_live;
 mod registries;
 mod rights;
+mod rollback;
 mod rollouts;
 mod scale;
 mod servers;
+mod status;
 mod support;
 mod swap;
 mod train;

@@ -49,10 +49,7 @@ impl Service {
     /// Ends a deployment while the old container has stepped aside and the new one does not answer yet.
     fn end_in_the_middle(&self, image: &str, signal: &str) -> Ended {
         let previous = format!("{}-previous", self.name);
-        let in_the_middle = || {
-            let names = self.names();
-            names.contains(&previous) && names.contains(&self.name)
-        };
+        let in_the_middle = || self.names().contains(&previous) && self.id().ends_with(" true");
         self.deploy(image)
             .signal_when("it takes its place now", in_the_middle, signal)
     }
@@ -67,7 +64,7 @@ fn a_signal_in_the_middle_puts_the_old_one_back() {
     let ended = service.end_in_the_middle(&image, "TERM").expect(143);
     assert!(ended.took.as_secs() < 6, "{:?}", ended.took);
     assert_eq!(service.id(), before, "{}", ended.stdout);
-    assert_eq!(service.names(), [service.name.clone()]);
+    assert_eq!(service.names(), std::slice::from_ref(&service.name));
     drop(service.container);
 }
 
@@ -90,7 +87,7 @@ fn a_kill_in_the_middle_is_mended_by_the_next_run() {
         .code("container-failed")
         .says("put back");
     assert_eq!(service.id(), before);
-    assert_eq!(service.names(), [service.name.clone()]);
+    assert_eq!(service.names(), std::slice::from_ref(&service.name));
 
     // When the new one serves by then, it stays, and the old one goes.
     service.end_in_the_middle(&image, "KILL");
@@ -99,6 +96,22 @@ fn a_kill_in_the_middle_is_mended_by_the_next_run() {
     std::thread::sleep(std::time::Duration::from_secs(4));
     service.deploy(&broken).run().expect(50);
     assert_eq!(service.id(), new);
-    assert_eq!(service.names(), [service.name.clone()]);
+    assert_eq!(service.names(), std::slice::from_ref(&service.name));
+    drop(service.container);
+}
+
+#[test]
+fn a_port_that_is_taken_is_named_and_nothing_is_left() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let service = Service::new(&taken.local_addr().unwrap().port().to_string());
+    let image = pushed(&service.name, SLOW);
+    service
+        .deploy(&image)
+        .run()
+        .expect(50)
+        .code("container-failed")
+        .says(&service.port)
+        .says("`ports`");
+    assert!(service.names().is_empty());
     drop(service.container);
 }

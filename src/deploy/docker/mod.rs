@@ -51,6 +51,7 @@ pub(crate) async fn run(
         endpoint: Some(endpoint),
         image: Some(shown),
         namespace: None,
+        containers: Vec::new(),
     };
     ctx.events.produced(deployment.clone()).await;
     Ok(deployment)

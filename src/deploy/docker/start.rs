@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::code::Code;
 use crate::context::Context;
 use crate::engine::{ContainerSpec, ContainerState, Engine};
-use crate::failure::{Fail, Failure, Outcome};
+use crate::failure::{Fail, Failure, Outcome, chain};
 use crate::plan::DockerSpec;
 
 /// Pause between two questions to a container that does not answer yet.
@@ -25,14 +25,11 @@ pub(super) async fn start(
     deadline: Instant,
 ) -> Outcome<String> {
     let name = &container.name;
-    engine
-        .create_container(container)
-        .await
-        .fail(Code::ContainerFailed)?;
-    engine
-        .start_container(name)
-        .await
-        .fail(Code::ContainerFailed)?;
+    let made = async {
+        engine.create_container(container).await?;
+        engine.start_container(name).await
+    };
+    made.await.map_err(|error| not_started(&chain(&error)))?;
     let client = client().fail(Code::Internal)?;
     loop {
         let Some(state) = engine
@@ -73,6 +70,17 @@ pub(super) async fn start(
             () = tokio::time::sleep(PAUSE) => {}
         }
     }
+}
+
+/// A container that never ran has no log: the engine's answer is all there is.
+fn not_started(why: &str) -> Failure {
+    let taken = ["port is already allocated", "address already in use"];
+    let help = if taken.iter().any(|text| why.contains(text)) {
+        "choose another host port with `ports`, or stop what listens there"
+    } else {
+        "correct what the engine names"
+    };
+    Failure::new(Code::ContainerFailed, why).help(help)
 }
 
 fn client() -> reqwest::Result<reqwest::Client> {

@@ -73,6 +73,11 @@ impl Kinds {
         (kinds, findings)
     }
 
+    /// Takes in what is known elsewhere.
+    pub(super) fn extend(&mut self, more: Self) {
+        self.known.extend(more.known);
+    }
+
     /// The resource of an object, and whether it lives in a namespace; `None` while its definition is not applied.
     pub(super) fn of(&self, object: &Object) -> Option<(&ApiResource, bool)> {
         let key = (object.api_version.clone(), object.kind.clone());
@@ -144,6 +149,20 @@ pub(super) struct Manner {
     pub(super) force: bool,
 }
 
+/// Where an object is read and written.
+pub(super) fn api(
+    cluster: &Cluster,
+    (resource, namespaced): (&ApiResource, bool),
+    object: &Object,
+) -> Api<DynamicObject> {
+    if namespaced {
+        let namespace = object.namespace.as_deref().unwrap_or(&cluster.namespace);
+        Api::namespaced_with(cluster.client.clone(), namespace, resource)
+    } else {
+        Api::all_with(cluster.client.clone(), resource)
+    }
+}
+
 /// Applies one object and returns it as it is live.
 pub(super) async fn apply(
     cluster: &Cluster,
@@ -151,13 +170,7 @@ pub(super) async fn apply(
     object: &Object,
     manner: Manner,
 ) -> Result<DynamicObject, kube::Error> {
-    let (resource, namespaced) = resource;
-    let api: Api<DynamicObject> = if namespaced {
-        let namespace = object.namespace.as_deref().unwrap_or(&cluster.namespace);
-        Api::namespaced_with(cluster.client.clone(), namespace, resource)
-    } else {
-        Api::all_with(cluster.client.clone(), resource)
-    };
+    let api = api(cluster, resource, object);
     let mut params = PatchParams::apply(MANAGER).validation_strict();
     params.dry_run = manner.dry_run;
     params.force = manner.force;
@@ -195,7 +208,7 @@ pub(super) async fn apply_surely(
 }
 
 /// Whether the same request may succeed in a moment: nothing was decided about the object itself.
-fn transient(error: &kube::Error) -> bool {
+pub(super) fn transient(error: &kube::Error) -> bool {
     match error {
         kube::Error::Api(status) => {
             matches!(status.code, 429 | 502..=504)

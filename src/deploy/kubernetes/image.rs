@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::manifest::Object;
+use crate::cluster::text;
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::registry::Reference;
@@ -44,6 +45,23 @@ fn images(object: &Object) -> Vec<(String, String)> {
         }
     }
     found
+}
+
+/// Name and image of each container of a workload, as it is applied or as it is live; init containers left out.
+pub(super) fn containers(object: &Value) -> Vec<(String, String)> {
+    let Some((spec, _)) = pod_of(text(object, "/kind")) else {
+        return Vec::new();
+    };
+    let found = object
+        .pointer(&pointer(&format!("{spec}.containers")))
+        .and_then(Value::as_array);
+    let named = |one: &Value| {
+        (
+            text(one, "/name").to_owned(),
+            text(one, "/image").to_owned(),
+        )
+    };
+    found.into_iter().flatten().map(named).collect()
 }
 
 /// Replaces every image of `repository` by `pinned` and returns how many there were. None is an error that lists all

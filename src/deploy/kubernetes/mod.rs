@@ -1,25 +1,34 @@
 //! The Kubernetes target, readable top to bottom: load, pin the image, apply, wait until the newest revision serves.
 
 mod apply;
+mod bundle;
 mod diagnose;
 mod diff;
+mod history;
 mod image;
 mod manifest;
 mod preflight;
+mod prune;
+mod record;
 mod reject;
+mod rollback;
 mod rollout;
+mod secret;
+mod status;
 mod tree;
 mod undo;
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use kube::ResourceExt as _;
 
+pub(crate) use bundle::explain;
 pub(crate) use preflight::preflight;
+pub(crate) use status::status;
 
 use self::apply::Kinds;
 use self::manifest::Object;
+use self::record::Release;
 use self::rollout::Target;
 use self::undo::Before;
 use crate::artifact::{Deployment, Pushed};
@@ -39,7 +48,9 @@ pub(crate) struct Rollout {
     /// What is to be verified.
     pub(crate) deployment: Deployment,
     cluster: Cluster,
+    objects: Vec<Object>,
     before: Before,
+    release: Release,
 }
 
 /// Applies the manifests and waits until what they ask for is what serves. A rollout that fails is undone here.
@@ -57,20 +68,68 @@ pub(crate) async fn run(
     let reference = image.map(Pushed::reference);
     let marks = marks(spec, image, run_id);
     prepare(&mut objects, spec, reference.as_deref(), &marks)?;
+    let release = Release {
+        image: reference,
+        digest: image.map(|image| image.digest.clone()),
+        commit: spec.commit.clone(),
+        run_id: run_id.map(str::to_owned),
+        run_url: ctx.run_url.clone(),
+        ..Release::default()
+    };
+    roll_out(ctx, spec, cluster, objects, release).await
+}
+
+/// Goes back to the last verified deployment before the live one, as it was applied then.
+///
+/// # Errors
+/// `RevisionMissing` when there is none; else as `run`.
+pub(crate) async fn rollback(ctx: &Context, spec: &KubernetesSpec) -> Outcome<Rollout> {
+    let (cluster, objects, release) = rollback::choose(ctx, spec).await?;
+    // Whoever changed the fields since is the reason to go back.
+    let spec = KubernetesSpec {
+        force_conflicts: true,
+        ..spec.clone()
+    };
+    roll_out(ctx, &spec, cluster, objects, release).await
+}
+
+/// Applies objects that are ready for it, waits, and undoes what fails.
+async fn roll_out(
+    ctx: &Context,
+    spec: &KubernetesSpec,
+    cluster: Cluster,
+    objects: Vec<Object>,
+    mut release: Release,
+) -> Outcome<Rollout> {
     let kinds = Kinds::discover(&cluster.client, &objects)
         .await
         .map_err(all)?;
-    let before = Before::snapshot(&cluster, &kinds, &objects).await?;
+    let before = Before::snapshot(ctx, &cluster, &kinds, &objects).await?;
     let applied = Timestamp::now().checked_sub(SKEW).unwrap_or(Timestamp::MIN);
-    let deployment = describe(&cluster, &objects, reference);
+    release.containers = record::containers(&cluster.namespace, &objects);
+    if release.image.is_none() {
+        release.image = release.containers.first().map(|first| first.image.clone());
+    }
+    let deployment = describe(&cluster, &objects, release.image.clone());
     let rollout = Rollout {
         deployment,
         cluster,
+        objects,
         before,
+        release,
     };
     let done = async {
-        let targets = apply_all(ctx, spec, &rollout.cluster, kinds, &objects).await?;
-        rollout::wait(ctx, &rollout.cluster, &targets, applied, spec.deadline).await
+        let targets = apply_all(ctx, spec, &rollout.cluster, kinds, &rollout.objects).await?;
+        rollout::wait(
+            ctx,
+            &rollout.cluster,
+            &targets,
+            &rollout.objects,
+            applied,
+            spec.deadline,
+            &spec.tolerate,
+        )
+        .await
     };
     match done.await {
         Ok(()) => {
@@ -81,15 +140,9 @@ pub(crate) async fn run(
     }
 }
 
-/// Makes a verified rollout final.
-///
-/// # Errors
-/// What the API server refuses.
-pub(crate) async fn finish(
-    _ctx: &Context,
-    _spec: &KubernetesSpec,
-    _rollout: Rollout,
-) -> Outcome<()> {
+/// Makes a verified rollout final: records it, and prunes what it no longer lists.
+pub(crate) async fn finish(ctx: &Context, spec: &KubernetesSpec, rollout: Rollout) -> Outcome<()> {
+    history::succeed(ctx, spec, &rollout).await;
     Ok(())
 }
 
@@ -101,16 +154,34 @@ pub(crate) async fn undo(
     failure: Failure,
 ) -> Failure {
     if ctx.cancel.is_cancelled() {
-        return failure;
+        return undo::cancelled(&rollout.before, spec, failure);
     }
-    undo::undo(ctx, spec, &rollout.cluster, &rollout.before, failure).await
+    let (failure, ended) = undo::undo(ctx, spec, &rollout.cluster, &rollout.before, failure).await;
+    if ended == undo::Ended::RolledBack {
+        let live = Deployment {
+            image: Some(rollout.before.image(spec)),
+            containers: Vec::new(),
+            ..rollout.deployment.clone()
+        };
+        ctx.events.produced(live).await;
+    }
+    history::fail(ctx, spec, rollout, &failure, ended).await;
+    failure
 }
 
 /// What the manifests name, as a deployment that is already there: for a check of what is live without deploying.
 pub(crate) async fn live(ctx: &Context, spec: &KubernetesSpec) -> Outcome<Deployment> {
     let objects = load(ctx, spec)?;
     let cluster = connect(spec, &objects).await?;
-    Ok(describe(&cluster, &objects, None))
+    let mut deployment = describe(&cluster, &objects, None);
+    // What the manifests name as our image is only a placeholder for what was pushed.
+    if let Some(repository) = &spec.repository {
+        deployment.containers.retain(|container| {
+            let parsed = container.image.parse::<crate::registry::Reference>().ok();
+            !parsed.is_some_and(|parsed| parsed.same_repository(repository))
+        });
+    }
+    Ok(deployment)
 }
 
 fn load(ctx: &Context, spec: &KubernetesSpec) -> Outcome<Vec<Object>> {
@@ -169,6 +240,7 @@ fn prepare(
         .cloned()
         .collect();
     for object in objects.iter_mut() {
+        secret::encode(object);
         image::annotate(object, marks, &on_pods);
     }
     apply::order(objects);
@@ -212,16 +284,7 @@ async fn apply_all(
             .await
             .map_err(all)?;
         ctx.events.note(format!("{} applied", object.label())).await;
-        if is_workload(&object.kind) {
-            targets.push(Target {
-                kind: object.kind.clone(),
-                name: object.name.clone(),
-                namespace: live.namespace().unwrap_or_default(),
-                uid: live.uid().unwrap_or_default(),
-                generation: live.metadata.generation.unwrap_or_default(),
-                at: object.at("metadata.name"),
-            });
-        }
+        targets.push(Target::of(&live, resource.0, object.at("metadata.name")));
     }
     Ok(targets)
 }
@@ -242,11 +305,17 @@ async fn established(cluster: &Cluster, objects: &[Object], object: &Object) -> 
 }
 
 fn describe(cluster: &Cluster, objects: &[Object], image: Option<String>) -> Deployment {
+    let own = cluster.namespace.as_str();
+    let named = |object: &Object| {
+        let namespace = object.namespace.as_deref();
+        crate::cluster::written(&object.kind, &object.name, namespace, own)
+    };
     Deployment {
         target: "kubernetes".to_owned(),
-        objects: objects.iter().map(Object::label).collect(),
+        objects: objects.iter().map(named).collect(),
         endpoint: None,
         image,
         namespace: Some(cluster.namespace.clone()),
+        containers: record::containers(&cluster.namespace, objects),
     }
 }

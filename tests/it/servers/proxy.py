@@ -15,6 +15,11 @@ class Proxy(http.server.BaseHTTPRequestHandler):
 
     def handle_one_request(self):
         try:
+            # Engines try TLS first and know by the answer that there is none.
+            if self.rfile.peek(1)[:1] == b"\x16":
+                self.wfile.write(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+                self.close_connection = True
+                return
             super().handle_one_request()
         except (ConnectionError, http.client.HTTPException):
             self.close_connection = True

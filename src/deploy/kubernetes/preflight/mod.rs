@@ -29,7 +29,7 @@ use self::routing::Routes;
 use self::view::{View, Want};
 use super::apply::Kinds;
 use super::manifest::{self, Object};
-use super::{diff, prepare};
+use super::{diff, prepare, prune};
 use crate::artifact::Changes;
 use crate::cluster::Cluster;
 use crate::code::Code;
@@ -98,6 +98,7 @@ pub(crate) async fn preflight(
         ctx.events.note(line).await;
     }
     ctx.events.produced(changes).await;
+    prune::announce(ctx, spec, &cluster, &objects).await;
     findings
 }
 

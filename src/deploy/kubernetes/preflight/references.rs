@@ -264,7 +264,7 @@ fn missing(reference: &Reference<'_>, objects: &[Object], there: &[String]) -> D
             "create it with `kubectl -n {} create secret generic {name} …`, or correct the name here",
             reference.namespace
         ),
-        _ => format!("create it, add it to the manifests, or correct the name here"),
+        _ => "create it, add it to the manifests, or correct the name here".to_owned(),
     };
     let help = match suggestion(&near) {
         Some(suggestion) => format!("{suggestion} else {fix}"),
