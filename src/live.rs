@@ -1,7 +1,7 @@
 //! What happens to what is live beside the job's own stages: a deployment becomes final or is undone, the last verified one
 //! comes back, or is only described.
 
-use crate::artifact::Deployment;
+use crate::artifact::{Deployment, Pushed};
 use crate::context::Context;
 use crate::deploy::kubernetes;
 use crate::event::Stage;
@@ -17,6 +17,14 @@ pub(crate) enum Deployed {
 
 impl Deployed {
     /// What is to be verified.
+    pub(crate) fn judged(&self) -> Deployment {
+        match self {
+            Self::Kubernetes(rollout) => rollout.judged(),
+            Self::Docker(deployment) => deployment.clone(),
+        }
+    }
+
+    /// What is live when everything is done.
     pub(crate) fn deployment(&self) -> &Deployment {
         match self {
             Self::Kubernetes(rollout) => &rollout.deployment,
@@ -33,6 +41,7 @@ pub(crate) async fn settle(
     plan: &Plan,
     ctx: &Context,
     deployed: Option<Deployed>,
+    pushed: Option<&Pushed>,
     verified: Outcome<()>,
 ) -> Outcome<()> {
     let (Some(Deployed::Kubernetes(rollout)), Some(DeploySpec::Kubernetes(spec))) =
@@ -42,7 +51,11 @@ pub(crate) async fn settle(
     };
     let ctx = &ctx.stage(Stage::Deploy);
     match verified {
-        Ok(()) => kubernetes::finish(ctx, spec, *rollout).await,
+        Ok(()) => {
+            let recheck =
+                async |live: &Deployment| verify_stage(plan, ctx, None, Some(live), pushed).await;
+            kubernetes::finish(ctx, spec, *rollout, recheck).await
+        }
         Err(failure) => Err(kubernetes::undo(ctx, spec, &rollout, failure).await),
     }
 }
@@ -65,7 +78,7 @@ pub(crate) async fn rollback(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
     let deployment = rollout.deployment.clone();
     let verified = verify_stage(plan, ctx, None, Some(&deployment), None).await;
     let deployed = Deployed::Kubernetes(Box::new(rollout));
-    settle(plan, ctx, Some(deployed), verified).await?;
+    settle(plan, ctx, Some(deployed), None, verified).await?;
     Ok(Ended::Done)
 }
 

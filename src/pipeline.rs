@@ -62,8 +62,9 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
     )
     .await?;
     let deployment = deployed.as_ref().map(Deployed::deployment).cloned();
-    let verified = verify_stage(plan, ctx, engine, deployment.as_ref(), pushed.as_ref()).await;
-    settle(plan, ctx, deployed, verified).await?;
+    let judged = deployed.as_ref().map(Deployed::judged);
+    let verified = verify_stage(plan, ctx, engine, judged.as_ref(), pushed.as_ref()).await;
+    settle(plan, ctx, deployed, pushed.as_ref(), verified).await?;
     if let Some(fingerprint) = fingerprint {
         let kept = reuse::remember(
             plan,

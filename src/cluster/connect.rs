@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use kube::client::AuthError;
+use jiff::{SignedDuration, Timestamp};
+use kube::client::{AuthError, Body};
 use kube::config::KubeConfigOptions;
 use kube::{Client, Config};
 
@@ -10,6 +11,9 @@ use super::kubeconfig;
 use crate::code::Code;
 use crate::failure::{Failure, Outcome, chain};
 use crate::plan::ClusterSpec;
+
+/// How far our clock may be ahead of the API server's when that does not tell its own.
+const SKEW: SignedDuration = SignedDuration::from_secs(5);
 
 /// How long the API server may take for its first answer.
 const FIRST_ANSWER: Duration = Duration::from_secs(5);
@@ -61,6 +65,25 @@ impl Cluster {
     }
 }
 
+impl Cluster {
+    /// The API server's clock, less the second that it is cut to: what happens from now on has no earlier time. Our own
+    /// clock may be wrong; it stands in only when the server does not tell its own.
+    pub(crate) async fn clock(&self) -> Timestamp {
+        let told = self.date().await;
+        let now = told.unwrap_or_else(|| Timestamp::now() - SKEW);
+        now.checked_sub(SignedDuration::from_secs(1)).unwrap_or(now)
+    }
+
+    async fn date(&self) -> Option<Timestamp> {
+        let request = http::Request::get("/version").body(Body::empty()).ok()?;
+        let answer = tokio::time::timeout(FIRST_ANSWER, self.client.send(request));
+        let answer = answer.await.ok()?.ok()?;
+        let date = answer.headers().get(http::header::DATE)?.to_str().ok()?;
+        let parsed = jiff::fmt::rfc2822::parse(date).ok()?;
+        Some(parsed.timestamp())
+    }
+}
+
 /// The client's configuration, and the name of the program that it gets its token from.
 async fn configure(spec: &ClusterSpec) -> Outcome<(Config, Option<String>)> {
     let Some(found) = kubeconfig::read(spec.kubeconfig.as_ref())? else {
@@ -98,9 +121,20 @@ fn refused(server: &str, plugin: Option<&str>, error: kube::Error) -> Failure {
                 "`{plugin}` is not installed here; {}",
                 instead_of(plugin)
             )),
-            AuthError::AuthExecRun { .. }
-            | AuthError::AuthExecParse(_)
-            | AuthError::ExecPluginFailed => Failure::new(
+            // Only what it complained about is told: what it printed could be a token.
+            AuthError::AuthExecRun { out, .. } => Failure::new(
+                Code::KubeconfigPlugin,
+                format!(
+                    "failed to get a token from `{plugin}`: it exits {}: {}",
+                    out.status.code().unwrap_or(-1),
+                    line(&String::from_utf8_lossy(&out.stderr))
+                ),
+            )
+            .help(format!(
+                "log in before this step, or {}",
+                instead_of(plugin)
+            )),
+            AuthError::AuthExecParse(_) | AuthError::ExecPluginFailed => Failure::new(
                 Code::KubeconfigPlugin,
                 format!(
                     "failed to get a token from `{plugin}`: {}",

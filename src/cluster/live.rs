@@ -18,8 +18,9 @@ use crate::failure::{Failure, Outcome};
 /// What serves.
 #[derive(Clone, Debug)]
 pub(crate) struct Serving {
-    /// Where it answers; a Service when one selects the pods, else a ready pod.
-    pub(crate) backend: Option<Backend>,
+    /// Where it answers: a Service when one selects the pods, else a ready pod; every ready pod when the pods themselves
+    /// were asked for. Empty when nothing is ready.
+    pub(crate) backends: Vec<Backend>,
     /// Ready pods of the newest revision, as the API server gives them, each with its workload's `Kind/name`.
     pub(crate) pods: Vec<(String, Value)>,
     /// Whether any workload is meant to have pods that serve.
@@ -96,11 +97,13 @@ pub(crate) async fn standing(
 }
 
 /// Finds what serves for objects written `Kind/name`. `port` chooses the port, else the Service's or container's first.
+/// `direct` asks for the pods themselves: behind their Service there may be others.
 pub(crate) async fn serving(
     cluster: &Cluster,
     namespace: &str,
     objects: &[String],
     port: Option<u16>,
+    direct: bool,
 ) -> Outcome<Serving> {
     let (mut ready, mut wanted) = (Vec::new(), false);
     for standing in standing(cluster, namespace, objects).await? {
@@ -130,12 +133,75 @@ pub(crate) async fn serving(
         .filter(|place| !place.is_empty());
     let namespace = place.unwrap_or(namespace);
     let services = list::<Service>(cluster, namespace, "Service").await?;
-    let backend = backend(namespace, objects, &services, &pods, port);
+    let backends = if direct {
+        let all = pods.iter();
+        all.filter_map(|pod| pod_backend(namespace, objects, &services, pod, port))
+            .collect()
+    } else {
+        let one = backend(namespace, objects, &services, &pods, port);
+        one.into_iter().collect()
+    };
     Ok(Serving {
-        backend,
+        backends,
         pods: ready,
         wanted,
     })
+}
+
+/// A pod itself. The port is the one behind the Service's, so that the same input `port` means the same server; unless
+/// the Service is still that of an older version, whose port the pod does not have.
+fn pod_backend(
+    namespace: &str,
+    objects: &[String],
+    services: &[Value],
+    pod: &Value,
+    port: Option<u16>,
+) -> Option<Backend> {
+    let ours = |service: &&Value| objects.contains(&format!("Service/{}", name_of(service)));
+    let behind = services
+        .iter()
+        .filter(ours)
+        .chain(services.iter().filter(|service| selects(service, pod)))
+        .filter_map(|service| target_port(service, pod, port))
+        .find(|target| declares(pod, *target));
+    Some(Backend::Pod {
+        namespace: namespace.to_owned(),
+        name: name_of(pod).to_owned(),
+        port: behind.or(port).or_else(|| container_port(pod))?,
+    })
+}
+
+/// Whether a pod says that it listens there; one that declares no port may listen anywhere.
+fn declares(pod: &Value, port: u16) -> bool {
+    let mut declared = container_ports(pod).peekable();
+    declared.peek().is_none()
+        || declared.any(|entry| entry.get("containerPort") == Some(&Value::from(port)))
+}
+
+fn container_ports(pod: &Value) -> impl Iterator<Item = &Value> {
+    let containers = pod.pointer("/spec/containers").and_then(Value::as_array);
+    containers
+        .into_iter()
+        .flatten()
+        .filter_map(|container| container.get("ports")?.as_array())
+        .flatten()
+}
+
+/// The container's port behind a Service's port, which may be named.
+fn target_port(service: &Value, pod: &Value, asked: Option<u16>) -> Option<u16> {
+    let number = service_port(service, asked)?;
+    let ports = service.pointer("/spec/ports")?.as_array()?;
+    let entry = ports
+        .iter()
+        .find(|port| port.get("port").and_then(Value::as_u64) == Some(number.into()))?;
+    match entry.get("targetPort") {
+        None => Some(number),
+        Some(Value::String(name)) => {
+            let named = container_ports(pod).find(|port| text(port, "/name") == name)?;
+            u16::try_from(named.get("containerPort")?.as_u64()?).ok()
+        }
+        Some(target) => u16::try_from(target.as_u64()?).ok(),
+    }
 }
 
 /// The Service that selects a ready pod, those of `objects` first; else the first ready pod.
@@ -311,5 +377,31 @@ mod tests {
             backend("ml", &[], &[], &pods, None).unwrap().to_string(),
             "Pod/p:8080"
         );
+    }
+
+    #[test]
+    fn a_pod_is_asked_on_the_port_behind_its_service() {
+        let pod = json!({"metadata": {"name": "p", "labels": {"app": "wine"}},
+            "spec": {"containers": [{"ports": [{"name": "http", "containerPort": 8080}, {"containerPort": 9000}]}]}});
+        let service = json!({"metadata": {"name": "wine"}, "spec": {"selector": {"app": "wine", "colour": "green"},
+            "ports": [{"port": 80, "targetPort": "http"}, {"port": 90, "targetPort": 9000}, {"port": 7}]}});
+        let services = [service];
+        let ours = ["Service/wine".to_owned()];
+        let found = |objects: &[String], port| {
+            pod_backend("ml", objects, &services, &pod, port)
+                .unwrap()
+                .to_string()
+        };
+        assert_eq!(found(&ours, None), "Pod/p:8080");
+        assert_eq!(found(&ours, Some(80)), "Pod/p:8080");
+        assert_eq!(found(&ours, Some(90)), "Pod/p:9000");
+        // The Service of an older version: its port 7 is none of the pod's.
+        assert_eq!(found(&ours, Some(7)), "Pod/p:7");
+        let older = json!({"metadata": {"name": "wine"}, "spec": {"ports": [{"port": 80, "targetPort": 7000}]}});
+        let backend = pod_backend("ml", &ours, &[older], &pod, None).unwrap();
+        assert_eq!(backend.to_string(), "Pod/p:8080");
+        // Neither ours nor selecting the pod, it says nothing about the pod's ports.
+        assert_eq!(found(&[], Some(80)), "Pod/p:80");
+        assert_eq!(found(&[], None), "Pod/p:8080");
     }
 }

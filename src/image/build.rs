@@ -191,11 +191,7 @@ async fn logins(ctx: &Context, spec: &BuildSpec, source: &Source) -> BTreeMap<St
         if found.contains_key(&host) {
             continue;
         }
-        let own = spec
-            .login
-            .as_ref()
-            .filter(|_| host == spec.repository.host());
-        match credentials(&host, own).await {
+        match credentials(&host, spec.login.as_ref()).await {
             Ok(Some(login)) => {
                 ctx.events.mask(&login.secret).await;
                 found.insert(host, login);

@@ -92,7 +92,7 @@ pub(crate) struct Inputs {
         help_heading = "Image"
     )]
     pub(crate) image: Option<String>,
-    /// Tags; by default the short commit
+    /// Tags; by default the one in `image`, else the short commit
     #[arg(long, value_name = "LIST", help_heading = "Image")]
     pub(crate) tags: Vec<String>,
     /// Build context, a folder

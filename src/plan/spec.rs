@@ -97,7 +97,7 @@ pub(crate) struct BuildSpec {
     pub(crate) cache_from: Vec<String>,
     /// Repository to tag; registry host included.
     pub(crate) repository: Reference,
-    /// For base images in the same registry.
+    /// For base images in its registry.
     pub(crate) login: Option<RegistryLogin>,
     /// At least one.
     pub(crate) tags: Vec<String>,
@@ -111,6 +111,8 @@ pub(crate) struct BuildSpec {
 /// Credentials for one registry, from inputs; `DOCKER_CONFIG` is asked where there are none.
 #[derive(Clone, Debug)]
 pub(crate) struct RegistryLogin {
+    /// The registry that it is for; no other one is ever given it.
+    pub(crate) host: String,
     pub(crate) username: String,
     pub(crate) password: SecretString,
 }

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-use super::Interpreter;
 use super::key::Key;
 use super::requirement::{self, Needs};
 use super::uv::Uv;
+use super::{Interpreter, cache};
 use crate::code::Code;
 use crate::context::Context;
 use crate::failure::{Fail, Failure, Outcome};
@@ -22,7 +22,8 @@ const MARKER: &str = ".complete";
 /// Gives an environment with everything that the specification asks for. With the same inputs as before, nothing is
 /// installed. Layout: `<cache>/envs/<key>/`, `<cache>/envs/<key>.lock`.
 pub(crate) async fn ensure(ctx: &Context, spec: &PythonSpec) -> Outcome<Interpreter> {
-    let uv = Uv::find(ctx).await?;
+    let cache = cache::folder(ctx).await?;
+    let uv = Uv::find(ctx, &cache).await?;
     let needs = requirement::read(ctx, &spec.requirements)?;
     let extra = extra_requirements(spec, &needs);
     let found = uv.find_python(ctx, spec.version.as_deref()).await?;
@@ -50,7 +51,7 @@ pub(crate) async fn ensure(ctx: &Context, spec: &PythonSpec) -> Outcome<Interpre
     }
     let key = key.finish();
 
-    let envs = ctx.workspace.cache.join("envs");
+    let envs = cache.join("envs");
     fs::create_dir_all(&envs)
         .with_context(|| format!("failed to create `{}`", envs.display()))
         .fail(Code::Internal)?;

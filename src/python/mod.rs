@@ -1,12 +1,14 @@
 //! Python environments: made by uv, keyed by their content, described by their own interpreter.
 //! It knows uv, pip's configuration and requirement files, and no stage.
 
+mod cache;
 mod environment;
 mod freeze;
 mod index;
 mod key;
 mod pip_conf;
 mod requirement;
+mod story;
 mod uv;
 
 use std::path::PathBuf;

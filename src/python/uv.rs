@@ -9,8 +9,9 @@ use anyhow::Context as _;
 use secrecy::SecretString;
 use tokio::process::Command;
 
-use super::index;
 use super::requirement::Needs;
+use super::story::{failure, hints, is_full, reason};
+use super::{cache, index};
 use crate::code::Code;
 use crate::context::Context;
 use crate::failure::{Fail, Failure, Outcome};
@@ -19,12 +20,14 @@ use crate::process::{self, End, Finished, Inherited};
 /// A found uv with the environment it is called in.
 pub(super) struct Uv {
     program: PathBuf,
+    /// Of ours: what it makes lies below.
+    cache: PathBuf,
     environment: Vec<(String, String)>,
 }
 
 impl Uv {
     /// Looks on `PATH`, then where its installers put it.
-    pub(super) async fn find(ctx: &Context) -> Outcome<Self> {
+    pub(super) async fn find(ctx: &Context, cache: &Path) -> Outcome<Self> {
         let home = env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
         let path = env::var_os("PATH").unwrap_or_default();
         let usual = [
@@ -42,7 +45,14 @@ impl Uv {
                     "install it, for example with `pip install uv` or `curl -LsSf https://astral.sh/uv/install.sh | sh`; the action's image has it",
                 )
             })?;
-        let environment = environment();
+        let mut environment = environment();
+        let set = |name: &str| environment.iter().any(|(known, _)| known == name);
+        let places = cache::for_uv(cache, set);
+        environment.extend(
+            places
+                .into_iter()
+                .map(|(name, place)| (name.to_owned(), place.display().to_string())),
+        );
         for (name, value) in &environment {
             let password = name.starts_with("UV_INDEX_") && name.ends_with("_PASSWORD");
             let own = password.then(|| value.clone());
@@ -52,6 +62,7 @@ impl Uv {
         }
         Ok(Self {
             program,
+            cache: cache.to_owned(),
             environment,
         })
     }
@@ -122,7 +133,7 @@ impl Uv {
         }
         let reason = reason(&finished.tail);
         if is_full(&reason) {
-            return Err(full(ctx));
+            return Err(cache::full(&self.cache));
         }
         let asked = version.map_or_else(
             || "any Python".to_owned(),
@@ -178,7 +189,7 @@ impl Uv {
         ]);
         arguments.extend([folder.into(), OsString::from("--output-file"), to.into()]);
         let finished = self.run(ctx, &arguments).await?;
-        unresolved(ctx, &finished, needs)
+        self.unresolved(ctx, &finished, needs)
     }
 
     /// Installs everything in one resolution.
@@ -203,7 +214,31 @@ impl Uv {
         arguments.push("--".into());
         arguments.extend(extra.iter().map(OsString::from));
         let finished = self.run(ctx, &arguments).await?;
-        unresolved(ctx, &finished, needs)
+        self.unresolved(ctx, &finished, needs)
+    }
+
+    /// What an installation that failed means.
+    fn unresolved(&self, ctx: &Context, finished: &Finished, needs: &Needs) -> Outcome<()> {
+        if succeeded(finished) {
+            return Ok(());
+        }
+        let reason = reason(&finished.tail);
+        if is_full(&reason) {
+            return Err(cache::full(&self.cache).evidence([reason]));
+        }
+        let hints = hints(&finished.tail);
+        let at = needs
+            .at_offset(ctx, &reason)
+            .or_else(|| needs.at_line(ctx, &reason))
+            .or_else(|| needs.blamed(ctx, &reason));
+        let story = format!("{reason}\n{}", hints.join("\n"));
+        Err(failure(
+            Code::RequirementsUnresolved,
+            format!("failed to install the requirements: {reason}"),
+            &story,
+        )
+        .evidence(hints)
+        .at(at))
     }
 }
 
@@ -247,151 +282,4 @@ fn environment() -> Vec<(String, String)> {
         }
     }
     all
-}
-
-fn unresolved(ctx: &Context, finished: &Finished, needs: &Needs) -> Outcome<()> {
-    if succeeded(finished) {
-        return Ok(());
-    }
-    let reason = reason(&finished.tail);
-    if is_full(&reason) {
-        return Err(full(ctx).evidence([reason]));
-    }
-    let hints = hints(&finished.tail);
-    let at = needs
-        .at_offset(ctx, &reason)
-        .or_else(|| needs.at_line(ctx, &reason))
-        .or_else(|| needs.blamed(ctx, &reason));
-    let story = format!("{reason}\n{}", hints.join("\n"));
-    Err(failure(
-        Code::RequirementsUnresolved,
-        format!("failed to install the requirements: {reason}"),
-        &story,
-    )
-    .evidence(hints)
-    .at(at))
-}
-
-fn is_full(reason: &str) -> bool {
-    reason.contains("No space left on device") || reason.contains("os error 28")
-}
-
-fn full(ctx: &Context) -> Failure {
-    let cache = ctx.workspace.cache.display();
-    Failure::new(
-        Code::DiskFull,
-        format!("failed to make the Python environment in `{cache}`: no space left on device"),
-    )
-    .help("free space there, or set ML_DEPLOY_CACHE to a folder with more; uv keeps its own downloads in UV_CACHE_DIR")
-}
-
-fn failure(code: Code, message: String, reason: &str) -> Failure {
-    let failure = Failure::new(code, message);
-    if reason.contains("certificate") {
-        return failure.help("give the company's CA as a PEM file through SSL_CERT_FILE");
-    }
-    let refused = ["401 Unauthorized", "403 Forbidden"];
-    if refused.iter().any(|text| reason.contains(text)) {
-        return failure.help(
-            "the package index refuses the login: correct the name and password in `UV_INDEX_URL`, `PIP_INDEX_URL` or pip.conf; a secret is empty on pull requests from forks and from Dependabot",
-        );
-    }
-    let unreachable = ["error sending request", "dns error", "timed out"];
-    if unreachable.iter().any(|text| reason.contains(text)) {
-        return failure.help(
-            "check the network and the package index (`UV_INDEX_URL`, `PIP_INDEX_URL` or pip.conf)",
-        );
-    }
-    failure
-}
-
-/// What uv says after its last `error:` or `×`, in one line: `Because x was not found …`.
-fn reason(tail: &[String]) -> String {
-    let from = tail
-        .iter()
-        .rposition(|line| line.starts_with("error:") || line.trim_start().starts_with('×'))
-        .unwrap_or_else(|| tail.len().saturating_sub(3));
-    let mut causes: Vec<String> = Vec::new();
-    for line in &tail[from..] {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with("hint:") {
-            break;
-        }
-        let text = line.trim_start_matches(['×', '╰', '├', '─', '▶', '│', ' ']);
-        let text = text
-            .strip_prefix("error:")
-            .or_else(|| text.strip_prefix("cause:"))
-            .unwrap_or(text)
-            .trim();
-        if text.chars().all(|c| c == '^' || c == ' ') {
-            // The line before is the quotation that it points into.
-            causes.pop();
-            continue;
-        }
-        if is_drawing(text) {
-            continue;
-        }
-        causes.push(text.to_owned());
-    }
-    // Wrapped lines go on; everything is one sentence for a person.
-    let text = causes
-        .iter()
-        .map(|cause| cause.trim_end_matches(':'))
-        .collect::<Vec<_>>()
-        .join(": ");
-    if text.is_empty() {
-        "uv gave no reason".to_owned()
-    } else {
-        text
-    }
-}
-
-/// A line of a drawing of the mistake: `|`, `3 | version =`, `|  ^`. The place is told as file and line instead.
-fn is_drawing(text: &str) -> bool {
-    let text = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
-    text.starts_with('|')
-}
-
-/// What uv adds after its reason.
-fn hints(tail: &[String]) -> Vec<String> {
-    let hints = tail
-        .iter()
-        .filter_map(|line| line.trim().strip_prefix("hint:"));
-    hints.map(|hint| hint.trim().to_owned()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn lines(text: &str) -> Vec<String> {
-        text.lines().map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn the_reason_is_one_line() {
-        let text = "Using Python 3.11.7 environment at: v\nerror: No solution found when resolving dependencies\n  cause: Because x was not found";
-        assert_eq!(
-            reason(&lines(text)),
-            "No solution found when resolving dependencies: Because x was not found"
-        );
-        let text =
-            "  × No solution found when resolving dependencies:\n  ╰─▶ Because x was not found";
-        assert_eq!(
-            reason(&lines(text)),
-            "No solution found when resolving dependencies: Because x was not found"
-        );
-        assert_eq!(reason(&[]), "uv gave no reason");
-        let text = "error: Failed to parse: pyproject.toml\n  cause: TOML parse error at line 3, column 11\n    |\n  3 | version = \n    |           ^\n  string values must be quoted";
-        assert_eq!(
-            reason(&lines(text)),
-            "Failed to parse: pyproject.toml: TOML parse error at line 3, column 11: string values must be quoted"
-        );
-        let text = "error: Couldn't parse requirement in `r.txt` at position 0\n  cause: expected version\n         foo===\n            ^^^";
-        assert_eq!(
-            reason(&lines(text)),
-            "Couldn't parse requirement in `r.txt` at position 0: expected version"
-        );
-        assert_eq!(hints(&lines("error: no\n\nhint: try this")), ["try this"]);
-    }
 }

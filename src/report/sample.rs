@@ -72,6 +72,7 @@ pub(super) fn good() -> Vec<Event> {
         image: Some(pushed.reference()),
         namespace: Some("ml".into()),
         containers: Vec::new(),
+        direct: false,
     };
     let verification = Verification {
         checks: vec![Check {

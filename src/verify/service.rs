@@ -1,5 +1,6 @@
 //! Who is asked: the published port of a container, or a Service through the API server.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::{Checked, running};
@@ -19,9 +20,11 @@ pub(super) enum Service {
         base: String,
         client: reqwest::Client,
     },
+    /// Several backends are pods that are asked by turns.
     Cluster {
         cluster: Box<Cluster>,
-        backend: Backend,
+        backends: Vec<Backend>,
+        asked: AtomicUsize,
     },
 }
 
@@ -29,7 +32,10 @@ impl std::fmt::Display for Service {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Address { base, .. } => f.write_str(base),
-            Self::Cluster { backend, .. } => write!(f, "{backend}"),
+            Self::Cluster { backends, .. } => {
+                let names: Vec<String> = backends.iter().map(ToString::to_string).collect();
+                f.write_str(&names.join(", "))
+            }
         }
     }
 }
@@ -41,6 +47,14 @@ pub(super) struct Answer {
 }
 
 impl Service {
+    /// How many answer: so many requests reach each of them once.
+    pub(super) fn count(&self) -> usize {
+        match self {
+            Self::Address { .. } => 1,
+            Self::Cluster { backends, .. } => backends.len(),
+        }
+    }
+
     /// Sends a request with a JSON body; the error is one line.
     pub(super) async fn ask(
         &self,
@@ -69,7 +83,15 @@ impl Service {
                 let body = response.text().await.map_err(told)?;
                 Ok(Answer { status, body })
             }
-            Self::Cluster { cluster, backend } => {
+            Self::Cluster {
+                cluster,
+                backends,
+                asked,
+            } => {
+                let turn = asked.fetch_add(1, Ordering::Relaxed);
+                let backend = backends
+                    .get(turn % backends.len().max(1))
+                    .ok_or_else(|| "nothing is there to be asked".to_owned())?;
                 let request = Request {
                     method,
                     path,
@@ -118,8 +140,8 @@ pub(super) async fn open(
                 .as_deref()
                 .or(kubernetes.namespace.as_deref());
             let cluster = Cluster::connect(&kubernetes.cluster, namespace).await?;
-            let found =
-                serving(&cluster, &cluster.namespace, &deployment.objects, spec.port).await?;
+            let (objects, direct) = (&deployment.objects, deployment.direct);
+            let found = serving(&cluster, &cluster.namespace, objects, spec.port, direct).await?;
             if found.wanted && found.pods.is_empty() {
                 return Err(Failure::new(
                     Code::VerifyHealth,
@@ -131,9 +153,10 @@ pub(super) async fn open(
                 .help("see why with `ml-deploy status` and `kubectl describe pods`"));
             }
             let checked = running::in_cluster(&found, &deployment.containers, pushed);
-            let service = found.backend.map(|backend| Service::Cluster {
+            let service = (!found.backends.is_empty()).then(|| Service::Cluster {
                 cluster: Box::new(cluster),
-                backend,
+                backends: found.backends,
+                asked: AtomicUsize::new(0),
             });
             Ok((service, checked))
         }

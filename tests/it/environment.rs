@@ -156,7 +156,7 @@ fn the_image_build_uses_the_private_index_and_keeps_nothing_of_it() {
         .file(
             "Dockerfile",
             &format!(
-                "FROM {}\nCOPY requirements.txt .\nRUN --mount=type=secret,id=pip-conf,target=/etc/pip.conf \\\n    --mount=type=secret,id=ca-bundle,target=/run/ca.pem \\\n    cat /etc/pip.conf && export PIP_CERT=/run/ca.pem REQUESTS_CA_BUNDLE=/run/ca.pem && \\\n    pip install --no-cache-dir -r requirements.txt\nRUN python3 -c 'import {}'\n",
+                "FROM {}\nCOPY requirements.txt .\nRUN --mount=type=secret,id=pip-conf,target=/etc/pip.conf \\\n    --mount=type=secret,id=ca-bundle,target=/run/ca.pem \\\n    cat /etc/pip.conf; if [ -e /run/ca.pem ]; then export PIP_CERT=/run/ca.pem REQUESTS_CA_BUNDLE=/run/ca.pem; fi; \\\n    pip install --no-cache-dir -r requirements.txt\nRUN python3 -c 'import {}'\n",
                 bed("BASE"),
                 index.package.replace('-', "_"),
             ),
@@ -286,4 +286,24 @@ fn two_runs_at_once_make_one_environment() {
     let envs = std::fs::read_dir(cache.path().join("envs")).unwrap();
     let folders = envs.flatten().filter(|entry| entry.path().is_dir());
     assert_eq!(folders.count(), 1);
+}
+
+/// A container agent that runs as a bare user id has a home that nobody can write to.
+#[test]
+fn a_home_that_cannot_be_written_is_no_obstacle() {
+    let project = Project::new()
+        .file("train.py", SIX)
+        .file("requirements.txt", "six==1.17.0\n");
+    let run = project.ml_deploy("train").input("train", "python train.py");
+    run.env("HOME", "/proc")
+        .run()
+        .expect(0)
+        .says("ML_DEPLOY_CACHE")
+        .says("six is 1.17.0");
+    assert!(project.path().join(".ml-deploy/cache/envs").exists());
+    let run = project.ml_deploy("train").input("train", "python train.py");
+    run.env("HOME", "/proc")
+        .run()
+        .expect(0)
+        .says("nothing to install");
 }

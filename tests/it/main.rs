@@ -30,6 +30,7 @@ mod rollouts;
 mod scale;
 mod servers;
 mod status;
+mod strategy;
 mod support;
 mod swap;
 mod train;

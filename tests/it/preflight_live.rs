@@ -22,7 +22,7 @@ spec:
       containers:
       - name: model
         image: test.local/box:1
-        args: [sleep, '1000']
+        command: [sleep, '1000']
         env:
         - name: DB_PASSWORD
           value: hunter-two
@@ -37,7 +37,7 @@ fn fields_that_stay_as_they_were_made() {
     let namespace = Namespace::new("it-preflight");
     let name = namespace.0.as_str();
     let set = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db}\nspec:\n  replicas: 0\n  serviceName: db\n  podManagementPolicy: Parallel\n  selector: {matchLabels: {app: db}}\n  template:\n    metadata: {labels: {app: db}}\n    spec: {containers: [{name: a, image: 'test.local/box:1'}]}\n";
-    let job = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: once}\nspec:\n  suspend: true\n  template:\n    spec:\n      restartPolicy: Never\n      containers:\n      - name: a\n        image: test.local/box:1\n        args: ['true']\n";
+    let job = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: once}\nspec:\n  suspend: true\n  template:\n    spec:\n      restartPolicy: Never\n      containers:\n      - name: a\n        image: test.local/box:1\n        command: ['true']\n";
     let service = "apiVersion: v1\nkind: Service\nmetadata: {name: db}\nspec:\n  clusterIP: None\n  selector: {app: db}\n  ports: [{port: 80}]\n";
     let claim = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: data}\nspec:\n  storageClassName: ''\n  accessModes:\n  - ReadWriteOnce\n  resources: {requests: {storage: 1Gi}}\n";
     let live = [DEPLOYMENT, set, job, service, claim].join("---\n");
@@ -50,7 +50,7 @@ fn fields_that_stay_as_they_were_made() {
             "podManagementPolicy: Parallel",
             "podManagementPolicy: OrderedReady",
         )
-        .replace("args: ['true']", "args: ['false']")
+        .replace("command: ['true']", "command: ['false']")
         .replace("clusterIP: None", "clusterIP: 10.96.77.77")
         .replace("- ReadWriteOnce", "- ReadOnlyMany");
     let ended = checked(&text, name).expect(10);
@@ -64,7 +64,7 @@ fn fields_that_stay_as_they_were_made() {
         [
             at("app: beer"),
             at("podManagementPolicy"),
-            at("args: ['false']"),
+            at("command: ['false']"),
             at("clusterIP"),
             at("- ReadOnlyMany")
         ]
@@ -81,12 +81,12 @@ fn fields_that_stay_as_they_were_made() {
 fn a_bare_pod_that_is_there_cannot_be_replaced() {
     let namespace = Namespace::new("it-preflight");
     let name = namespace.0.as_str();
-    let pod = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: once\nspec:\n  restartPolicy: Never\n  terminationGracePeriodSeconds: 0\n  containers:\n  - name: a\n    image: test.local/box:1\n    args:\n    - 'true'\n";
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: once\nspec:\n  restartPolicy: Never\n  terminationGracePeriodSeconds: 0\n  containers:\n  - name: a\n    image: test.local/box:1\n    command:\n    - 'true'\n";
     assert_eq!(found(&checked(pod, name).expect(0)), []);
     applied(name, pod);
     let text = pod.replace("- 'true'", "- 'false'");
     let ended = checked(&text, name).expect(10);
-    assert_eq!(found(&ended), only("pod-exists", line(&text, "args:")));
+    assert_eq!(found(&ended), only("pod-exists", line(&text, "- 'false'")));
     ended.says(&format!("kubectl -n {name} delete pod once"));
     let phase = || {
         kubectl(&[
@@ -198,7 +198,7 @@ fn the_changes_are_listed_and_no_secret_is() {
         assert!(!ended.report.to_string().contains(hidden), "{hidden}");
     }
     ended
-        .says("Deployment/wine spec.template.spec.containers[0].args[1]: \"1000\" → \"2000\"")
+        .says("Deployment/wine spec.template.spec.containers[0].command[1]: \"1000\" → \"2000\"")
         .says("Deployment/wine spec.template.spec.containers[0].env[0].value: (hidden) → (hidden, changed)")
         .says("Secret/wine data.password: (hidden) → (hidden, changed)")
         .says("ConfigMap/new would be created");
@@ -338,5 +338,59 @@ fn a_rolling_update_without_room_in_the_quota() {
     );
     ended.says("needs room for one more pod, and quota `full` has none: requests.cpu: 20m of 15m");
     let text = text.replacen("spec:\n", "spec:\n  strategy: {type: Recreate}\n", 1);
+    // What the server filled in for the other strategy has to go first, and the advice says how.
+    let patch = "{\"spec\":{\"strategy\":{\"type\":\"Recreate\",\"rollingUpdate\":null}}}";
+    checked(&text, name)
+        .expect(10)
+        .says(&format!("-p '{patch}'"));
+    assert!(kubectl(&["-n", name, "patch", "deployment", "wine", "-p", patch]).0);
     assert_eq!(found(&checked(&text, name).expect(0)), []);
+}
+
+#[test]
+fn a_namespace_that_goes_away_takes_nothing() {
+    let namespace = Namespace::new("it-preflight");
+    let name = namespace.0.as_str();
+    let held =
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: held, finalizers: [test.local/hold]}\n";
+    applied(name, held);
+    assert!(kubectl(&["delete", "namespace", name, "--wait=false"]).0);
+    let ended = checked(DEPLOYMENT, name);
+    let released = [
+        "-n",
+        name,
+        "patch",
+        "configmap",
+        "held",
+        "--type=merge",
+        "-p",
+        "{\"metadata\":{\"finalizers\":null}}",
+    ];
+    assert!(kubectl(&released).0);
+    ended.expect(10).code("namespace-terminating");
+}
+
+#[test]
+fn pods_that_the_namespace_s_policy_refuses() {
+    let namespace = Namespace::new("it-preflight");
+    let name = namespace.0.as_str();
+    let label = |level: &str| {
+        let label = format!("pod-security.kubernetes.io/enforce={level}");
+        assert!(kubectl(&["label", "--overwrite", "namespace", name, &label]).0);
+    };
+    label("baseline");
+    assert_eq!(found(&checked(DEPLOYMENT, name).expect(0)), []);
+    label("restricted");
+    let ended = checked(DEPLOYMENT, name).expect(10);
+    assert_eq!(
+        found(&ended),
+        only("manifest-rejected", line(DEPLOYMENT, "- name: model"))
+    );
+    ended
+        .says("violates PodSecurity `restricted:latest`")
+        .says("container \"model\" must set securityContext.allowPrivilegeEscalation=false");
+    let context = "        securityContext: {runAsNonRoot: true, runAsUser: 1000, allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}, seccompProfile: {type: RuntimeDefault}}\n        env:";
+    let text = DEPLOYMENT.replace("        env:", context);
+    assert_eq!(found(&checked(&text, name).expect(0)), []);
+    assert!(!made(name).contains("wine"));
 }

@@ -5,6 +5,7 @@ use std::process::Command;
 use base64::Engine as _;
 use serde_json::Value;
 
+use crate::deploy::Container;
 use crate::servers::{Authority, Registry, Server};
 use crate::support::{Ended, Project, Run, bed, unique};
 
@@ -216,4 +217,39 @@ fn a_base_image_behind_a_password() {
         .says("file=Dockerfile,line=1")
         .says("401 Unauthorized")
         .says("DOCKER_CONFIG");
+}
+
+#[test]
+fn an_image_of_an_earlier_job_is_found_and_pulled_with_the_login() {
+    let repository = Repository::at(&bed("REGISTRY_AUTH"));
+    let name = unique("it-earlier");
+    let _container = Container(name.clone());
+    let text = format!(
+        "FROM {}\nEXPOSE 8080\nCMD [\"python3\", \"-m\", \"http.server\", \"8080\"]\n",
+        bed("BASE")
+    );
+    let project = Project::new().file("Dockerfile", &text);
+    let with_login = |run: Run<'_>| {
+        let run = run.flag("registry-username", &bed("REGISTRY_USER"));
+        run.flag("registry-password", &bed("REGISTRY_PASSWORD"))
+            .run()
+    };
+    with_login(repository.build(&project)).expect(0);
+    let reference = format!("{}:v1", repository.0);
+    docker(&["rmi", "--force", &reference]);
+    let deploy = || {
+        let run = project.ml_deploy("deploy").flag("target", "docker");
+        run.flag("image-ref", &reference)
+            .flag("container-name", &name)
+            .flag("ports", "18945:8080")
+            .flag("health-path", "/")
+    };
+    // The password of one registry is not for another.
+    let other = format!("{}/other", bed("REGISTRY"));
+    let ended = with_login(deploy().flag("image", &other));
+    ended
+        .expect(10)
+        .code("registry-denied")
+        .says("none was given");
+    with_login(deploy()).expect(0);
 }

@@ -74,11 +74,11 @@ fn an_account_that_may_only_read_is_refused_before_anything_is_changed() {
         .expect(10)
         .code("cluster-denied");
     let ended = ended
-        .says(":limited` may not create, patch deployments.apps in namespace")
+        .says(":limited` may not create, patch deployments.apps; ")
         .says("resources: [\"deployments\"]")
         .says("verbs: [\"create\", \"patch\"]");
     // One finding for all that is missing, and a warning for what only the record needs.
-    let denied = ended.stdout.matches("cluster-denied]").count();
+    let denied = ended.stdout.matches("(cluster-denied)::").count();
     assert_eq!(denied, 2, "{}", ended.stdout);
     let (_, found) = kubectl(&[
         "-n",

@@ -64,7 +64,7 @@ fn a_signal_in_the_middle_puts_the_old_one_back() {
     let ended = service.end_in_the_middle(&image, "TERM").expect(143);
     assert!(ended.took.as_secs() < 6, "{:?}", ended.took);
     assert_eq!(service.id(), before, "{}", ended.stdout);
-    assert_eq!(service.names(), std::slice::from_ref(&service.name));
+    assert_eq!(service.names(), [service.name.as_str()]);
     drop(service.container);
 }
 
@@ -87,7 +87,7 @@ fn a_kill_in_the_middle_is_mended_by_the_next_run() {
         .code("container-failed")
         .says("put back");
     assert_eq!(service.id(), before);
-    assert_eq!(service.names(), std::slice::from_ref(&service.name));
+    assert_eq!(service.names(), [service.name.as_str()]);
 
     // When the new one serves by then, it stays, and the old one goes.
     service.end_in_the_middle(&image, "KILL");
@@ -96,7 +96,7 @@ fn a_kill_in_the_middle_is_mended_by_the_next_run() {
     std::thread::sleep(std::time::Duration::from_secs(4));
     service.deploy(&broken).run().expect(50);
     assert_eq!(service.id(), new);
-    assert_eq!(service.names(), std::slice::from_ref(&service.name));
+    assert_eq!(service.names(), [service.name.as_str()]);
     drop(service.container);
 }
 

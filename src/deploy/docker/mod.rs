@@ -52,6 +52,7 @@ pub(crate) async fn run(
         image: Some(shown),
         namespace: None,
         containers: Vec::new(),
+        direct: false,
     };
     ctx.events.produced(deployment.clone()).await;
     Ok(deployment)

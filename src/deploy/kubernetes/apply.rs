@@ -142,14 +142,12 @@ pub(super) fn order(objects: &mut [Object]) {
     objects.sort_by_key(|object| rank(&object.kind));
 }
 
-/// How an object is applied.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Manner {
-    pub(super) dry_run: bool,
-    pub(super) force: bool,
+/// Whether it is what workloads are given and not one of them: it can be there before a new version is.
+pub(super) fn is_configuration(kind: &str) -> bool {
+    rank(kind) < rank("Deployment")
 }
 
-/// Where an object is read and written.
+/// The place of an object in the cluster.
 pub(super) fn api(
     cluster: &Cluster,
     (resource, namespaced): (&ApiResource, bool),
@@ -163,6 +161,13 @@ pub(super) fn api(
     }
 }
 
+/// How an object is applied.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    pub(super) dry_run: bool,
+    pub(super) force: bool,
+}
+
 /// Applies one object and returns it as it is live.
 pub(super) async fn apply(
     cluster: &Cluster,
@@ -170,11 +175,11 @@ pub(super) async fn apply(
     object: &Object,
     manner: Manner,
 ) -> Result<DynamicObject, kube::Error> {
-    let api = api(cluster, resource, object);
     let mut params = PatchParams::apply(MANAGER).validation_strict();
     params.dry_run = manner.dry_run;
     params.force = manner.force;
-    api.patch(&object.name, &params, &Patch::Apply(&object.value))
+    api(cluster, resource, object)
+        .patch(&object.name, &params, &Patch::Apply(&object.value))
         .await
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::apply::MANAGER;
 use super::manifest::Object;
 use super::preflight::Tried;
+use super::tree::Node;
 use crate::artifact::{Action, Change, Changes, FieldChange};
 
 /// What the server writes itself.
@@ -278,35 +279,30 @@ fn shown(value: &Value) -> String {
 
 /// A value at a field path of an object's manifest or of what is live, fit to be shown.
 pub(super) fn value_at(object: &Object, value: &Value, path: &str) -> Option<String> {
-    let hidden = object.kind == "Secret" && path.contains("ata");
-    let found = find(value, path)?;
-    if hidden || holds_secret(found) {
+    let found = Node::from(value).value_of(path)?;
+    // A variable's name stands in the path when the API server writes it.
+    let named = looks_secret(path.trim_end_matches(".value").trim_end_matches("\"]"));
+    if named || holds_secret(&found) || (object.kind == "Secret" && !path.starts_with("metadata")) {
         return Some("(hidden)".to_owned());
     }
-    Some(shown(found))
-}
-
-/// The value at a path of keys and indexes.
-fn find<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
-    let path = path
-        .trim_start_matches('.')
-        .replace('[', ".")
-        .replace(']', "");
-    path.split('.')
-        .filter(|part| !part.is_empty())
-        .try_fold(value, |value, part| match part.parse::<usize>() {
-            Ok(index) if value.is_array() => value.get(index),
-            _ => value.get(part),
-        })
+    Some(shown(&found))
 }
 
 /// Fields below a path that the manifest wants otherwise than they are live. What only the server filled in is no wish.
 pub(super) fn wishes(object: &Object, live: &Value, path: &str) -> Vec<FieldChange> {
+    let path = path.trim_start_matches('.');
     let mut found = fields(&object.kind, live, &object.value, None);
-    found.retain(|field| {
-        field.after.is_some() && field.path.starts_with(path.trim_start_matches('.'))
-    });
-    found
+    found.retain(|field| field.after.is_some());
+    // The API server may name a field that it derives from the manifest's, `clusterIPs[0]` from `clusterIP`.
+    let (below, rest): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|field| field.path.starts_with(path));
+    if !below.is_empty() {
+        return below;
+    }
+    rest.into_iter()
+        .filter(|field| path.starts_with(&field.path))
+        .collect()
 }
 
 #[cfg(test)]

@@ -92,8 +92,24 @@ fn long_values_are_shortened() {
 }
 
 #[test]
-fn values_are_found_by_their_path() {
-    let value = json!({"spec": {"ports": [{"port": 80}]}});
-    assert_eq!(find(&value, ".spec.ports[0].port"), Some(&json!(80)));
-    assert_eq!(find(&value, "spec.ports[1]"), None);
+fn values_are_found_by_the_server_s_paths_and_secrets_are_not_shown() {
+    let object = |kind: &str| {
+        let text = format!("apiVersion: v1\nkind: {kind}\nmetadata: {{name: x}}\n");
+        crate::deploy::kubernetes::manifest::parse("k.yaml", &text)
+            .unwrap()
+            .remove(0)
+    };
+    let value = json!({"data": {"a": "b"}, "spec": {"ports": [{"port": 80}], "containers": [
+        {"name": "m", "env": [{"name": "DB_PASSWORD", "value": "x"}, {"name": "A", "value": "y"}]}]}});
+    let at = |kind: &str, path: &str| value_at(&object(kind), &value, path);
+    assert_eq!(at("Pod", ".spec.ports[0].port").as_deref(), Some("80"));
+    assert_eq!(at("Pod", "spec.ports[1]"), None);
+    let variable = |name: &str| format!("spec.containers[name=\"m\"].env[name=\"{name}\"].value");
+    assert_eq!(at("Pod", &variable("A")).as_deref(), Some("\"y\""));
+    assert_eq!(
+        at("Pod", &variable("DB_PASSWORD")).as_deref(),
+        Some("(hidden)")
+    );
+    assert_eq!(at("Secret", "data.a").as_deref(), Some("(hidden)"));
+    assert_eq!(at("ConfigMap", "data.a").as_deref(), Some("\"b\""));
 }

@@ -64,6 +64,14 @@ pub(super) fn containers(object: &Value) -> Vec<(String, String)> {
     found.into_iter().flatten().map(named).collect()
 }
 
+/// Whether a container of the object runs an image of the repository.
+pub(super) fn uses(object: &Object, repository: &Reference) -> bool {
+    images(object).iter().any(|(_, image)| {
+        let parsed = image.parse::<Reference>().ok();
+        parsed.is_some_and(|parsed| parsed.same_repository(repository))
+    })
+}
+
 /// Replaces every image of `repository` by `pinned` and returns how many there were. None is an error that lists all
 /// images with their places; one that cannot be parsed is only listed, because it may be somebody else's.
 pub(super) fn substitute(

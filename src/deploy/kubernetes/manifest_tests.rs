@@ -6,7 +6,7 @@ use super::*;
 use crate::plan::ClusterSpec;
 use crate::plan::{OnFailure, OnFirstFailure, Strategy};
 
-fn spec(folder: &Path, manifests: &[&str]) -> KubernetesSpec {
+pub(in crate::deploy::kubernetes) fn spec(folder: &Path, manifests: &[&str]) -> KubernetesSpec {
     KubernetesSpec {
         cluster: ClusterSpec {
             kubeconfig: None,

@@ -15,12 +15,11 @@ mod rollback;
 mod rollout;
 mod secret;
 mod status;
+mod strategy;
 mod tree;
 mod undo;
 
 use std::time::Duration;
-
-use jiff::{SignedDuration, Timestamp};
 
 pub(crate) use bundle::explain;
 pub(crate) use preflight::preflight;
@@ -30,6 +29,7 @@ use self::apply::Kinds;
 use self::manifest::Object;
 use self::record::Release;
 use self::rollout::Target;
+use self::strategy::Staged;
 use self::undo::Before;
 use crate::artifact::{Deployment, Pushed};
 use crate::cluster::Cluster;
@@ -37,10 +37,7 @@ use crate::code::Code;
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
 use crate::failure::{Failure, Outcome};
-use crate::plan::KubernetesSpec;
-
-/// How far our clock may be ahead of the API server's.
-const SKEW: SignedDuration = SignedDuration::from_secs(5);
+use crate::plan::{KubernetesSpec, Strategy};
 
 /// A deployment that serves, but is not final: verification decides whether it is finished or undone.
 #[derive(Debug)]
@@ -51,6 +48,20 @@ pub(crate) struct Rollout {
     objects: Vec<Object>,
     before: Before,
     release: Release,
+    /// Under which it is recorded.
+    name: Option<String>,
+    /// With a strategy that tries the new version beside the old one.
+    staged: Option<Staged>,
+}
+
+impl Rollout {
+    /// What verification is to judge: as long as a new version stands beside the old one, that one alone.
+    pub(crate) fn judged(&self) -> Deployment {
+        match &self.staged {
+            Some(staged) => staged.judged(&self.deployment),
+            None => self.deployment.clone(),
+        }
+    }
 }
 
 /// Applies the manifests and waits until what they ask for is what serves. A rollout that fails is undone here.
@@ -88,6 +99,7 @@ pub(crate) async fn rollback(ctx: &Context, spec: &KubernetesSpec) -> Outcome<Ro
     // Whoever changed the fields since is the reason to go back.
     let spec = KubernetesSpec {
         force_conflicts: true,
+        strategy: Strategy::Rolling,
         ..spec.clone()
     };
     roll_out(ctx, &spec, cluster, objects, release).await
@@ -98,50 +110,62 @@ async fn roll_out(
     ctx: &Context,
     spec: &KubernetesSpec,
     cluster: Cluster,
-    objects: Vec<Object>,
+    mut objects: Vec<Object>,
     mut release: Release,
 ) -> Outcome<Rollout> {
     let kinds = Kinds::discover(&cluster.client, &objects)
         .await
         .map_err(all)?;
-    let before = Before::snapshot(ctx, &cluster, &kinds, &objects).await?;
-    let applied = Timestamp::now().checked_sub(SKEW).unwrap_or(Timestamp::MIN);
+    // A strategy gives workloads other names.
+    let name = record::name(spec.name.as_deref(), &objects);
+    let staged = strategy::stage(ctx, spec, &cluster, &kinds, &mut objects).await?;
+    let lasting = strategy::lasting(staged.as_ref(), &objects);
+    let before = Before::snapshot(ctx, spec, &cluster, &kinds, &lasting).await?;
     release.containers = record::containers(&cluster.namespace, &objects);
     if release.image.is_none() {
         release.image = release.containers.first().map(|first| first.image.clone());
     }
     let deployment = describe(&cluster, &objects, release.image.clone());
-    let rollout = Rollout {
+    let mut rollout = Rollout {
         deployment,
         cluster,
         objects,
         before,
         release,
+        name,
+        staged,
     };
     let done = async {
-        let targets = apply_all(ctx, spec, &rollout.cluster, kinds, &rollout.objects).await?;
-        rollout::wait(
-            ctx,
-            &rollout.cluster,
-            &targets,
-            &rollout.objects,
-            applied,
-            spec.deadline,
-            &spec.tolerate,
-        )
-        .await
+        match rollout.staged.as_mut() {
+            Some(staged) => strategy::begin(ctx, spec, &rollout.cluster, staged).await,
+            None => apply_and_wait(ctx, spec, &rollout.cluster, kinds, &rollout.objects).await,
+        }
     };
     match done.await {
         Ok(()) => {
-            ctx.events.produced(rollout.deployment.clone()).await;
+            if rollout.staged.is_none() {
+                ctx.events.produced(rollout.deployment.clone()).await;
+            }
             Ok(rollout)
         }
         Err(failure) => Err(undo(ctx, spec, &rollout, failure).await),
     }
 }
 
-/// Makes a verified rollout final: records it, and prunes what it no longer lists.
-pub(crate) async fn finish(ctx: &Context, spec: &KubernetesSpec, rollout: Rollout) -> Outcome<()> {
+/// Makes a verified rollout final: a staged one is promoted and checked again by `recheck` through its Service; then it is
+/// recorded, and what it no longer lists is pruned.
+///
+/// # Errors
+/// What the API server refuses, a promotion that fails, or what `recheck` finds.
+pub(crate) async fn finish(
+    ctx: &Context,
+    spec: &KubernetesSpec,
+    rollout: Rollout,
+    recheck: impl AsyncFnOnce(&Deployment) -> Outcome<()>,
+) -> Outcome<()> {
+    if let Some(staged) = &rollout.staged {
+        strategy::finish(ctx, spec, &rollout, staged, recheck).await?;
+    }
     history::succeed(ctx, spec, &rollout).await;
     Ok(())
 }
@@ -153,10 +177,13 @@ pub(crate) async fn undo(
     rollout: &Rollout,
     failure: Failure,
 ) -> Failure {
-    if ctx.cancel.is_cancelled() {
-        return undo::cancelled(&rollout.before, spec, failure);
-    }
-    let (failure, ended) = undo::undo(ctx, spec, &rollout.cluster, &rollout.before, failure).await;
+    let (failure, ended) = match &rollout.staged {
+        Some(staged) => strategy::abandon(ctx, spec, &rollout.cluster, staged, failure).await,
+        None if ctx.cancel.is_cancelled() => {
+            return undo::cancelled(&rollout.before, spec, failure);
+        }
+        None => undo::undo(ctx, spec, &rollout.cluster, &rollout.before, failure).await,
+    };
     if ended == undo::Ended::RolledBack {
         let live = Deployment {
             image: Some(rollout.before.image(spec)),
@@ -165,14 +192,15 @@ pub(crate) async fn undo(
         };
         ctx.events.produced(live).await;
     }
-    history::fail(ctx, spec, rollout, &failure, ended).await;
+    history::fail(ctx, rollout, &failure, ended).await;
     failure
 }
 
 /// What the manifests name, as a deployment that is already there: for a check of what is live without deploying.
 pub(crate) async fn live(ctx: &Context, spec: &KubernetesSpec) -> Outcome<Deployment> {
-    let objects = load(ctx, spec)?;
+    let mut objects = load(ctx, spec)?;
     let cluster = connect(spec, &objects).await?;
+    strategy::rename(spec, &cluster, &mut objects).await?;
     let mut deployment = describe(&cluster, &objects, None);
     // What the manifests name as our image is only a placeholder for what was pushed.
     if let Some(repository) = &spec.repository {
@@ -247,6 +275,28 @@ fn prepare(
     Ok(())
 }
 
+/// Applies everything in order and waits until it serves.
+async fn apply_and_wait(
+    ctx: &Context,
+    spec: &KubernetesSpec,
+    cluster: &Cluster,
+    kinds: Kinds,
+    objects: &[Object],
+) -> Outcome<()> {
+    let applied = cluster.clock().await;
+    let targets = apply_all(ctx, spec, cluster, kinds, objects).await?;
+    rollout::wait(
+        ctx,
+        cluster,
+        &targets,
+        objects,
+        applied,
+        spec.deadline,
+        &spec.tolerate,
+    )
+    .await
+}
+
 /// Applies everything in order and returns what is to be waited for.
 async fn apply_all(
     ctx: &Context,
@@ -317,5 +367,6 @@ fn describe(cluster: &Cluster, objects: &[Object], image: Option<String>) -> Dep
         image,
         namespace: Some(cluster.namespace.clone()),
         containers: record::containers(&cluster.namespace, objects),
+        direct: false,
     }
 }

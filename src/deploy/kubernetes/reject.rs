@@ -127,7 +127,17 @@ fn invalid(object: &Object, live: Option<&Value>, status: &Status, tried: &str) 
             {
                 return mismatch(object, tried);
             }
-            Diagnostic::error(Code::ManifestRejected, message).at(object.at(&cause.field))
+            let finding =
+                Diagnostic::error(Code::ManifestRejected, message).at(object.at(&cause.field));
+            // What the server filled in for the other strategy stays, and applying cannot take it away.
+            if cause.message.contains("`type` is 'Recreate'") {
+                let namespace = live.map_or("", |live| text(live, "/metadata/namespace"));
+                return finding.help(format!(
+                    "run once: `kubectl -n {namespace} patch deployment {} -p '{{\"spec\":{{\"strategy\":{{\"type\":\"Recreate\",\"rollingUpdate\":null}}}}}}'`",
+                    object.name
+                ));
+            }
+            finding
         })
         .collect();
     if found.is_empty() {
@@ -322,69 +332,5 @@ fn shorten(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::deploy::kubernetes::manifest::parse;
-
-    const TEXT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: wine\nspec:\n  replicaz: 2\n  replicas: 2\n  selector:\n    matchLabels: {app: x}\n";
-
-    fn findings(answer: &str) -> Vec<Diagnostic> {
-        let status: Status = serde_json::from_str(answer).unwrap();
-        let objects = parse("k.yaml", TEXT).unwrap();
-        explain(&objects[0], kube::Error::Api(status.boxed()))
-    }
-
-    fn seen(answer: &str) -> (Code, String, String) {
-        let finding = findings(answer).remove(0);
-        (
-            finding.code,
-            finding.at.unwrap().to_string(),
-            finding.message,
-        )
-    }
-
-    // All answers were recorded from API server 1.34.
-    #[test]
-    fn an_unknown_field_is_found() {
-        let (code, at, message) = seen(
-            r#"{"status":"Failure","message":"failed to create typed patch object (x/wine; apps/v1, Kind=Deployment): .spec.replicaz: field not declared in schema","code":500}"#,
-        );
-        assert_eq!((code, at.as_str()), (Code::ManifestRejected, "k.yaml:6"));
-        assert_eq!(
-            message,
-            "failed to apply `Deployment/wine`: `spec.replicaz`: no such field"
-        );
-    }
-
-    #[test]
-    fn an_immutable_field_is_told_from_a_wrong_one() {
-        let (code, at, _) = seen(
-            r#"{"status":"Failure","message":"m","reason":"Invalid","details":{"causes":[{"reason":"FieldValueInvalid","message":"Invalid value: {}: field is immutable","field":"spec.selector"}]},"code":422}"#,
-        );
-        assert_eq!((code, at.as_str()), (Code::FieldImmutable, "k.yaml:8"));
-    }
-
-    #[test]
-    fn a_conflict_names_the_other_manager() {
-        let (code, at, message) = seen(
-            r#"{"status":"Failure","message":"m","reason":"Conflict","details":{"causes":[{"reason":"FieldManagerConflict","message":"conflict with \"kubectl\" with subresource \"scale\" using apps/v1","field":".spec.replicas"}]},"code":409}"#,
-        );
-        assert_eq!((code, at.as_str()), (Code::ApplyConflict, "k.yaml:7"));
-        assert!(
-            message.ends_with("`spec.replicas` is owned by field manager `kubectl`"),
-            "{message}"
-        );
-    }
-
-    #[test]
-    fn quota_is_no_missing_right() {
-        let (code, ..) = seen(
-            r#"{"status":"Failure","message":"pods \"a\" is forbidden: exceeded quota: q","reason":"Forbidden","code":403}"#,
-        );
-        assert_eq!(code, Code::ManifestRejected);
-        let (code, ..) = seen(
-            r#"{"status":"Failure","message":"deployments.apps \"a\" is forbidden: User \"x\" cannot patch resource","reason":"Forbidden","code":403}"#,
-        );
-        assert_eq!(code, Code::ClusterDenied);
-    }
-}
+#[path = "reject_tests.rs"]
+mod tests;

@@ -108,6 +108,17 @@ impl Node {
     /// so at each map the longest key that fits is taken. Where the path leaves the file, the line of the last part that
     /// is there.
     pub(super) fn line_of(&self, path: &str) -> u32 {
+        self.walk(path).1
+    }
+
+    /// The value at such a path, when all of it is there.
+    pub(super) fn value_of(&self, path: &str) -> Option<Value> {
+        let (node, _, rest) = self.walk(path);
+        rest.is_empty().then(|| node.value())
+    }
+
+    /// How far a path leads: the node, its line, and what is left of the path.
+    fn walk<'a>(&self, path: &'a str) -> (&Self, u32, &'a str) {
         let (mut node, mut line) = (self, self.line);
         let mut rest = path;
         loop {
@@ -130,7 +141,7 @@ impl Node {
             };
             (node, line, rest) = (next, at, after);
         }
-        line
+        (node, line, rest)
     }
 
     /// The entry whose key begins the path; the longest one wins.
@@ -200,6 +211,26 @@ fn outside_quotes(text: &str, at: char) -> Vec<&str> {
         c == at && !quoted
     })
     .collect()
+}
+
+impl From<&Value> for Node {
+    /// What was never in a file has no lines.
+    fn from(value: &Value) -> Self {
+        let kind = match value {
+            Value::Array(items) => Kind::List(items.iter().map(Self::from).collect()),
+            Value::Object(map) => Kind::Map(
+                map.iter()
+                    .map(|(key, value)| Entry {
+                        key: key.clone(),
+                        line: 0,
+                        node: value.into(),
+                    })
+                    .collect(),
+            ),
+            scalar => Kind::Scalar(scalar.clone()),
+        };
+        Self { line: 0, kind }
+    }
 }
 
 impl<'de> Deserialize<'de> for Node {

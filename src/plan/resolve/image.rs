@@ -27,12 +27,18 @@ impl Resolver<'_> {
         }
     }
 
-    pub(super) fn login(&mut self) -> Option<RegistryLogin> {
+    /// The login, for the registry of the image that is pushed, else of the one that is deployed.
+    pub(super) fn login(&mut self, image: Option<&Reference>) -> Option<RegistryLogin> {
+        let host = image.map_or("", Reference::host).to_owned();
         match (
             self.inputs.registry_username.clone(),
             self.inputs.registry_password.clone(),
         ) {
-            (Some(username), Some(password)) => Some(RegistryLogin { username, password }),
+            (Some(username), Some(password)) => Some(RegistryLogin {
+                host,
+                username,
+                password,
+            }),
             (Some(_), None) => {
                 self.missing(
                     "registry-password",

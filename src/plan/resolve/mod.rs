@@ -17,6 +17,7 @@ use crate::event::Stage;
 use crate::host::Host;
 use crate::inputs::flags::Inputs;
 use crate::inputs::layers::{Source, Sources};
+use crate::registry::Reference;
 
 /// Where things lie that are not inputs.
 #[derive(Clone, Debug)]
@@ -117,8 +118,11 @@ pub(crate) fn resolve(
     let image = resolver.reference("image", inputs.image.as_deref());
     let image_ref = resolver.reference("image-ref", inputs.image_ref.as_deref());
     let target = resolver.target();
-    let login = resolver.login();
     let tags = resolver.tags(image.as_ref());
+    // The tag is among the tags now.
+    let image = image.and_then(|image| image.repository().parse::<Reference>().ok());
+    let named = image.clone().or_else(|| image_ref.clone());
+    let login = resolver.login(named.as_ref());
     let tracking = resolver.tracking(&workspace, places);
     let runs = task == Task::Run;
     let train = if runs {
@@ -130,12 +134,11 @@ pub(crate) fn resolve(
         .clone()
         .filter(|_| runs)
         .and_then(|image| resolver.build(&workspace, image, login.clone(), &tags));
-    let push = image.clone().map(|repository| PushSpec {
+    let push = named.clone().map(|repository| PushSpec {
         repository,
         tags: tags.clone(),
         login: login.clone(),
     });
-    let named = image.clone().or_else(|| image_ref.clone());
     let deploy = resolver.deploy(&workspace, target, named, login);
     let verify = resolver.verify(&workspace);
     let (stages, left_out) = resolver.stages(

@@ -1,6 +1,7 @@
 //! Everything that can be known about a deployment before it is made: read-only, concurrent, all findings at once. Here
 //! is what is asked and in which order; each check has a file of its own.
 
+mod admission;
 mod backends;
 mod capacity;
 mod demand;
@@ -29,7 +30,7 @@ use self::routing::Routes;
 use self::view::{View, Want};
 use super::apply::Kinds;
 use super::manifest::{self, Object};
-use super::{diff, prepare, prune};
+use super::{diff, prepare, prune, strategy};
 use crate::artifact::Changes;
 use crate::cluster::Cluster;
 use crate::code::Code;
@@ -72,6 +73,8 @@ pub(crate) async fn preflight(
     let (Ok(objects), Ok(cluster)) = (objects, cluster) else {
         return findings;
     };
+    findings.extend(strategy::check(spec, &objects));
+    let objects = strategy::tried(spec, &objects);
     // What stands in for an image that is not made yet.
     let pending = spec.repository.as_ref().filter(|_| known.is_none());
     let pending = pending.map(ToString::to_string);
@@ -122,7 +125,7 @@ async fn against(
     findings.extend(unknown);
     let default = cluster.namespace.as_str();
     let templates = pods::templates(objects, default);
-    let (denied, tried, view, missing) = tokio::join!(
+    let (denied, tried, view, missing, refused_pods) = tokio::join!(
         rights::ask(cluster, spec, verify, objects, &kinds),
         tried::try_all(cluster, spec.force_conflicts, objects, &kinds, &absent),
         View::read(
@@ -130,6 +133,7 @@ async fn against(
             wants(objects, &templates, default, &absent)
         ),
         references::check(&cluster.client, objects, &templates, default, &absent),
+        admission::check(cluster, &templates, &absent),
     );
     let denied = match denied {
         Ok(denied) => denied.findings(cluster, &tried).await,
@@ -143,6 +147,7 @@ async fn against(
     let refused = tried.iter().flat_map(|tried| tried.refused.iter().cloned());
     findings.extend(refused.filter(|finding| !(told && finding.code == Code::ClusterDenied)));
     findings.extend(missing);
+    findings.extend(refused_pods);
     findings.extend(routing::check(&Routes {
         objects,
         templates: &templates,

@@ -124,8 +124,10 @@ pub(super) fn near<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -
         .into_iter()
         .map(|name| {
             let part = name.contains(wanted) || wanted.contains(name);
-            let likeness =
-                strsim::normalized_levenshtein(&name.to_lowercase(), &wanted.to_lowercase());
+            let likeness = strsim::normalized_damerau_levenshtein(
+                &name.to_lowercase(),
+                &wanted.to_lowercase(),
+            );
             (if part { likeness.max(0.6) } else { likeness }, name)
         })
         .filter(|(likeness, name)| *likeness >= 0.6 && *name != wanted)

@@ -87,20 +87,24 @@ impl Denied {
 
 /// `create, patch deployments.apps; list pods in namespace …`.
 fn told(rights: &[Right]) -> String {
-    let mut grouped: BTreeMap<(Option<&str>, String), BTreeSet<&str>> = BTreeMap::new();
+    let mut places: BTreeMap<Option<&str>, BTreeMap<String, BTreeSet<&str>>> = BTreeMap::new();
     for right in rights {
-        let group = if right.group.is_empty() {
+        let resource = if right.group.is_empty() {
             right.resource.clone()
         } else {
             format!("{}.{}", right.resource, right.group)
         };
-        let key = (right.namespace.as_deref(), group);
-        grouped.entry(key).or_default().insert(right.verb);
+        let verbs = places.entry(right.namespace.as_deref()).or_default();
+        verbs.entry(resource).or_default().insert(right.verb);
     }
-    let parts = grouped.into_iter().map(|((namespace, resource), verbs)| {
-        let verbs: Vec<&str> = verbs.into_iter().collect();
+    let parts = places.into_iter().map(|(namespace, resources)| {
+        let all = resources.into_iter().map(|(resource, verbs)| {
+            let verbs: Vec<&str> = verbs.into_iter().collect();
+            format!("{} {resource}", verbs.join(", "))
+        });
+        let all = all.collect::<Vec<_>>().join("; ");
         let place = namespace.map_or(String::new(), |name| format!(" in namespace `{name}`"));
-        format!("{} {resource}{place}", verbs.join(", "))
+        format!("{all}{place}")
     });
     parts.collect::<Vec<_>>().join("; ")
 }

@@ -93,6 +93,7 @@ async fn produce(
         image: current.and_then(|current| current.image.clone()),
         namespace: Some(cluster.namespace.clone()),
         containers: Vec::new(),
+        direct: false,
     };
     ctx.events.produced(deployment).await;
     let checks = standing.iter().map(|one| Check {

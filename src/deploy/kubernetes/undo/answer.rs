@@ -39,6 +39,16 @@ pub(super) async fn healthy(
     }
 }
 
+/// Whether it answers 2xx right now.
+pub(super) async fn once(
+    cluster: &Cluster,
+    objects: &[String],
+    path: &str,
+    port: Option<u16>,
+) -> bool {
+    ask(cluster, objects, path, port).await.is_ok()
+}
+
 async fn ask(
     cluster: &Cluster,
     objects: &[String],
@@ -49,11 +59,12 @@ async fn ask(
         let first = failure.into_findings().into_iter().next();
         first.map(|finding| finding.message).unwrap_or_default()
     };
-    let found = serving(cluster, &cluster.namespace, objects, port)
+    let found = serving(cluster, &cluster.namespace, objects, port, false)
         .await
         .map_err(told)?;
     let backend = found
-        .backend
+        .backends
+        .first()
         .ok_or_else(|| "no pod is ready to be asked".to_owned())?;
     let request = Request {
         method: "GET",
@@ -61,7 +72,7 @@ async fn ask(
         body: None,
         timeout: Duration::from_secs(5),
     };
-    let answer = http(cluster, &backend, request).await.map_err(told)?;
+    let answer = http(cluster, backend, request).await.map_err(told)?;
     let said = format!("answers {} at {backend}{path}", answer.status);
     if (200..300).contains(&answer.status) {
         Ok(said)
