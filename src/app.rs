@@ -16,8 +16,9 @@ use crate::inputs::cli::{Cli, Command};
 use crate::inputs::flags::Inputs;
 use crate::inputs::layers::{self, Parsed, Sources};
 use crate::inputs::schema;
+use crate::live;
 use crate::pipeline::{self, Ended};
-use crate::plan::{self, Places, Plan};
+use crate::plan::{self, Places, Plan, Task};
 use crate::report::{self, GithubFiles, Settings, Status, Verdict};
 use crate::shutdown::{self, Reason};
 
@@ -66,7 +67,9 @@ async fn start(
     secrets.extend(places.secrets.iter().cloned());
     let only = match &cli.command {
         Command::Schema(_) => return report::lines(&[schema::json()]),
-        Command::Run(inputs) if inputs.rollback => Some(&[Stage::Deploy, Stage::Verify][..]),
+        Command::Run(inputs) | Command::Plan(inputs) if inputs.rollback => {
+            Some(&[Stage::Deploy, Stage::Verify][..])
+        }
         Command::Run(_) | Command::Plan(_) => None,
         Command::Train(_) => Some(&[Stage::Train][..]),
         Command::Build(_) => Some(&[Stage::Build, Stage::Push][..]),
@@ -75,11 +78,17 @@ async fn start(
         Command::Verify(_) | Command::Status(_) => Some(&[Stage::Verify][..]),
         Command::Explain(_) => None,
     };
+    let task = match &cli.command {
+        Command::Status(_) => Task::Status,
+        Command::Rollback(_) => Task::Rollback,
+        Command::Run(inputs) | Command::Plan(inputs) if inputs.rollback => Task::Rollback,
+        _ => Task::Run,
+    };
     let report = places
         .folder
         .join(&inputs.working_directory)
         .join(&inputs.report);
-    let plan = match plan::resolve(inputs, sources, host.clone(), &places, only) {
+    let plan = match plan::resolve(inputs, sources, host.clone(), &places, task, only) {
         Ok(plan) => plan,
         Err(findings) => return refuse(&host, &report, secrets, findings).await,
     };
@@ -107,15 +116,24 @@ async fn execute(
         settings(&plan.host, &plan.report, &plan.workspace.root, secrets),
         receiver,
     );
-    for line in plan.lines() {
+    let lines = match plan.task {
+        Task::Status => Vec::new(),
+        Task::Run | Task::Rollback => plan.lines(),
+    };
+    for line in lines {
         events.note(line).await;
     }
     let ctx = Context {
         events,
         cancel,
         workspace: plan.workspace.clone(),
+        run_url: plan.host.run_url.clone(),
     };
-    let outcome = pipeline::run(plan, &ctx).await;
+    let outcome = match plan.task {
+        Task::Run => pipeline::run(plan, &ctx).await,
+        Task::Rollback => live::rollback(plan, &ctx).await,
+        Task::Status => live::status(plan, &ctx).await,
+    };
     let (outcome, left) = explain(outcome, reason);
     drop(ctx);
     let Ok(reporters) = reporters.await else {

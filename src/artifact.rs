@@ -110,6 +110,19 @@ pub(crate) struct Deployment {
     /// The pods themselves are asked and not their Service, which would also lead to older ones.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) direct: bool,
+    /// Images of the workloads as they were applied; empty where the target is no cluster.
+    #[serde(default)]
+    pub(crate) containers: Vec<Container>,
+}
+
+/// The image that a container of a workload must run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Container {
+    /// `Kind/name` of the workload.
+    pub(crate) object: String,
+    /// Name of the container in its pods.
+    pub(crate) name: String,
+    pub(crate) image: String,
 }
 
 /// One thing that was checked on what is live.

@@ -10,6 +10,7 @@ use crate::deploy::{docker, kubernetes};
 use crate::engine::Engine;
 use crate::event::{End, EventKind, Stage};
 use crate::failure::{Fail, Failure, Outcome, chain};
+use crate::live::{Deployed, settle};
 use crate::plan::{DeploySpec, Plan};
 use crate::preflight;
 use crate::reuse::{self, Results};
@@ -308,54 +309,7 @@ async fn deploy_stage(
     Ok(Some(deployed))
 }
 
-/// What was deployed, until its verification decides.
-enum Deployed {
-    Kubernetes(Box<kubernetes::Rollout>),
-    Docker(Deployment),
-}
-
-impl Deployed {
-    fn deployment(&self) -> &Deployment {
-        match self {
-            Self::Kubernetes(rollout) => &rollout.deployment,
-            Self::Docker(deployment) => deployment,
-        }
-    }
-
-    /// What verification is to look at.
-    fn judged(&self) -> Deployment {
-        match self {
-            Self::Kubernetes(rollout) => rollout.judged(),
-            Self::Docker(deployment) => deployment.clone(),
-        }
-    }
-}
-
-/// Makes a verified deployment final, and undoes one that does not verify.
-async fn settle(
-    plan: &Plan,
-    ctx: &Context,
-    deployed: Option<Deployed>,
-    pushed: Option<&Pushed>,
-    verified: Outcome<()>,
-) -> Outcome<()> {
-    let (Some(Deployed::Kubernetes(rollout)), Some(DeploySpec::Kubernetes(spec))) =
-        (deployed, &plan.deploy)
-    else {
-        return verified;
-    };
-    let ctx = &ctx.stage(Stage::Deploy);
-    match verified {
-        Ok(()) => {
-            let recheck =
-                async |live: &Deployment| verify_stage(plan, ctx, None, Some(live), pushed).await;
-            kubernetes::finish(ctx, spec, *rollout, recheck).await
-        }
-        Err(failure) => Err(kubernetes::undo(ctx, spec, &rollout, failure).await),
-    }
-}
-
-async fn verify_stage(
+pub(crate) async fn verify_stage(
     plan: &Plan,
     ctx: &Context,
     engine: Option<&Engine>,
@@ -378,7 +332,7 @@ async fn verify_stage(
 }
 
 /// Runs one stage: says that it begins and how it ended, and does not wait for it longer than `GRACE` after a cancel.
-async fn stage<T>(
+pub(crate) async fn stage<T>(
     plan: &Plan,
     ctx: &Context,
     stage: Stage,

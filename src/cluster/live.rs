@@ -1,6 +1,7 @@
 //! What is live behind a set of objects: the pods that serve and where they answer.
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::Api;
 use kube::api::ListParams;
@@ -15,33 +16,41 @@ use crate::failure::{Failure, Outcome};
 /// What serves.
 #[derive(Clone, Debug)]
 pub(crate) struct Serving {
-    /// Where it answers: a Service when one selects the pods, else a ready pod; every ready pod when the pods themselves
-    /// were asked for. Empty when nothing is ready.
-    pub(crate) backends: Vec<Backend>,
-    /// Ready pods of the newest revision, as the API server gives them.
+    /// Where it answers; a Service when one selects the pods, else a ready pod.
+    pub(crate) backend: Option<Backend>,
+    /// Ready pods of the newest revision, as the API server gives them, each with its workload's `Kind/name`.
+    pub(crate) pods: Vec<(String, Value)>,
+    /// Whether any workload is meant to have pods that serve.
+    pub(crate) wanted: bool,
+}
+
+/// A workload as it is live.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    /// `Kind/name`.
+    pub(crate) object: String,
+    /// `None` when it is not there.
+    pub(crate) workload: Option<Value>,
+    /// Pods of its newest revision.
     pub(crate) pods: Vec<Value>,
 }
 
-/// Finds what serves for objects written `Kind/name`. `port` chooses the port, else the Service's or container's first.
-/// `direct` asks for the pods themselves: behind their Service there may be others.
-pub(crate) async fn serving(
+/// Reads the workloads among objects written `Kind/name`, and their newest pods; other kinds are left out.
+pub(crate) async fn standing(
     cluster: &Cluster,
     namespace: &str,
     objects: &[String],
-    port: Option<u16>,
-    direct: bool,
-) -> Outcome<Serving> {
+) -> Outcome<Vec<Standing>> {
     let pods = list::<Pod>(cluster, namespace, "Pod").await?;
-    let services = list::<Service>(cluster, namespace, "Service").await?;
-    let sets = if objects
+    let deployments = objects
         .iter()
-        .any(|object| object.starts_with("Deployment/"))
-    {
+        .any(|object| object.starts_with("Deployment/"));
+    let sets = if deployments {
         list::<ReplicaSet>(cluster, namespace, "ReplicaSet").await?
     } else {
         Vec::new()
     };
-    let mut ready = Vec::new();
+    let mut found = Vec::new();
     for object in objects {
         let Some((kind, name)) = object.split_once('/') else {
             continue;
@@ -50,24 +59,74 @@ pub(crate) async fn serving(
             "Deployment" => get::<Deployment>(cluster, namespace, kind, name).await?,
             "StatefulSet" => get::<StatefulSet>(cluster, namespace, kind, name).await?,
             "DaemonSet" => get::<DaemonSet>(cluster, namespace, kind, name).await?,
+            "Job" => get::<Job>(cluster, namespace, kind, name).await?,
             "Pod" => get::<Pod>(cluster, namespace, kind, name).await?,
             _ => continue,
         };
-        let newest = newest_pods(&workload, &sets, &pods);
-        ready.extend(newest.into_iter().filter(|pod| is_ready(pod)).cloned());
+        let newest = workload.as_ref().map(|workload| {
+            let newest = newest_pods(workload, &sets, &pods);
+            newest.into_iter().cloned().collect()
+        });
+        found.push(Standing {
+            object: object.clone(),
+            workload,
+            pods: newest.unwrap_or_default(),
+        });
     }
-    let backends = if direct {
-        let all = ready.iter();
-        all.filter_map(|pod| pod_backend(namespace, objects, &services, pod, port))
-            .collect()
-    } else {
-        let one = backend(namespace, objects, &services, &ready, port);
-        one.into_iter().collect()
-    };
+    Ok(found)
+}
+
+/// Finds what serves for objects written `Kind/name`. `port` chooses the port, else the Service's or container's first.
+pub(crate) async fn serving(
+    cluster: &Cluster,
+    namespace: &str,
+    objects: &[String],
+    port: Option<u16>,
+) -> Outcome<Serving> {
+    let services = list::<Service>(cluster, namespace, "Service").await?;
+    let (mut ready, mut wanted) = (Vec::new(), false);
+    for standing in standing(cluster, namespace, objects).await? {
+        // What a Job runs ends; it serves nobody.
+        if standing.object.starts_with("Job/") {
+            continue;
+        }
+        let Some(workload) = &standing.workload else {
+            return Err(Failure::new(
+                Code::VerifyHealth,
+                format!(
+                    "failed to find `{}` in namespace `{namespace}`: it is not there",
+                    standing.object
+                ),
+            )
+            .help("deploy first, or correct `namespace` and `manifests`"));
+        };
+        let none = |pointer: &str| workload.pointer(pointer) == Some(&Value::from(0));
+        wanted |= !none("/spec/replicas") && !none("/status/desiredNumberScheduled");
+        let pods = standing.pods.into_iter().filter(is_ready);
+        ready.extend(pods.map(|pod| (standing.object.clone(), pod)));
+    }
+    let pods: Vec<&Value> = ready.iter().map(|(_, pod)| pod).collect();
+    let backend = backend(namespace, objects, &services, &pods, port);
     Ok(Serving {
-        backends,
+        backend,
         pods: ready,
+        wanted,
     })
+}
+
+/// Every ready pod itself: behind their Service there may be others.
+pub(crate) async fn each_pod(
+    cluster: &Cluster,
+    namespace: &str,
+    objects: &[String],
+    pods: &[(String, Value)],
+    port: Option<u16>,
+) -> Outcome<Vec<Backend>> {
+    let services = list::<Service>(cluster, namespace, "Service").await?;
+    let found = pods
+        .iter()
+        .filter_map(|(_, pod)| pod_backend(namespace, objects, &services, pod, port));
+    Ok(found.collect())
 }
 
 /// A pod itself. The port is the one behind the Service's, so that the same input `port` means the same server; unless
@@ -131,10 +190,10 @@ fn backend(
     namespace: &str,
     objects: &[String],
     services: &[Value],
-    pods: &[Value],
+    pods: &[&Value],
     port: Option<u16>,
 ) -> Option<Backend> {
-    let pod = pods.first()?;
+    let pod = *pods.first()?;
     let ours = |service: &Value| objects.contains(&format!("Service/{}", name_of(service)));
     let mut selecting: Vec<&Value> = services
         .iter()
@@ -202,7 +261,12 @@ fn container_port(pod: &Value) -> Option<u16> {
     u16::try_from(port.as_u64()?).ok()
 }
 
-async fn get<K>(cluster: &Cluster, namespace: &str, kind: &str, name: &str) -> Outcome<Value>
+async fn get<K>(
+    cluster: &Cluster,
+    namespace: &str,
+    kind: &str,
+    name: &str,
+) -> Outcome<Option<Value>>
 where
     K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
         + k8s_openapi::Resource
@@ -213,12 +277,7 @@ where
 {
     let api = Api::<K>::namespaced(cluster.client.clone(), namespace);
     match api.get_opt(name).await {
-        Ok(Some(object)) => Ok(value(&object, kind)),
-        Ok(None) => Err(Failure::new(
-            Code::VerifyHealth,
-            format!("failed to find `{kind}/{name}` in namespace `{namespace}`: it is not there"),
-        )
-        .help("deploy first, or correct `namespace` and `manifests`")),
+        Ok(found) => Ok(found.map(|object| value(&object, kind))),
         Err(error) => Err(unread(kind, namespace, error)),
     }
 }
@@ -280,7 +339,7 @@ mod tests {
         let other = json!({"metadata": {"name": "other"}, "spec": {"selector": {"app": "beer"}, "ports": [{"port": 1}]}});
         let wine = json!({"metadata": {"name": "wine"}, "spec": {"selector": {"app": "wine"}, "ports": [{"port": 80, "targetPort": 8080}, {"port": 9000}]}});
         let services = [other, wine];
-        let pods = [pod];
+        let pods = [&pod];
         let found = |port| {
             backend("ml", &[], &services, &pods, port)
                 .unwrap()

@@ -55,6 +55,7 @@ pub(crate) async fn run(
         image: Some(shown),
         namespace: None,
         direct: false,
+        containers: Vec::new(),
     };
     ctx.events.produced(deployment.clone()).await;
     Ok(deployment)

@@ -159,6 +159,9 @@ pub(crate) struct KubernetesSpec {
     /// How long the container took to become ready when it was tried before the push; `None` when it was not tried.
     pub(crate) measured_start: Option<Duration>,
     pub(crate) deadline: Duration,
+    /// Path and port that are asked after a rollback.
+    pub(crate) health_path: Option<String>,
+    pub(crate) port: Option<u16>,
     /// Repository whose images are pinned to the digest; `None`: manifests are applied as they are.
     pub(crate) repository: Option<Reference>,
     pub(crate) commit: Option<String>,

@@ -23,6 +23,7 @@ mod snippet;
 mod summary;
 mod terminal;
 mod text;
+mod undone;
 
 pub(crate) use text::{clap, lines};
 

@@ -72,6 +72,7 @@ pub(super) fn good() -> Vec<Event> {
         image: Some(pushed.reference()),
         namespace: Some("ml".into()),
         direct: false,
+        containers: Vec::new(),
     };
     let verification = Verification {
         checks: vec![Check {

@@ -17,6 +17,8 @@ mod image;
 
 mod inputs;
 mod rights;
+mod rollback;
+mod status;
 mod strategy;
 mod support;
 mod train;

@@ -5,7 +5,7 @@ use crate::deploy::{SERVE, manifest};
 use crate::support::{Project, bed};
 
 /// A kubeconfig of a service account whose role has these rules (`verb,verb:resource,resource`).
-fn kubeconfig(namespace: &str, rules: &[&str]) -> String {
+pub(crate) fn kubeconfig(namespace: &str, rules: &[&str]) -> String {
     let ran = |arguments: &[&str]| {
         let (succeeded, printed) = kubectl(arguments);
         assert!(succeeded, "{arguments:?}: {printed}");

@@ -266,6 +266,72 @@ fn a_leftover_canary_is_replaced_and_a_strangers_deployment_is_not() {
 }
 
 #[test]
+fn configuration_that_a_bad_canary_brought_is_put_back() {
+    let namespace = Namespace::new("it-strategy");
+    let text = |script: &str, value: &str| {
+        format!(
+            "{}---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: wine}}\ndata: {{threshold: \"{value}\"}}\n",
+            manifest(script)
+        )
+    };
+    let good = text(&predicts("1"), "old");
+    prepared(&project(&good, "1"), &namespace, CANARY)
+        .run()
+        .expect(0);
+    let before = state(&namespace, "wine");
+    let bad = text(&predicts("2"), "new");
+    prepared(&project(&bad, "1"), &namespace, CANARY)
+        .run()
+        .expect(60)
+        .says("`Deployment/wine-canary` is removed, `Deployment/wine` serves as before; rolled back to");
+    let value = get(&namespace, &["configmap", "wine"], "{.data.threshold}");
+    assert_eq!(value, "old");
+    assert_eq!(state(&namespace, "wine"), before);
+    assert_eq!(deployments(&namespace), "wine:2");
+}
+
+#[test]
+fn a_rollback_goes_back_to_the_other_colour() {
+    let namespace = Namespace::new("it-strategy");
+    for number in ["1", "2"] {
+        prepared(
+            &project(&manifest(&predicts(number)), number),
+            &namespace,
+            "blue-green",
+        )
+        .input("prune", "true")
+        .run()
+        .expect(0);
+    }
+    assert_eq!(deployments(&namespace), "wine-blue:0 wine-green:2");
+    let project = project(&manifest(&predicts("2")), "2");
+    let run = |subcommand: &str| {
+        project
+            .ml_deploy(subcommand)
+            .input("manifests", "k8s")
+            .input("namespace", &namespace.0)
+            .input("kubeconfig", &bed("KUBECONFIG"))
+            .input("health-path", "/health")
+            .run()
+    };
+    run("rollback")
+        .expect(0)
+        .says("`Deployment/wine-blue` is made beside `Deployment/wine-green`");
+    assert_eq!(deployments(&namespace), "wine-blue:2 wine-green:0");
+    assert_eq!(
+        selector(&namespace),
+        r#"{"app":"wine","ml-deploy/colour":"blue"}"#
+    );
+    let script = get(
+        &namespace,
+        &["deployment", "wine-blue"],
+        "{.spec.template.spec.containers[0].command[2]}",
+    );
+    assert!(script.contains("[1]"), "{script}");
+    run("status").expect(0).says("Deployment/wine-blue");
+}
+
+#[test]
 fn the_digest_is_checked_on_the_canary_and_on_what_it_becomes() {
     let namespace = Namespace::new("it-strategy");
     let image = |folder: &str| {
@@ -439,6 +505,12 @@ fn a_bad_colour_is_kept_on_request_and_a_switch_that_breaks_the_service_is_taken
     assert_eq!(selector(&namespace), before);
     assert_eq!(behind(&namespace), old);
     assert_eq!(deployments(&namespace), "wine-green:2");
+    let port = get(
+        &namespace,
+        &["service", "wine"],
+        "{.spec.ports[0].targetPort}",
+    );
+    assert_eq!(port, "8080");
 
     // Whoever goes back to another strategy is told what still answers.
     deploy(&namespace, "rolling", &predicts("3"), "3")

@@ -64,6 +64,11 @@ impl Kinds {
         }
     }
 
+    /// Takes in what is known elsewhere.
+    pub(super) fn extend(&mut self, more: Self) {
+        self.known.extend(more.known);
+    }
+
     /// The resource of an object, and whether it lives in a namespace; `None` while its definition is not applied.
     pub(super) fn of(&self, object: &Object) -> Option<(&ApiResource, bool)> {
         let key = (object.api_version.clone(), object.kind.clone());
@@ -133,7 +138,14 @@ pub(super) fn is_configuration(kind: &str) -> bool {
     rank(kind) < rank("Deployment")
 }
 
-/// The place of an object in the cluster.
+/// How an object is applied.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    pub(super) dry_run: bool,
+    pub(super) force: bool,
+}
+
+/// Where an object is read and written.
 pub(super) fn api(
     cluster: &Cluster,
     (resource, namespaced): (&ApiResource, bool),
@@ -147,13 +159,6 @@ pub(super) fn api(
     }
 }
 
-/// How an object is applied.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Manner {
-    pub(super) dry_run: bool,
-    pub(super) force: bool,
-}
-
 /// Applies one object and returns it as it is live.
 pub(super) async fn apply(
     cluster: &Cluster,
@@ -161,11 +166,11 @@ pub(super) async fn apply(
     object: &Object,
     manner: Manner,
 ) -> Result<DynamicObject, kube::Error> {
+    let api = api(cluster, resource, object);
     let mut params = PatchParams::apply(MANAGER).validation_strict();
     params.dry_run = manner.dry_run;
     params.force = manner.force;
-    api(cluster, resource, object)
-        .patch(&object.name, &params, &Patch::Apply(&object.value))
+    api.patch(&object.name, &params, &Patch::Apply(&object.value))
         .await
 }
 
@@ -199,7 +204,7 @@ pub(super) async fn apply_surely(
 }
 
 /// Whether the same request may succeed in a moment: nothing was decided about the object itself.
-fn transient(error: &kube::Error) -> bool {
+pub(super) fn transient(error: &kube::Error) -> bool {
     match error {
         kube::Error::Api(status) => {
             matches!(status.code, 429 | 502..=504)

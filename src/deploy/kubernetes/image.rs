@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::manifest::Object;
+use crate::cluster::text;
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::registry::Reference;
@@ -52,6 +53,23 @@ pub(super) fn uses(object: &Object, repository: &Reference) -> bool {
         let parsed = image.parse::<Reference>().ok();
         parsed.is_some_and(|parsed| parsed.same_repository(repository))
     })
+}
+
+/// Name and image of each container of a workload, as it is applied or as it is live; init containers left out.
+pub(super) fn containers(object: &Value) -> Vec<(String, String)> {
+    let Some((spec, _)) = pod_of(text(object, "/kind")) else {
+        return Vec::new();
+    };
+    let found = object
+        .pointer(&pointer(&format!("{spec}.containers")))
+        .and_then(Value::as_array);
+    let named = |one: &Value| {
+        (
+            text(one, "/name").to_owned(),
+            text(one, "/image").to_owned(),
+        )
+    };
+    found.into_iter().flatten().map(named).collect()
 }
 
 /// Replaces every image of `repository` by `pinned` and returns how many there were. None is an error that lists all

@@ -25,6 +25,8 @@ pub(in crate::deploy::kubernetes) fn spec(folder: &Path, manifests: &[&str]) -> 
         measured_start: None,
         force_conflicts: false,
         deadline: Duration::from_secs(1),
+        health_path: None,
+        port: None,
         repository: None,
         commit: None,
     }

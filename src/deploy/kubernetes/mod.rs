@@ -2,11 +2,17 @@
 
 mod apply;
 mod diagnose;
+mod history;
 mod image;
 mod manifest;
 mod preflight;
+mod prune;
+mod record;
 mod reject;
+mod rollback;
 mod rollout;
+mod secret;
+mod status;
 mod strategy;
 mod tree;
 mod undo;
@@ -17,9 +23,11 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 pub(crate) use preflight::preflight;
+pub(crate) use status::status;
 
 use self::apply::Kinds;
 use self::manifest::Object;
+use self::record::Release;
 use self::rollout::Target;
 use self::strategy::Staged;
 use self::undo::Before;
@@ -40,7 +48,9 @@ pub(crate) struct Rollout {
     /// What is to be verified.
     pub(crate) deployment: Deployment,
     cluster: Cluster,
+    objects: Vec<Object>,
     before: Before,
+    release: Release,
     /// With a strategy that tries the new version beside the old one.
     staged: Option<Staged>,
 }
@@ -70,23 +80,63 @@ pub(crate) async fn run(
     let reference = image.map(Pushed::reference);
     let marks = marks(spec, image, run_id);
     prepare(&mut objects, spec, reference.as_deref(), &marks)?;
+    let release = Release {
+        image: reference,
+        digest: image.map(|image| image.digest.clone()),
+        commit: spec.commit.clone(),
+        run_id: run_id.map(str::to_owned),
+        run_url: ctx.run_url.clone(),
+        ..Release::default()
+    };
+    roll_out(ctx, spec, cluster, objects, release).await
+}
+
+/// Goes back to the last verified deployment before the live one, as it was applied then.
+///
+/// # Errors
+/// `RevisionMissing` when there is none; else as `run`.
+pub(crate) async fn rollback(ctx: &Context, spec: &KubernetesSpec) -> Outcome<Rollout> {
+    let (cluster, objects, release) = rollback::choose(ctx, spec).await?;
+    // Whoever changed the fields since is the reason to go back.
+    let spec = KubernetesSpec {
+        force_conflicts: true,
+        strategy: strategy::back(&objects),
+        ..spec.clone()
+    };
+    roll_out(ctx, &spec, cluster, objects, release).await
+}
+
+/// Applies objects that are ready for it, waits, and undoes what fails.
+async fn roll_out(
+    ctx: &Context,
+    spec: &KubernetesSpec,
+    cluster: Cluster,
+    mut objects: Vec<Object>,
+    mut release: Release,
+) -> Outcome<Rollout> {
     let kinds = Kinds::discover(&cluster.client, &objects)
         .await
         .map_err(all)?;
     let staged = strategy::stage(ctx, spec, &cluster, &kinds, &mut objects).await?;
-    let lasting = strategy::lasting(staged.as_ref(), &objects);
-    let before = Before::snapshot(&cluster, &kinds, &lasting).await?;
-    let deployment = describe(&cluster, &objects, reference);
+    let lasting = strategy::lasting(&cluster, staged.as_ref(), &objects);
+    let before = Before::snapshot(ctx, &cluster, &kinds, &lasting).await?;
+    release.containers = record::containers(&objects);
+    if release.image.is_none() {
+        release.image = release.containers.first().map(|first| first.image.clone());
+    }
+    let deployment = describe(&cluster, &objects, release.image.clone());
     let mut rollout = Rollout {
         deployment,
         cluster,
+        objects,
         before,
+        release,
         staged,
     };
     let done = async {
         match rollout.staged.as_mut() {
             Some(staged) => strategy::begin(ctx, spec, &rollout.cluster, staged).await,
-            None => apply_and_wait(ctx, spec, &rollout.cluster, kinds, &objects).await,
+            None => apply_and_wait(ctx, spec, &rollout.cluster, kinds, &rollout.objects).await,
         }
     };
     match done.await {
@@ -100,7 +150,8 @@ pub(crate) async fn run(
     }
 }
 
-/// Makes a verified rollout final. `recheck` verifies what a staged one has become, through its Service.
+/// Makes a verified rollout final: records it, and prunes what it no longer lists. `recheck` verifies what a staged one has
+/// become, through its Service.
 ///
 /// # Errors
 /// What the API server refuses, a promotion that fails, or what `recheck` finds.
@@ -110,9 +161,13 @@ pub(crate) async fn finish(
     rollout: Rollout,
     recheck: impl AsyncFnOnce(&Deployment) -> Outcome<()>,
 ) -> Outcome<()> {
-    if let Some(staged) = &rollout.staged {
-        strategy::finish(ctx, spec, &rollout, staged, recheck).await?;
+    if let Some(staged) = &rollout.staged
+        && let Err((failure, ended)) = strategy::finish(ctx, spec, &rollout, staged, recheck).await
+    {
+        history::fail(ctx, spec, &rollout, &failure, ended).await;
+        return Err(failure);
     }
+    history::succeed(ctx, spec, &rollout).await;
     Ok(())
 }
 
@@ -124,12 +179,17 @@ pub(crate) async fn undo(
     failure: Failure,
 ) -> Failure {
     if let Some(staged) = &rollout.staged {
-        return strategy::abandon(ctx, spec, &rollout.cluster, staged, failure).await;
-    }
-    if ctx.cancel.is_cancelled() {
+        let cluster = &rollout.cluster;
+        let (failure, ended) = strategy::abandon(ctx, spec, cluster, staged, failure).await;
+        history::fail(ctx, spec, rollout, &failure, ended).await;
         return failure;
     }
-    undo::undo(ctx, spec, &rollout.cluster, &rollout.before, failure).await
+    if ctx.cancel.is_cancelled() {
+        return undo::cancelled(&rollout.before, spec, failure);
+    }
+    let (failure, ended) = undo::undo(ctx, spec, &rollout.cluster, &rollout.before, failure).await;
+    history::fail(ctx, spec, rollout, &failure, ended).await;
+    failure
 }
 
 /// What the manifests name, as a deployment that is already there: for a check of what is live without deploying.
@@ -137,7 +197,15 @@ pub(crate) async fn live(ctx: &Context, spec: &KubernetesSpec) -> Outcome<Deploy
     let mut objects = load(ctx, spec)?;
     let cluster = connect(spec, &objects).await?;
     strategy::rename(spec, &cluster, &mut objects).await?;
-    Ok(describe(&cluster, &objects, None))
+    let mut deployment = describe(&cluster, &objects, None);
+    // What the manifests name as our image is only a placeholder for what was pushed.
+    if let Some(repository) = &spec.repository {
+        deployment.containers.retain(|container| {
+            let parsed = container.image.parse::<crate::registry::Reference>().ok();
+            !parsed.is_some_and(|parsed| parsed.same_repository(repository))
+        });
+    }
+    Ok(deployment)
 }
 
 fn load(ctx: &Context, spec: &KubernetesSpec) -> Outcome<Vec<Object>> {
@@ -196,6 +264,7 @@ fn prepare(
         .cloned()
         .collect();
     for object in objects.iter_mut() {
+        secret::encode(object);
         image::annotate(object, marks, &on_pods);
     }
     apply::order(objects);
@@ -289,5 +358,6 @@ fn describe(cluster: &Cluster, objects: &[Object], image: Option<String>) -> Dep
         image,
         namespace: Some(cluster.namespace.clone()),
         direct: false,
+        containers: record::containers(objects),
     }
 }

@@ -11,7 +11,14 @@ use crate::registry::Reference;
 
 impl Resolver<'_> {
     pub(super) fn target(&mut self) -> Option<&'static str> {
-        match self.inputs.target.as_deref() {
+        let asked = self.inputs.target.as_deref();
+        if self.task != Task::Run {
+            if !matches!(asked, None | Some("kubernetes")) {
+                self.invalid("target", "must be kubernetes here: only there deployments are recorded, to be looked at and gone back to");
+            }
+            return Some("kubernetes");
+        }
+        match asked {
             None if self.inputs.manifests.is_empty() => None,
             None | Some("kubernetes") => Some("kubernetes"),
             Some("docker") => Some("docker"),
@@ -37,8 +44,13 @@ impl Resolver<'_> {
         let commit = self.host.commit.clone();
         if target? == "kubernetes" {
             let manifests = values::list(&inputs.manifests, false);
-            if manifests.is_empty() {
+            if manifests.is_empty() && self.task == Task::Run {
                 self.missing("manifests", "target kubernetes needs manifests");
+            } else if manifests.is_empty() && inputs.deployment_name.is_none() {
+                self.missing(
+                    "deployment-name",
+                    "it or `manifests` says which deployment is meant",
+                );
             }
             let cluster = ClusterSpec {
                 kubeconfig: inputs.kubeconfig.clone(),
@@ -77,6 +89,8 @@ impl Resolver<'_> {
                 allow_namespaces: inputs.allow_namespaces,
                 force_conflicts: inputs.force_conflicts,
                 deadline: inputs.deploy_timeout,
+                health_path: inputs.health_path.clone(),
+                port: inputs.port,
                 repository: image,
                 commit,
             }));
@@ -179,6 +193,14 @@ impl Resolver<'_> {
             if path.as_deref().is_some_and(|path| !path.starts_with('/')) {
                 self.invalid(name, "does not begin with `/`");
             }
+        }
+        if self.task != Task::Run {
+            return VerifySpec {
+                health_path: inputs.health_path.clone(),
+                predict_path: None,
+                golden: None,
+                port: inputs.port,
+            };
         }
         let golden = inputs
             .golden

@@ -103,9 +103,11 @@ pub(crate) fn resolve(
     sources: &Sources,
     host: Host,
     places: &Places,
+    task: Task,
     only: Option<&[Stage]>,
 ) -> Result<Plan, Vec<Diagnostic>> {
     let mut resolver = Resolver {
+        task,
         inputs,
         sources,
         host: &host,
@@ -118,9 +120,15 @@ pub(crate) fn resolve(
     let login = resolver.login();
     let tags = resolver.tags();
     let tracking = resolver.tracking(&workspace, places);
-    let train = resolver.train(&workspace, tracking);
+    let runs = task == Task::Run;
+    let train = if runs {
+        resolver.train(&workspace, tracking)
+    } else {
+        None
+    };
     let build = image
         .clone()
+        .filter(|_| runs)
         .and_then(|image| resolver.build(&workspace, image, &tags));
     let push = image.clone().map(|repository| PushSpec {
         repository,
@@ -139,7 +147,8 @@ pub(crate) fn resolve(
     );
     let model = workspace.folder.join(&inputs.model);
     resolver.model(&stages, only, &model, train.is_some());
-    if stages.contains(&Stage::Deploy)
+    if runs
+        && stages.contains(&Stage::Deploy)
         && image.is_some()
         && image_ref.is_none()
         && !stages.contains(&Stage::Push)
@@ -154,6 +163,7 @@ pub(crate) fn resolve(
     }
     let report = workspace.folder.join(&inputs.report);
     Ok(Plan {
+        task,
         workspace,
         host,
         stages,
@@ -172,6 +182,7 @@ pub(crate) fn resolve(
 }
 
 struct Resolver<'a> {
+    task: Task,
     inputs: &'a Inputs,
     sources: &'a Sources,
     host: &'a Host,

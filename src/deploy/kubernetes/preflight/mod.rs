@@ -8,7 +8,7 @@ use kube::Api;
 
 use super::apply::{Kinds, Manner, apply};
 use super::manifest::{self, Object};
-use super::{prepare, reject, strategy};
+use super::{prepare, prune, reject, strategy};
 use crate::cluster::{Cluster, Right, rights, transport};
 use crate::code::Code;
 use crate::context::Context;
@@ -51,6 +51,7 @@ pub(crate) async fn preflight(
     };
     findings.extend(strategy::check(spec, &objects));
     findings.extend(against(&cluster, spec, &objects).await);
+    prune::announce(ctx, spec, &cluster, &objects).await;
     findings
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::{Rollout, undo};
+use super::super::Rollout;
+use super::super::undo::{self, Ended};
 use super::{Staged, Trial, Way, route, trial};
 use crate::cluster::Cluster;
 use crate::code::Code;
@@ -20,7 +21,7 @@ pub(in crate::deploy::kubernetes) async fn abandon(
     cluster: &Cluster,
     staged: &Staged,
     failure: Failure,
-) -> Failure {
+) -> (Failure, Ended) {
     let trial = &staged.trial;
     let cancelled = ctx.cancel.is_cancelled();
     let mut told = vec![away(spec, cluster, trial, cancelled).await];
@@ -32,13 +33,26 @@ pub(in crate::deploy::kubernetes) async fn abandon(
     ctx.events.note(what.clone()).await;
     if cancelled {
         let message = format!("stopped before the new version took over: {what}");
-        return Failure::new(Code::Interrupted, message).help("run again");
+        let stopped = Failure::new(Code::Interrupted, message).help("run again");
+        return (stopped, Ended::Untouched);
     }
-    let failure = adding(failure, &what);
+    let failure = failure.also(format!("; {what}"));
     if staged.changed && spec.on_failure == OnFailure::Rollback {
-        return undo::undo(ctx, spec, cluster, &staged.configuration, failure).await;
+        let (failure, undone) =
+            undo::undo(ctx, spec, cluster, &staged.configuration, failure).await;
+        return (failure, ended(spec, trial, undone));
     }
-    failure
+    (failure, ended(spec, trial, Ended::Untouched))
+}
+
+/// How it ended for the record: a trial that is gone leaves what was there before.
+fn ended(spec: &KubernetesSpec, trial: &Trial, undone: Ended) -> Ended {
+    match (undone, &trial.live) {
+        (Ended::Kept, _) => Ended::Kept,
+        (_, Some(_)) => Ended::RolledBack,
+        (_, None) if spec.on_first_failure == OnFirstFailure::Remove => Ended::Removed,
+        (_, None) => Ended::Kept,
+    }
 }
 
 /// Undoes a promotion that failed half-way.
@@ -48,21 +62,21 @@ pub(super) async fn revert(
     rollout: &Rollout,
     staged: &Staged,
     failure: Failure,
-) -> Failure {
+) -> (Failure, Ended) {
     let (cluster, trial) = (&rollout.cluster, &staged.trial);
     if ctx.cancel.is_cancelled() {
-        return stopped(cluster, trial, failure).await;
+        let failure = stopped(cluster, trial, failure).await;
+        return (failure, Ended::Kept);
     }
     if spec.on_failure == OnFailure::Keep && trial.way == Way::BlueGreen {
-        return adding(
-            failure,
-            "everything is left as it is, because `on-failure` is `keep`",
-        );
+        let kept = "; everything is left as it is, because `on-failure` is `keep`";
+        return (failure.also(kept), Ended::Kept);
     }
     let what = away(spec, cluster, trial, false).await;
     ctx.events.note(what.clone()).await;
-    let failure = adding(failure, &what);
-    undo::undo(ctx, spec, cluster, &rollout.before, failure).await
+    let failure = failure.also(format!("; {what}"));
+    let (failure, undone) = undo::undo(ctx, spec, cluster, &rollout.before, failure).await;
+    (failure, ended(spec, trial, undone))
 }
 
 /// A cancel during the promotion: no rollback is begun, and it is said what is live.
@@ -75,7 +89,7 @@ async fn stopped(cluster: &Cluster, trial: &Trial, failure: Failure) -> Failure 
             Err(why) => format!("which version the Service leads to could not be read: {why}"),
         },
     };
-    adding(failure, &what)
+    failure.also(format!("; {what}"))
 }
 
 /// Removes the trial, or keeps it where that was asked for and nobody is sent to it. Says what was done.
@@ -136,29 +150,4 @@ async fn within<T>(
     tokio::time::timeout(half, work)
         .await
         .unwrap_or_else(|_| Err(format!("no answer within {} ms", half.as_millis())))
-}
-
-/// The failure, its first finding saying what was done about it.
-fn adding(failure: Failure, what: &str) -> Failure {
-    let mut findings = failure.into_findings();
-    if let Some(first) = findings.first_mut() {
-        first.message = format!("{}; {what}", first.message);
-    }
-    Failure::all(findings).unwrap_or_else(|| Failure::new(Code::Internal, what))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_done_is_said_beside_what_failed() {
-        let failure =
-            Failure::new(Code::VerifyPrediction, "row 1 differs").evidence(["log".to_owned()]);
-        let failure = adding(failure, "it is removed");
-        let finding = failure.findings().next().unwrap();
-        assert_eq!(finding.message, "row 1 differs; it is removed");
-        assert_eq!(finding.evidence, ["log"]);
-        assert_eq!(failure.code(), Code::VerifyPrediction);
-    }
 }

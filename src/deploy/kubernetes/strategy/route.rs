@@ -35,6 +35,12 @@ pub(super) struct Route {
     before: BTreeMap<String, String>,
 }
 
+/// The colour that a workload's pods have, when it is one of ours.
+pub(super) fn colour(object: &Object) -> Option<&str> {
+    let labels = object.value.pointer("/spec/template/metadata/labels");
+    labels?.get(LABEL)?.as_str()
+}
+
 impl Route {
     pub(super) fn new(service: Object, live: &Service) -> Self {
         let selector = live.spec.as_ref().and_then(|spec| spec.selector.clone());

@@ -23,12 +23,12 @@ const GONE_WITHIN: Duration = Duration::from_secs(20);
 /// The Deployment `main` under another name, its pods told apart by one more label.
 pub(super) fn beside(
     main: &Object,
-    suffix: &str,
+    name: &str,
     label: (&str, &str),
     replicas: Option<u64>,
 ) -> Object {
     let mut object = main.clone();
-    object.name = format!("{}-{suffix}", main.name);
+    object.name = name.to_owned();
     let value = &mut object.value;
     if let Some(metadata) = map(value, &["metadata"]) {
         metadata.insert("name".to_owned(), object.name.clone().into());
@@ -210,7 +210,7 @@ mod tests {
     fn a_second_deployment_differs_by_name_label_and_replicas() {
         let text = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: wine}\nspec:\n  replicas: 5\n  selector: {matchLabels: {app: wine}}\n  template:\n    metadata: {labels: {app: wine, tier: web}}\n    spec: {containers: [{image: x}]}\n";
         let main = parse("k.yaml", text).unwrap().remove(0);
-        let second = beside(&main, "canary", ("ml-deploy/track", "canary"), Some(1));
+        let second = beside(&main, "wine-canary", ("ml-deploy/track", "canary"), Some(1));
         assert_eq!(second.label(), "Deployment/wine-canary");
         assert_eq!(second.value["metadata"]["name"], "wine-canary");
         assert_eq!(second.value["spec"]["replicas"], 1);
@@ -228,7 +228,7 @@ mod tests {
         );
         // The manifest's own stays, and its replicas when none are given.
         assert_eq!(main.value["spec"]["replicas"], 5);
-        let third = beside(&main, "blue", ("k", "v"), None);
+        let third = beside(&main, "wine-blue", ("k", "v"), None);
         assert_eq!(third.value["spec"]["replicas"], 5);
     }
 }

@@ -1,0 +1,414 @@
+//! Putting a snapshot back: which step each object needs, and the requests in a safe order.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use kube::api::{DeleteParams, ListParams, Preconditions, PropagationPolicy};
+use kube::core::DynamicObject;
+use serde_json::Value;
+
+use super::{Before, Entry, Was, fields, get};
+use crate::cluster::{Cluster, is_ready, name_of, text, transport, uid_of};
+use crate::context::Context;
+use crate::deploy::kubernetes::apply::{Kinds, Manner, api, apply, transient};
+use crate::deploy::kubernetes::manifest::Object;
+use crate::deploy::kubernetes::rollout::Target;
+
+/// How long requests go on after a cancel: the process is given little more than this.
+const GRACE: Duration = Duration::from_millis(4_000);
+
+/// What one object needs.
+#[derive(Clone)]
+pub(super) enum Step {
+    /// It is as it was.
+    Nothing,
+    /// Apply this: the former values of the fields that are ours.
+    Apply(Box<Value>),
+    /// It was made by this deployment.
+    Delete { uid: String },
+    /// It stays, and the text says why.
+    Leave(String),
+}
+
+/// Kinds whose deletion takes along what others may have put there.
+pub(in super::super) fn is_precious(kind: &str) -> bool {
+    matches!(
+        kind,
+        "Namespace" | "CustomResourceDefinition" | "PersistentVolume" | "PersistentVolumeClaim"
+    )
+}
+
+/// Compares what is live now with the snapshot. Everything is read before anything is changed.
+pub(super) async fn steps(
+    cluster: &Cluster,
+    before: &Before,
+) -> Result<Vec<(usize, Step)>, String> {
+    let objects: Vec<Object> = before
+        .entries
+        .iter()
+        .map(|entry| entry.object.clone())
+        .collect();
+    // Kinds whose definition came with this deployment are known only now; one that is still unknown has no objects.
+    let kinds = Kinds::discover(&cluster.client, &objects)
+        .await
+        .map_err(|found| {
+            let first = found.into_iter().next();
+            first.map_or_else(String::new, |finding| finding.message)
+        })?;
+    let mut steps = Vec::new();
+    for (index, entry) in before.entries.iter().enumerate() {
+        let now = surely_get(cluster, &kinds, &entry.object).await?;
+        steps.push((index, step(entry, now.as_ref(), before.at)));
+    }
+    Ok(steps)
+}
+
+async fn surely_get(
+    cluster: &Cluster,
+    kinds: &Kinds,
+    object: &Object,
+) -> Result<Option<Value>, String> {
+    let mut tries = 4;
+    loop {
+        match get(cluster, kinds, object).await {
+            Ok(found) => return Ok(found),
+            Err(error) if tries > 0 && transient(&error) => {
+                tries -= 1;
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            Err(error) => {
+                let label = object.label();
+                return Err(format!("failed to read `{label}`: {}", transport(error)));
+            }
+        }
+    }
+}
+
+/// The step for one object. Pure.
+fn step(entry: &Entry, now: Option<&Value>, since: Timestamp) -> Step {
+    let label = entry.object.label();
+    match (&entry.was, now) {
+        (Was::Unknown, _) => Step::Leave(format!("{label}: it could not be read before")),
+        (Was::Absent, None) => Step::Nothing,
+        (Was::Absent, Some(now)) => {
+            // Somebody else may have made it since the snapshot.
+            let made: Option<Timestamp> = text(now, "/metadata/creationTimestamp").parse().ok();
+            if !fields::has_ours(now) || made.is_none_or(|made| made < since) {
+                return Step::Nothing;
+            }
+            if is_precious(&entry.object.kind) {
+                return Step::Leave(format!(
+                    "{label} was made by this deployment and is left: others may have put something there; delete it by hand"
+                ));
+            }
+            let uid = uid_of(now).to_owned();
+            Step::Delete { uid }
+        }
+        (Was::Live(was), None) => Step::Apply(Box::new(whole(was))),
+        (Was::Live(was), Some(now)) => {
+            // What is ours now, and what was ours before unless somebody else has taken it over since.
+            let (mine, former) = (fields::ours(now), fields::ours(was));
+            let former = fields::minus(former, &fields::of_others(now));
+            let all = fields::union(mine, former);
+            // A set with nothing in it would mean the whole object.
+            let of = |value: &Value| {
+                (!all.is_empty())
+                    .then(|| fields::extract(value, &all))
+                    .flatten()
+                    .unwrap_or_else(|| Value::Object(serde_json::Map::new()))
+            };
+            let wanted = of(was);
+            if wanted == of(now) {
+                Step::Nothing
+            } else {
+                Step::Apply(Box::new(named(wanted, &entry.object, was)))
+            }
+        }
+    }
+}
+
+/// What every request for an object must say of it.
+fn named(mut value: Value, object: &Object, was: &Value) -> Value {
+    value["apiVersion"] = object.api_version.as_str().into();
+    value["kind"] = object.kind.as_str().into();
+    value["metadata"]["name"] = object.name.as_str().into();
+    if let Some(namespace) = was.pointer("/metadata/namespace") {
+        value["metadata"]["namespace"] = namespace.clone();
+    }
+    // An object that was made anew meanwhile is not the one that was live.
+    value["metadata"]["uid"] = uid_of(was).into();
+    value
+}
+
+/// All that a person could have written, of an object that is gone.
+fn whole(was: &Value) -> Value {
+    let mut value = was.clone();
+    if let Some(map) = value.as_object_mut() {
+        map.shift_remove("status");
+    }
+    if let Some(metadata) = value["metadata"].as_object_mut() {
+        let server = ["uid", "resourceVersion", "generation", "creationTimestamp"];
+        for field in server.into_iter().chain(["managedFields", "selfLink"]) {
+            metadata.shift_remove(field);
+        }
+    }
+    value
+}
+
+/// How far it came.
+#[derive(Default)]
+pub(super) struct Restored {
+    /// Workloads that were put back, to be waited for.
+    pub(super) targets: Vec<Target>,
+    /// What was done, one line each.
+    pub(super) done: Vec<String>,
+    /// What was not reached yet.
+    pub(super) open: Vec<String>,
+    /// What stays although it was made by this deployment.
+    pub(super) left: Vec<String>,
+    /// What could not be put back, and why.
+    pub(super) refused: Vec<(Object, String)>,
+    /// Whether a cancel ended it before everything was done.
+    pub(super) stopped: bool,
+}
+
+/// Takes all steps: former values first, in the order of applying, then what is new is removed, routes first. After a
+/// cancel it goes on for a few seconds, because half of a rollback is the worst that can be left.
+pub(super) async fn run(
+    ctx: &Context,
+    cluster: &Cluster,
+    before: &Before,
+    steps: Vec<(usize, Step)>,
+) -> Restored {
+    let open = steps
+        .iter()
+        .filter(|(_, step)| matches!(step, Step::Apply(_) | Step::Delete { .. }))
+        .map(|(index, _)| before.entries[*index].object.label())
+        .collect();
+    let so_far = Mutex::new(Restored {
+        open,
+        ..Restored::default()
+    });
+    let late = async {
+        ctx.cancel.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    let stopped = tokio::select! {
+        () = all(ctx, cluster, before, steps, &so_far) => false,
+        () = late => true,
+    };
+    let mut restored = so_far.into_inner().unwrap_or_else(PoisonError::into_inner);
+    restored.stopped = stopped;
+    restored
+}
+
+async fn all(
+    ctx: &Context,
+    cluster: &Cluster,
+    before: &Before,
+    steps: Vec<(usize, Step)>,
+    so_far: &Mutex<Restored>,
+) {
+    let objects: Vec<Object> = before
+        .entries
+        .iter()
+        .map(|entry| entry.object.clone())
+        .collect();
+    let kinds = Kinds::discover(&cluster.client, &objects)
+        .await
+        .unwrap_or_default();
+    let note = |change: &dyn Fn(&mut Restored)| {
+        change(&mut so_far.lock().unwrap_or_else(PoisonError::into_inner));
+    };
+    let (mut values, mut deletions) = (Vec::new(), Vec::new());
+    for (index, step) in steps {
+        let entry = &before.entries[index];
+        match step {
+            Step::Nothing => {
+                // It is as it was, but the workload may still be on its way back from pods that others changed.
+                if let Some(was) = entry.served() {
+                    let target = target(&entry.object, was, 0);
+                    note(&|so_far| so_far.targets.push(target.clone()));
+                }
+            }
+            Step::Leave(why) => note(&|so_far| so_far.left.push(why.clone())),
+            Step::Apply(value) => values.push((entry, value)),
+            Step::Delete { uid } => deletions.push((entry, uid)),
+        }
+    }
+    for (entry, value) in values {
+        let label = entry.object.label();
+        match put_back(cluster, &kinds, entry, *value).await {
+            Ok(live) => {
+                ctx.events.note(format!("{label} put back")).await;
+                let generation = live.metadata.generation.unwrap_or_default();
+                let live = serde_json::to_value(&live).unwrap_or_default();
+                if entry.object.kind == "StatefulSet" {
+                    unstick(ctx, cluster, entry, &live).await;
+                }
+                note(&|so_far| {
+                    so_far.open.retain(|open| *open != label);
+                    so_far.done.push(format!("{label} is put back"));
+                    if entry.served().is_some() {
+                        let target = target(&entry.object, &live, generation);
+                        so_far.targets.push(target);
+                    }
+                });
+            }
+            Err(why) => note(&|so_far| so_far.refused.push((entry.object.clone(), why.clone()))),
+        }
+    }
+    for (entry, uid) in deletions.into_iter().rev() {
+        let label = entry.object.label();
+        let removed = remove(cluster, &kinds, &entry.object, &uid).await;
+        if removed.is_ok() {
+            ctx.events.note(format!("{label} removed")).await;
+        }
+        note(&|so_far| {
+            so_far.open.retain(|open| *open != label);
+            match &removed {
+                Ok(()) => so_far.done.push(format!("{label} is removed")),
+                Err(why) => so_far
+                    .left
+                    .push(format!("{label} could not be removed: {why}")),
+            }
+        });
+    }
+}
+
+fn target(object: &Object, live: &Value, generation: i64) -> Target {
+    Target {
+        kind: object.kind.clone(),
+        name: object.name.clone(),
+        namespace: text(live, "/metadata/namespace").to_owned(),
+        uid: uid_of(live).to_owned(),
+        generation,
+        at: object.at("metadata.name"),
+    }
+}
+
+/// Applies former values; what somebody changed in this very moment is looked at anew.
+async fn put_back(
+    cluster: &Cluster,
+    kinds: &Kinds,
+    entry: &Entry,
+    mut value: Value,
+) -> Result<DynamicObject, String> {
+    let object = &entry.object;
+    let Some(resource) = kinds.of(object) else {
+        return Err("its kind is not served any more".to_owned());
+    };
+    let manner = Manner {
+        dry_run: false,
+        force: false,
+    };
+    let mut tries = 5;
+    let mut wait = Duration::from_millis(250);
+    loop {
+        let mut wanted = object.clone();
+        wanted.value = value.clone();
+        let error = match apply(cluster, resource, &wanted, manner).await {
+            Ok(live) => return Ok(live),
+            Err(error) => error,
+        };
+        let conflict = matches!(&error, kube::Error::Api(status) if status.code == 409);
+        if tries == 0 || !(conflict || transient(&error)) {
+            return Err(match error {
+                kube::Error::Api(status) => status.message,
+                other => transport(other),
+            });
+        }
+        tries -= 1;
+        tokio::time::sleep(wait).await;
+        wait *= 2;
+        if let Ok(Some(now)) = get(cluster, kinds, object).await
+            && let Step::Apply(anew) = step(entry, Some(&now), Timestamp::MAX)
+        {
+            value = *anew;
+        }
+    }
+}
+
+/// Deletes exactly this object; what it made goes after it.
+pub(in super::super) async fn remove(
+    cluster: &Cluster,
+    kinds: &Kinds,
+    object: &Object,
+    uid: &str,
+) -> Result<(), String> {
+    let Some(resource) = kinds.of(object) else {
+        return Ok(());
+    };
+    let params = DeleteParams {
+        propagation_policy: Some(PropagationPolicy::Background),
+        preconditions: Some(Preconditions {
+            uid: Some(uid.to_owned()),
+            resource_version: None,
+        }),
+        ..DeleteParams::default()
+    };
+    let mut tries = 4;
+    loop {
+        match api(cluster, resource, object)
+            .delete(&object.name, &params)
+            .await
+        {
+            Ok(_) => return Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
+            Err(error) if tries > 0 && transient(&error) => {
+                tries -= 1;
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            Err(kube::Error::Api(status)) => return Err(status.message.clone()),
+            Err(error) => return Err(transport(error)),
+        }
+    }
+}
+
+/// A StatefulSet never replaces a pod of a broken revision by itself: it waits for that pod to become ready first. The
+/// pods of the failed revision that are not ready are deleted, so that they come back as they were.
+async fn unstick(ctx: &Context, cluster: &Cluster, entry: &Entry, live: &Value) {
+    use k8s_openapi::api::core::v1::Pod;
+    let (Was::Live(was), uid) = (&entry.was, uid_of(live)) else {
+        return;
+    };
+    let (good, namespace) = (
+        text(was, "/status/updateRevision"),
+        text(live, "/metadata/namespace"),
+    );
+    // A pod that is deleted before the controller has seen the former template would come back as the broken one.
+    for _ in 0..40 {
+        let kinds = Kinds::discover(&cluster.client, std::slice::from_ref(&entry.object)).await;
+        let Ok(Some(now)) = get(cluster, &kinds.unwrap_or_default(), &entry.object).await else {
+            return;
+        };
+        if text(&now, "/status/updateRevision") == good {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    let pods = kube::Api::<Pod>::namespaced(cluster.client.clone(), namespace);
+    let Ok(found) = pods.list(&ListParams::default()).await else {
+        return;
+    };
+    for pod in found {
+        let owned = pod.owner_references().iter().any(|owner| owner.uid == uid);
+        let revision = pod.labels().get("controller-revision-hash").cloned();
+        let value = serde_json::to_value(&pod).unwrap_or_default();
+        if !owned || is_ready(&value) || revision.as_deref() == Some(good) {
+            continue;
+        }
+        let name = name_of(&value);
+        let said = match pods.delete(name, &DeleteParams::default()).await {
+            Ok(_) => format!("Pod/{name} of the failed revision removed"),
+            Err(error) => format!("failed to remove Pod/{name}: {}", transport(error)),
+        };
+        ctx.events.note(said).await;
+    }
+}
+
+#[cfg(test)]
+#[path = "restore_tests.rs"]
+mod tests;
