@@ -291,6 +291,42 @@ fn configuration_that_a_bad_canary_brought_is_put_back() {
 }
 
 #[test]
+fn a_promotion_that_breaks_the_service_is_taken_back() {
+    let namespace = Namespace::new("it-strategy");
+    let two = |text: &str| {
+        manifest(text).replace(
+            "        - containerPort: 8080\n",
+            "        - containerPort: 8080\n        - containerPort: 8081\n",
+        )
+    };
+    prepared(&project(&two(&predicts("1")), "1"), &namespace, CANARY)
+        .run()
+        .expect(0);
+    // The canary itself answers; nobody listens where the new Service sends requests.
+    let bad = two(&predicts("2")).replace("targetPort: 8080", "targetPort: 8081");
+    prepared(&project(&bad, "2"), &namespace, CANARY)
+        .run()
+        .expect(60)
+        .code("verify-health")
+        .says("`Deployment/wine-canary` is verified and takes over")
+        .says("rolled back to")
+        .says("`Deployment/wine-canary` is removed");
+    assert_eq!(deployments(&namespace), "wine:2");
+    let port = get(
+        &namespace,
+        &["service", "wine"],
+        "{.spec.ports[0].targetPort}",
+    );
+    assert_eq!(port, "8080");
+    let script = get(
+        &namespace,
+        &["deployment", "wine"],
+        "{.spec.template.spec.containers[0].command[2]}",
+    );
+    assert!(script.contains("[1]"), "{script}");
+}
+
+#[test]
 fn a_rollback_goes_back_to_the_other_colour() {
     let namespace = Namespace::new("it-strategy");
     for number in ["1", "2"] {

@@ -72,7 +72,18 @@ pub(super) async fn revert(
         let kept = "; everything is left as it is, because `on-failure` is `keep`";
         return (failure.also(kept), Ended::Kept);
     }
-    let what = away(spec, cluster, trial, false).await;
+    // First of all production, then the rest.
+    if trial.way == Way::Canary {
+        let (failure, undone) = undo::undo(ctx, spec, cluster, &rollout.before, failure).await;
+        let what = away(spec, cluster, trial, ctx.cancel.is_cancelled()).await;
+        ctx.events.note(what.clone()).await;
+        return (failure.also(format!("; {what}")), undone);
+    }
+    let back = route::lead_back(cluster, trial).await;
+    let mut what = away(spec, cluster, trial, false).await;
+    if let Err(why) = back {
+        what = format!("{what}, the Service could not be led back: {why}");
+    }
     ctx.events.note(what.clone()).await;
     let failure = failure.also(format!("; {what}"));
     let (failure, undone) = undo::undo(ctx, spec, cluster, &rollout.before, failure).await;
@@ -94,15 +105,13 @@ async fn stopped(cluster: &Cluster, trial: &Trial, failure: Failure) -> Failure 
 
 /// Removes the trial, or keeps it where that was asked for and nobody is sent to it. Says what was done.
 async fn away(spec: &KubernetesSpec, cluster: &Cluster, trial: &Trial, cancelled: bool) -> String {
-    let routes = match trial.way {
-        Way::Canary => Ok(()),
-        Way::BlueGreen => within(cancelled, route::restore(cluster, &trial.routes)).await,
-    };
+    // A plain Service would lead to what is kept.
+    let coloured = trial.routes.iter().all(|route| route.colour().is_some());
     let kept = match (trial.way, &trial.live) {
         // Its pods would go on answering a share of the requests.
         (Way::Canary, _) => false,
         _ if cancelled => false,
-        (Way::BlueGreen, Some(_)) => spec.on_failure == OnFailure::Keep,
+        (Way::BlueGreen, Some(_)) => coloured && spec.on_failure == OnFailure::Keep,
         (Way::BlueGreen, None) => spec.on_first_failure != OnFirstFailure::Remove,
     };
     let what = if !kept {
@@ -115,6 +124,7 @@ async fn away(spec: &KubernetesSpec, cluster: &Cluster, trial: &Trial, cancelled
     } else {
         format!("{} is kept to be looked at", trial.label())
     };
+    let routes = within(cancelled, route::restore(cluster, &trial.routes)).await;
     match routes {
         Ok(()) => what,
         Err(why) => format!("{what}, the Service's selector could not be put back: {why}"),
