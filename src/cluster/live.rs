@@ -1,5 +1,7 @@
 //! What is live behind a set of objects: the pods that serve and where they answer.
 
+use std::collections::HashMap;
+
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Pod, Service};
@@ -35,24 +37,31 @@ pub(crate) struct Standing {
     pub(crate) pods: Vec<Value>,
 }
 
-/// Reads the workloads among objects written `Kind/name`, and their newest pods; other kinds are left out.
+/// How an object is written in lists: `Kind/name`, and ` in other` when it is not in the deployment's own namespace.
+pub(crate) fn written(kind: &str, name: &str, namespace: Option<&str>, own: &str) -> String {
+    match namespace.filter(|namespace| *namespace != own) {
+        Some(other) => format!("{kind}/{name} in {other}"),
+        None => format!("{kind}/{name}"),
+    }
+}
+
+/// Kind, name and namespace of an object that is `written` so.
+fn read<'a>(object: &'a str, own: &'a str) -> Option<(&'a str, &'a str, &'a str)> {
+    let (object, namespace) = object.split_once(" in ").unwrap_or((object, own));
+    let (kind, name) = object.split_once('/')?;
+    Some((kind, name, namespace))
+}
+
+/// Reads the workloads among objects that are `written`, and their newest pods; other kinds are left out.
 pub(crate) async fn standing(
     cluster: &Cluster,
-    namespace: &str,
+    own: &str,
     objects: &[String],
 ) -> Outcome<Vec<Standing>> {
-    let pods = list::<Pod>(cluster, namespace, "Pod").await?;
-    let deployments = objects
-        .iter()
-        .any(|object| object.starts_with("Deployment/"));
-    let sets = if deployments {
-        list::<ReplicaSet>(cluster, namespace, "ReplicaSet").await?
-    } else {
-        Vec::new()
-    };
     let mut found = Vec::new();
+    let mut listed: HashMap<&str, (Vec<Value>, Vec<Value>)> = HashMap::new();
     for object in objects {
-        let Some((kind, name)) = object.split_once('/') else {
+        let Some((kind, name, namespace)) = read(object, own) else {
             continue;
         };
         let workload = match kind {
@@ -63,8 +72,18 @@ pub(crate) async fn standing(
             "Pod" => get::<Pod>(cluster, namespace, kind, name).await?,
             _ => continue,
         };
+        if !listed.contains_key(namespace) {
+            let pods = list::<Pod>(cluster, namespace, "Pod").await?;
+            listed.insert(namespace, (pods, Vec::new()));
+        }
+        let Some((pods, sets)) = listed.get_mut(namespace) else {
+            continue;
+        };
+        if kind == "Deployment" && sets.is_empty() {
+            *sets = list::<ReplicaSet>(cluster, namespace, "ReplicaSet").await?;
+        }
         let newest = workload.as_ref().map(|workload| {
-            let newest = newest_pods(workload, &sets, &pods);
+            let newest = newest_pods(workload, &*sets, &*pods);
             newest.into_iter().cloned().collect()
         });
         found.push(Standing {
@@ -83,7 +102,6 @@ pub(crate) async fn serving(
     objects: &[String],
     port: Option<u16>,
 ) -> Outcome<Serving> {
-    let services = list::<Service>(cluster, namespace, "Service").await?;
     let (mut ready, mut wanted) = (Vec::new(), false);
     for standing in standing(cluster, namespace, objects).await? {
         // What a Job runs ends; it serves nobody.
@@ -106,6 +124,12 @@ pub(crate) async fn serving(
         ready.extend(pods.map(|pod| (standing.object.clone(), pod)));
     }
     let pods: Vec<&Value> = ready.iter().map(|(_, pod)| pod).collect();
+    let place = pods
+        .first()
+        .map(|pod| text(pod, "/metadata/namespace"))
+        .filter(|place| !place.is_empty());
+    let namespace = place.unwrap_or(namespace);
+    let services = list::<Service>(cluster, namespace, "Service").await?;
     let backend = backend(namespace, objects, &services, &pods, port);
     Ok(Serving {
         backend,
@@ -117,11 +141,14 @@ pub(crate) async fn serving(
 /// Every ready pod itself: behind their Service there may be others.
 pub(crate) async fn each_pod(
     cluster: &Cluster,
-    namespace: &str,
     objects: &[String],
     pods: &[(String, Value)],
     port: Option<u16>,
 ) -> Outcome<Vec<Backend>> {
+    let Some((_, first)) = pods.first() else {
+        return Ok(Vec::new());
+    };
+    let namespace = text(first, "/metadata/namespace");
     let services = list::<Service>(cluster, namespace, "Service").await?;
     let found = pods
         .iter()
@@ -138,7 +165,7 @@ fn pod_backend(
     pod: &Value,
     port: Option<u16>,
 ) -> Option<Backend> {
-    let ours = |service: &&Value| objects.contains(&format!("Service/{}", name_of(service)));
+    let ours = |service: &&Value| listed(objects, service);
     let behind = services
         .iter()
         .filter(ours)
@@ -194,7 +221,7 @@ fn backend(
     port: Option<u16>,
 ) -> Option<Backend> {
     let pod = *pods.first()?;
-    let ours = |service: &Value| objects.contains(&format!("Service/{}", name_of(service)));
+    let ours = |service: &Value| listed(objects, service);
     let mut selecting: Vec<&Value> = services
         .iter()
         .filter(|service| selects(service, pod))
@@ -218,6 +245,14 @@ fn backend(
         name,
         port: number,
     })
+}
+
+/// Whether a Service is among objects that are `written`.
+fn listed(objects: &[String], service: &Value) -> bool {
+    let name = format!("Service/{}", name_of(service));
+    objects
+        .iter()
+        .any(|object| object.split(" in ").next() == Some(&name))
 }
 
 fn selects(service: &Value, pod: &Value) -> bool {

@@ -8,7 +8,7 @@ mod rights;
 mod workload;
 
 pub(crate) use connect::{Cluster, transport};
-pub(crate) use live::{Serving, Standing, each_pod, serving, standing};
+pub(crate) use live::{Serving, Standing, each_pod, serving, standing, written};
 pub(crate) use proxy::{Backend, Request, http};
 pub(crate) use rights::{Right, rights};
 pub(crate) use workload::{is_ready, kind_of, name_of, newest_pods, text, uid_of};

@@ -155,7 +155,7 @@ pub(super) async fn open(
             let checked = running::in_cluster(&found, &deployment.containers, pushed);
             let backends = if deployment.direct {
                 let (objects, pods) = (&deployment.objects, &found.pods);
-                each_pod(&cluster, &cluster.namespace, objects, pods, spec.port).await?
+                each_pod(&cluster, objects, pods, spec.port).await?
             } else {
                 found.backend.into_iter().collect()
             };

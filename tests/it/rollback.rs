@@ -183,7 +183,7 @@ fn a_cancel_never_goes_back() {
     let project = Project::new().file("k8s/app.yaml", &slow);
     let ended = prepared(&project, "deploy", &namespace)
         .input("manifests", "k8s")
-        .signal_at("pods are available", "INT");
+        .signal_at("1 of 2 new pods made", "INT");
     assert_eq!(ended.status, 130, "{}", ended.stdout);
     let ended =
         ended.says("what was live before (test.local/box:1) is not put back after a cancel");

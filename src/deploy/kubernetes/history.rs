@@ -1,13 +1,13 @@
 //! Writes into the record how a deployment ended. A record that cannot be written never changes the deployment's result.
 
-use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use super::apply::{Kinds, api};
 use super::manifest::Object;
 use super::record::{self, Failed, Item, Release, Stored};
-use super::undo::Ended;
+use super::undo::{Before, Ended};
 use super::{Rollout, prune};
 use crate::cluster::Cluster;
 use crate::context::Context;
@@ -15,32 +15,56 @@ use crate::diagnostic::Severity;
 use crate::failure::Failure;
 use crate::plan::KubernetesSpec;
 
-/// The objects with their uids; one that cannot be read has none, and is never pruned.
-pub(super) async fn inventory(cluster: &Cluster, kinds: &Kinds, objects: &[Object]) -> Vec<Item> {
-    join_all(objects.iter().map(async |object| {
-        let mut item = Item {
-            api_version: object.api_version.clone(),
-            kind: object.kind.clone(),
-            namespace: object.namespace.clone(),
-            name: object.name.clone(),
-            uid: String::new(),
-        };
-        if let Some(resource) = kinds.of(object) {
-            item.namespace = resource.1.then(|| {
-                item.namespace
-                    .take()
-                    .unwrap_or_else(|| cluster.namespace.clone())
-            });
-            if let Ok(Some(live)) = api(cluster, resource, object)
+/// Requests that are sent at once.
+const AT_ONCE: usize = 16;
+
+/// The objects with their uids; those that were there `before` are not asked for again. One that cannot be read has none,
+/// and is never pruned.
+pub(super) async fn inventory(
+    cluster: &Cluster,
+    kinds: &Kinds,
+    objects: &[Object],
+    before: Option<&Before>,
+) -> Vec<Item> {
+    let known = |object| {
+        before
+            .and_then(|before| before.uid(object))
+            .map(str::to_owned)
+    };
+    let all: Vec<_> = objects
+        .iter()
+        .map(|object| item(cluster, kinds, object, known(object)))
+        .collect();
+    stream::iter(all).buffered(AT_ONCE).collect().await
+}
+
+async fn item(cluster: &Cluster, kinds: &Kinds, object: &Object, known: Option<String>) -> Item {
+    let mut item = Item {
+        api_version: object.api_version.clone(),
+        kind: object.kind.clone(),
+        namespace: None,
+        name: object.name.clone(),
+        uid: String::new(),
+    };
+    let Some(resource) = kinds.of(object) else {
+        return item;
+    };
+    let (_, namespaced) = resource;
+    let namespace = object.namespace.as_ref().unwrap_or(&cluster.namespace);
+    item.namespace = namespaced.then(|| namespace.clone());
+    item.uid = match known {
+        Some(uid) => uid,
+        None => {
+            let live = api(cluster, resource, object)
                 .get_metadata_opt(&object.name)
-                .await
-            {
-                item.uid = live.uid().unwrap_or_default();
-            }
+                .await;
+            live.ok()
+                .flatten()
+                .and_then(|live| live.uid())
+                .unwrap_or_default()
         }
-        item
-    }))
-    .await
+    };
+    item
 }
 
 /// A verified deployment: prunes what it no longer lists when that was asked for, and keeps its manifests.
@@ -54,7 +78,7 @@ pub(super) async fn succeed(ctx: &Context, spec: &KubernetesSpec, rollout: &Roll
         Err(failure) => return warn(ctx, failure).await,
     };
     let kinds = kinds(cluster, &rollout.objects).await;
-    let mut items = inventory(cluster, &kinds, &rollout.objects).await;
+    let mut items = inventory(cluster, &kinds, &rollout.objects, Some(&rollout.before)).await;
     let left = prune::settle(ctx, spec, cluster, &earlier.record, &items).await;
     items.extend(left);
     let (manifests, at) = (record::manifests(&rollout.objects), now());
@@ -115,7 +139,7 @@ pub(super) async fn fail(
         let kinds = kinds(cluster, &rollout.objects).await;
         Some(Release {
             at: now(),
-            objects: inventory(cluster, &kinds, &rollout.objects).await,
+            objects: inventory(cluster, &kinds, &rollout.objects, Some(&rollout.before)).await,
             ..rollout.release.clone()
         })
     } else {

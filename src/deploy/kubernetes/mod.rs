@@ -120,7 +120,7 @@ async fn roll_out(
     let staged = strategy::stage(ctx, spec, &cluster, &kinds, &mut objects).await?;
     let lasting = strategy::lasting(&cluster, staged.as_ref(), &objects);
     let before = Before::snapshot(ctx, &cluster, &kinds, &lasting).await?;
-    release.containers = record::containers(&objects);
+    release.containers = record::containers(&cluster.namespace, &objects);
     if release.image.is_none() {
         release.image = release.containers.first().map(|first| first.image.clone());
     }
@@ -188,6 +188,14 @@ pub(crate) async fn undo(
         return undo::cancelled(&rollout.before, spec, failure);
     }
     let (failure, ended) = undo::undo(ctx, spec, &rollout.cluster, &rollout.before, failure).await;
+    if ended == undo::Ended::RolledBack {
+        let live = Deployment {
+            image: Some(rollout.before.image(spec)),
+            containers: Vec::new(),
+            ..rollout.deployment.clone()
+        };
+        ctx.events.produced(live).await;
+    }
     history::fail(ctx, spec, rollout, &failure, ended).await;
     failure
 }
@@ -351,13 +359,18 @@ async fn established(cluster: &Cluster, objects: &[Object], object: &Object) -> 
 }
 
 fn describe(cluster: &Cluster, objects: &[Object], image: Option<String>) -> Deployment {
+    let own = cluster.namespace.as_str();
+    let named = |object: &Object| {
+        let namespace = object.namespace.as_deref();
+        crate::cluster::written(&object.kind, &object.name, namespace, own)
+    };
     Deployment {
         target: "kubernetes".to_owned(),
-        objects: objects.iter().map(Object::label).collect(),
+        objects: objects.iter().map(named).collect(),
         endpoint: None,
         image,
         namespace: Some(cluster.namespace.clone()),
         direct: false,
-        containers: record::containers(objects),
+        containers: record::containers(&cluster.namespace, objects),
     }
 }

@@ -78,11 +78,8 @@ pub(super) async fn settle(
                     "failed to remove `{}`, which is no longer listed: {why}",
                     item.label()
                 );
-                let finding =
-                    crate::diagnostic::Diagnostic::warning(crate::code::Code::ApplyFailed, message)
-                        .help(
-                            "remove it by hand, or give the account the verb `delete` for its kind",
-                        );
+                let finding = Diagnostic::warning(Code::ApplyFailed, message)
+                    .help("remove it by hand, or give the account the verb `delete` for its kind");
                 ctx.events.diagnosed(finding).await;
                 left.push(item);
             }
@@ -106,7 +103,7 @@ pub(super) async fn announce(
         return;
     };
     let kinds = kinds(cluster, objects.iter()).await;
-    let now = inventory(cluster, &kinds, objects).await;
+    let now = inventory(cluster, &kinds, objects, None).await;
     let gone: Vec<Item> = earlier.record.no_longer(&now).cloned().collect();
     let listed = list(&judge(spec, cluster, gone).await);
     if !listed.is_empty() {

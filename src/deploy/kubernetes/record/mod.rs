@@ -11,6 +11,7 @@ pub(super) use store::{Stored, change, read, secret_name};
 use super::manifest::Object;
 use super::{image, is_workload, strategy};
 use crate::artifact::Container;
+use crate::cluster::written;
 
 /// Version of this format; a newer one is not touched.
 pub(super) const SCHEMA: u32 = 1;
@@ -157,14 +158,14 @@ impl Record {
     }
 }
 
-/// The images of workloads, for a later comparison with what is live.
-pub(super) fn containers(objects: &[Object]) -> Vec<Container> {
+/// The images of workloads, for a comparison with what is live; `own` is the deployment's namespace.
+pub(super) fn containers(own: &str, objects: &[Object]) -> Vec<Container> {
     let workloads = objects.iter().filter(|object| is_workload(&object.kind));
     workloads
         .flat_map(|object| {
             let named = image::containers(&object.value);
             named.into_iter().map(|(name, image)| Container {
-                object: object.label(),
+                object: written(&object.kind, &object.name, object.namespace.as_deref(), own),
                 name,
                 image,
             })

@@ -22,7 +22,7 @@ use super::record;
 use super::undo::{Before, Ended};
 use super::{Rollout, apply_all, apply_and_wait};
 use crate::artifact::Deployment;
-use crate::cluster::{Cluster, Right};
+use crate::cluster::{Cluster, Right, written};
 use crate::code::Code;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -88,15 +88,17 @@ pub(super) struct Staged {
 impl Staged {
     /// What verification looks at: the trial's pods and no others.
     pub(super) fn judged(&self, whole: &Deployment) -> Deployment {
-        let trial = self.trial.object.label();
+        let own = whole.namespace.as_deref().unwrap_or_default();
+        let trial = &self.trial.object;
+        let written = written(&trial.kind, &trial.name, trial.namespace.as_deref(), own);
         // Services tell which port answers; nothing is asked through them.
         let services = whole
             .objects
             .iter()
             .filter(|label| label.starts_with("Service/"));
         Deployment {
-            containers: record::containers(std::slice::from_ref(&self.trial.object)),
-            objects: std::iter::once(&trial).chain(services).cloned().collect(),
+            containers: record::containers(own, std::slice::from_ref(trial)),
+            objects: std::iter::once(&written).chain(services).cloned().collect(),
             direct: true,
             ..whole.clone()
         }

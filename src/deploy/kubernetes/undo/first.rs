@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::restore::{self, Step};
+use super::restore;
+use super::step::Step;
 use super::{Before, Ended, Was, fields, get, say};
 use crate::cluster::{Cluster, transport};
 use crate::context::Context;

@@ -5,14 +5,16 @@ pub(super) mod fields;
 mod first;
 mod restore;
 mod say;
+mod step;
 
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use kube::core::DynamicObject;
 use serde_json::Value;
 
-use self::restore::Step;
-pub(super) use self::restore::{is_precious, remove};
+pub(super) use self::restore::remove;
+use self::step::Step;
+pub(super) use self::step::is_precious;
 use super::apply::{Kinds, api, transient};
 use super::manifest::Object;
 use super::rollout::{self, Target};
@@ -120,8 +122,26 @@ impl Before {
             || workloads.any(|entry| entry.served().is_some() || matches!(entry.was, Was::Unknown))
     }
 
+    /// The uid of the object, if it was there.
+    pub(super) fn uid(&self, object: &Object) -> Option<&str> {
+        let same = |entry: &&Entry| {
+            let known = &entry.object;
+            (known.group(), &known.kind, &known.name, &known.namespace)
+                == (
+                    object.group(),
+                    &object.kind,
+                    &object.name,
+                    &object.namespace,
+                )
+        };
+        match &self.entries.iter().find(same)?.was {
+            Was::Live(live) => Some(crate::cluster::uid_of(live)),
+            _ => None,
+        }
+    }
+
     /// The image that was live, of `repository` where one is; else what the objects were.
-    fn image(&self, spec: &KubernetesSpec) -> String {
+    pub(super) fn image(&self, spec: &KubernetesSpec) -> String {
         let live = self.entries.iter().filter_map(|entry| match &entry.was {
             Was::Live(live) => Some(live),
             _ => None,
@@ -297,11 +317,16 @@ async fn serve_again(
     applied: Timestamp,
 ) -> Outcome<String> {
     rollout::wait(ctx, cluster, targets, applied, spec.deadline).await?;
+    let own = cluster.namespace.as_str();
     let objects: Vec<String> = before
         .entries
         .iter()
         .filter(|entry| matches!(entry.was, Was::Live(_)))
-        .map(|entry| entry.object.label())
+        .map(|entry| {
+            let object = &entry.object;
+            let namespace = object.namespace.as_deref();
+            crate::cluster::written(&object.kind, &object.name, namespace, own)
+        })
         .collect();
     match &spec.health_path {
         Some(path) => answer::healthy(ctx, cluster, &objects, path, spec.port).await,
