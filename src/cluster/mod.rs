@@ -1,5 +1,6 @@
 //! Kubernetes access: kubeconfig, rights, objects, requests through the API server. It names kube and knows no stage.
 
+mod backend;
 mod connect;
 mod kubeconfig;
 mod live;
