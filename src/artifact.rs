@@ -95,7 +95,7 @@ impl Pushed {
 }
 
 /// What is live after a deployment.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Deployment {
     /// `kubernetes`, `docker`.
     pub(crate) target: String,

@@ -53,9 +53,7 @@ pub(crate) async fn run(
         objects: vec![spec.name.clone()],
         endpoint: Some(endpoint),
         image: Some(shown),
-        namespace: None,
-        direct: false,
-        containers: Vec::new(),
+        ..Deployment::default()
     };
     ctx.events.produced(deployment.clone()).await;
     Ok(deployment)

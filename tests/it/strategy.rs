@@ -370,9 +370,11 @@ fn a_rollback_goes_back_to_the_other_colour() {
 #[test]
 fn the_digest_is_checked_on_the_canary_and_on_what_it_becomes() {
     let namespace = Namespace::new("it-strategy");
-    let image = |folder: &str| {
+    let image = |version: &str| {
+        // An image that nobody else has, under no other name.
+        let folder = format!("/srv/{version}-{}", namespace.0);
         let command = format!(
-            "[\"sh\", \"-c\", \"mkdir /{folder}; cd /{folder}; exec python3 -m http.server 8080\"]"
+            "[\"sh\", \"-c\", \"mkdir -p {folder}; cd {folder}; exec python3 -m http.server 8080\"]"
         );
         pushed(&namespace.0, &command)
     };
