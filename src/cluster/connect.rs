@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use kube::client::AuthError;
+use jiff::{SignedDuration, Timestamp};
+use kube::client::{AuthError, Body};
 use kube::config::KubeConfigOptions;
 use kube::{Client, Config};
 
@@ -10,6 +11,9 @@ use super::kubeconfig;
 use crate::code::Code;
 use crate::failure::{Failure, Outcome, chain};
 use crate::plan::ClusterSpec;
+
+/// How far our clock may be ahead of the API server's when that does not tell its own.
+const SKEW: SignedDuration = SignedDuration::from_secs(5);
 
 /// How long the API server may take for its first answer.
 const FIRST_ANSWER: Duration = Duration::from_secs(5);
@@ -58,6 +62,25 @@ impl Cluster {
                 server,
             }),
         }
+    }
+}
+
+impl Cluster {
+    /// The API server's clock, less the second that it is cut to: what happens from now on has no earlier time. Our own
+    /// clock may be wrong; it stands in only when the server does not tell its own.
+    pub(crate) async fn clock(&self) -> Timestamp {
+        let told = self.date().await;
+        let now = told.unwrap_or_else(|| Timestamp::now() - SKEW);
+        now.checked_sub(SignedDuration::from_secs(1)).unwrap_or(now)
+    }
+
+    async fn date(&self) -> Option<Timestamp> {
+        let request = http::Request::get("/version").body(Body::empty()).ok()?;
+        let answer = tokio::time::timeout(FIRST_ANSWER, self.client.send(request));
+        let answer = answer.await.ok()?.ok()?;
+        let date = answer.headers().get(http::header::DATE)?.to_str().ok()?;
+        let parsed = jiff::fmt::rfc2822::parse(date).ok()?;
+        Some(parsed.timestamp())
     }
 }
 

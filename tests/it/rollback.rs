@@ -304,3 +304,69 @@ fn a_stateful_set_does_not_stay_stuck_on_its_broken_pod() {
         2
     );
 }
+
+#[test]
+fn a_cancel_while_going_back_finishes_what_it_can() {
+    let namespace = Namespace::new("it-rollback");
+    let recreate = |text: String| {
+        text.replace(
+            "  replicas: 2\n",
+            "  replicas: 2\n  strategy: {type: Recreate}\n",
+        )
+    };
+    // Slow enough to be interrupted before it serves again.
+    let slow = recreate(good()).replace(
+        "periodSeconds: 1",
+        "periodSeconds: 1, initialDelaySeconds: 8",
+    );
+    deploy(&slow, &namespace).expect(0);
+    let spec = live(&namespace, "deployment/wine")["spec"].clone();
+    let project = Project::new().file("k8s/app.yaml", &recreate(broken()));
+    let ended = prepared(&project, "deploy", &namespace)
+        .input("manifests", "k8s")
+        .signal_at("Deployment/wine put back", "TERM");
+    assert_eq!(ended.status, 143, "{}", ended.stdout);
+    assert!(ended.took.as_secs() < 6, "{:?}", ended.took);
+    let ended = ended
+        .says("stopped after everything was put back to `test.local/box:1`, before it was seen to serve")
+        .says("Deployment/wine is put back");
+    assert_eq!(ended.output("rolled-back"), "");
+    assert_eq!(live(&namespace, "deployment/wine")["spec"], spec);
+}
+
+#[test]
+fn what_kubectl_made_is_put_back_too() {
+    let namespace = Namespace::new("it-rollback");
+    let file = Project::new().file("app.yaml", &good());
+    let path = file.path().join("app.yaml").display().to_string();
+    ran(&namespace, &["apply", "-f", &path]);
+    ran(
+        &namespace,
+        &["rollout", "status", "deployment/wine", "--timeout=60s"],
+    );
+    let before = live(&namespace, "deployment/wine");
+    deploy_with(&broken(), &namespace, &[("force-conflicts", "true")])
+        .expect(50)
+        .says("rolled back to");
+    let after = live(&namespace, "deployment/wine");
+    assert_eq!(after["spec"], before["spec"]);
+    let marks = &after["metadata"]["annotations"];
+    assert_eq!(marks.get("ml-deploy/commit"), None, "{marks}");
+}
+
+#[test]
+fn configuration_alone_is_deployed_and_put_back() {
+    let namespace = Namespace::new("it-rollback");
+    let config = |value: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: settings}}\ndata: {{a: '{value}'}}\n"
+        )
+    };
+    deploy(&config("1"), &namespace).expect(0);
+    let asked = [("health-path", "/health")];
+    deploy_with(&config("2"), &namespace, &asked)
+        .expect(60)
+        .code("verify-health")
+        .says("ConfigMap/settings put back");
+    assert_eq!(live(&namespace, "configmap/settings")["data"]["a"], "1");
+}

@@ -19,7 +19,6 @@ mod undo;
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 pub(crate) use preflight::preflight;
@@ -38,9 +37,6 @@ use crate::context::Context;
 use crate::diagnostic::Diagnostic;
 use crate::failure::{Failure, Outcome};
 use crate::plan::KubernetesSpec;
-
-/// How far our clock may be ahead of the API server's.
-const SKEW: SignedDuration = SignedDuration::from_secs(5);
 
 /// A deployment that serves, but is not final: verification decides whether it is finished or undone.
 #[derive(Debug)]
@@ -119,7 +115,7 @@ async fn roll_out(
         .map_err(all)?;
     let staged = strategy::stage(ctx, spec, &cluster, &kinds, &mut objects).await?;
     let lasting = strategy::lasting(&cluster, staged.as_ref(), &objects);
-    let before = Before::snapshot(ctx, &cluster, &kinds, &lasting).await?;
+    let before = Before::snapshot(ctx, spec, &cluster, &kinds, &lasting).await?;
     release.containers = record::containers(&cluster.namespace, &objects);
     if release.image.is_none() {
         release.image = release.containers.first().map(|first| first.image.clone());
@@ -287,7 +283,7 @@ async fn apply_and_wait(
     kinds: Kinds,
     objects: &[Object],
 ) -> Outcome<()> {
-    let applied = Timestamp::now().checked_sub(SKEW).unwrap_or(Timestamp::MIN);
+    let applied = cluster.clock().await;
     let targets = apply_all(ctx, spec, cluster, kinds, objects).await?;
     rollout::wait(ctx, cluster, &targets, applied, spec.deadline).await
 }

@@ -198,7 +198,7 @@ pub(super) async fn stage(
         trial,
         objects: objects.to_vec(),
         kinds: kinds.clone(),
-        configuration: Before::snapshot(ctx, cluster, kinds, &there).await?,
+        configuration: Before::snapshot(ctx, spec, cluster, kinds, &there).await?,
         changed: false,
     }))
 }

@@ -39,6 +39,16 @@ pub(super) async fn healthy(
     }
 }
 
+/// Whether it answers 2xx right now.
+pub(super) async fn once(
+    cluster: &Cluster,
+    objects: &[String],
+    path: &str,
+    port: Option<u16>,
+) -> bool {
+    ask(cluster, objects, path, port).await.is_ok()
+}
+
 async fn ask(
     cluster: &Cluster,
     objects: &[String],

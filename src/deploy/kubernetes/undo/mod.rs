@@ -18,9 +18,9 @@ pub(super) use self::step::is_precious;
 use super::apply::{Kinds, api, transient};
 use super::manifest::Object;
 use super::rollout::{self, Target};
-use super::{SKEW, image, is_workload};
+use super::{image, is_workload};
 use crate::artifact::RolledBack;
-use crate::cluster::{Cluster, transport};
+use crate::cluster::{Cluster, transport, written};
 use crate::code::Code;
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
@@ -33,7 +33,9 @@ const AT_ONCE: usize = 16;
 /// The objects that a deployment is about to change, as they were live. It may hold Secrets, so it is never printed.
 pub(super) struct Before {
     entries: Vec<Entry>,
-    /// When it was taken.
+    /// Whether it answered at the health path: a new path may be one that the former version does not have.
+    answered: bool,
+    /// When it was taken, by the API server's clock.
     at: Timestamp,
 }
 
@@ -82,6 +84,7 @@ impl Before {
     /// Reads them; nothing is changed. What may not be read is warned of, because it cannot be put back.
     pub(super) async fn snapshot(
         ctx: &Context,
+        spec: &KubernetesSpec,
         cluster: &Cluster,
         kinds: &Kinds,
         objects: &[Object],
@@ -106,8 +109,19 @@ impl Before {
                 .diagnosed(Diagnostic::warning(Code::ClusterDenied, message))
                 .await;
         }
-        let at = Timestamp::now().checked_sub(SKEW).unwrap_or(Timestamp::MIN);
-        Ok(Self { entries, at })
+        let at = cluster.clock().await;
+        let mut before = Self {
+            entries,
+            answered: false,
+            at,
+        };
+        if let Some(path) = &spec.health_path
+            && before.entries.iter().any(|entry| entry.served().is_some())
+        {
+            before.answered =
+                answer::once(cluster, &before.written(cluster), path, spec.port).await;
+        }
+        Ok(before)
     }
 
     /// Whether there is something to go back to: a workload that served, or that nobody wanted to serve. Without
@@ -120,6 +134,21 @@ impl Before {
             .peekable();
         workloads.peek().is_none()
             || workloads.any(|entry| entry.served().is_some() || matches!(entry.was, Was::Unknown))
+    }
+
+    /// What was there, as lists name it.
+    fn written(&self, cluster: &Cluster) -> Vec<String> {
+        let there = self
+            .entries
+            .iter()
+            .filter(|entry| matches!(entry.was, Was::Live(_)));
+        there
+            .map(|entry| {
+                let object = &entry.object;
+                let namespace = object.namespace.as_deref();
+                written(&object.kind, &object.name, namespace, &cluster.namespace)
+            })
+            .collect()
     }
 
     /// The uid of the object, if it was there.
@@ -158,7 +187,19 @@ impl Before {
         });
         ours.or_else(|| images.first())
             .cloned()
-            .unwrap_or_else(|| "what was live before".to_owned())
+            .unwrap_or_else(|| FORMER.to_owned())
+    }
+}
+
+/// Stands for what has no image.
+const FORMER: &str = "what was live before";
+
+/// An image's name in backticks.
+fn quoted(to: &str) -> String {
+    if to == FORMER {
+        to.to_owned()
+    } else {
+        format!("`{to}`")
     }
 }
 
@@ -271,7 +312,7 @@ pub(super) async fn undo(
     ctx.events
         .note(format!("failed: {head}; going back to {to}"))
         .await;
-    let applied = Timestamp::now().checked_sub(SKEW).unwrap_or(Timestamp::MIN);
+    let applied = cluster.clock().await;
     let restored = restore::run(ctx, cluster, before, steps).await;
     if restored.stopped {
         let stopped = say::stopped(&restored, &to);
@@ -287,7 +328,8 @@ pub(super) async fn undo(
                 .note(format!("rolled back to {to}, which {answers}"))
                 .await;
             ctx.events.produced(RolledBack { to: to.clone() }).await;
-            let failure = failure.also(format!("; rolled back to `{to}`, which {answers}"));
+            let failure =
+                failure.also(format!("; rolled back to {}, which {answers}", quoted(&to)));
             (
                 failure.evidence(restored.left.iter().map(|left| format!("left: {left}"))),
                 Ended::RolledBack,
@@ -317,20 +359,11 @@ async fn serve_again(
     applied: Timestamp,
 ) -> Outcome<String> {
     rollout::wait(ctx, cluster, targets, applied, spec.deadline).await?;
-    let own = cluster.namespace.as_str();
-    let objects: Vec<String> = before
-        .entries
-        .iter()
-        .filter(|entry| matches!(entry.was, Was::Live(_)))
-        .map(|entry| {
-            let object = &entry.object;
-            let namespace = object.namespace.as_deref();
-            crate::cluster::written(&object.kind, &object.name, namespace, own)
-        })
-        .collect();
-    match &spec.health_path {
-        Some(path) => answer::healthy(ctx, cluster, &objects, path, spec.port).await,
-        None if targets.is_empty() => Ok("serves as before".to_owned()),
+    match spec.health_path.as_deref().filter(|_| before.answered) {
+        Some(path) => {
+            answer::healthy(ctx, cluster, &before.written(cluster), path, spec.port).await
+        }
+        None if targets.is_empty() => Ok("is as it was".to_owned()),
         None => Ok("answers: its pods are ready".to_owned()),
     }
 }

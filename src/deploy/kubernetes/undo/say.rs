@@ -1,7 +1,7 @@
 //! What a person is told about an undo that did not work or was stopped: what is live, and the commands that help.
 
 use super::restore::Restored;
-use super::{Before, Target};
+use super::{Before, Target, quoted};
 use crate::cluster::Cluster;
 use crate::code::Code;
 use crate::deploy::kubernetes::is_workload;
@@ -62,7 +62,10 @@ pub(super) fn broken(
     spec: &KubernetesSpec,
     why: &str,
 ) -> Diagnostic {
-    let message = format!("failed to go back to `{}`: {why}", before.image(spec));
+    let message = format!(
+        "failed to go back to {}: {why}",
+        quoted(&before.image(spec))
+    );
     let objects = before.entries.iter().map(|entry| &entry.object);
     Diagnostic::error(Code::RollbackFailed, message).help(by_hand(cluster, objects))
 }
@@ -74,7 +77,7 @@ pub(super) fn refused(cluster: &Cluster, restored: &Restored, to: &str) -> Diagn
         .iter()
         .map(|(object, why)| format!("{}: {why}", object.label()))
         .collect();
-    let message = format!("failed to go back to `{to}`: {}", why.join("; "));
+    let message = format!("failed to go back to {}: {}", quoted(to), why.join("; "));
     let objects = restored.refused.iter().map(|(object, _)| object);
     Diagnostic::error(Code::RollbackFailed, message)
         .help(by_hand(cluster, objects))
@@ -90,7 +93,10 @@ pub(super) fn not_serving(
 ) -> Diagnostic {
     let why = why.findings().next();
     let why = why.map_or("", |finding| finding.message.as_str());
-    let message = format!("went back to `{to}`, but it does not serve any more: {why}");
+    let message = format!(
+        "went back to {}, but it does not serve any more: {why}",
+        quoted(to)
+    );
     let commands: Vec<String> = restored
         .targets
         .iter()
@@ -141,7 +147,8 @@ fn by_hand<'a>(cluster: &Cluster, objects: impl Iterator<Item = &'a Object>) -> 
 /// A cancel ended the requests.
 pub(super) fn stopped(restored: &Restored, to: &str) -> Diagnostic {
     let message = format!(
-        "stopped in the middle of going back to `{to}`: {}; not put back: {}",
+        "stopped in the middle of going back to {}: {}; not put back: {}",
+        quoted(to),
         or_nothing(&restored.done),
         or_nothing(&restored.open)
     );
@@ -155,7 +162,8 @@ pub(super) fn interrupted(restored: &Restored, to: &str, why: &Failure) -> Diagn
     let why = why.findings().next();
     let why = why.map_or("", |finding| finding.message.as_str());
     let message = format!(
-        "stopped after everything was put back to `{to}`, before it was seen to serve ({}): {why}",
+        "stopped after everything was put back to {}, before it was seen to serve ({}): {why}",
+        quoted(to),
         or_nothing(&restored.done)
     );
     Diagnostic::error(Code::Interrupted, message)
