@@ -23,6 +23,14 @@ fn slow(number: &str) -> String {
     )
 }
 
+/// A Deployment whose container ends at once. Without the probe it would be ready for a moment.
+fn crash() -> String {
+    manifest("echo no module named sklearn; exit 3").replace(
+        "        ports:",
+        "        readinessProbe: {tcpSocket: {port: 8080}}\n        ports:",
+    )
+}
+
 fn project(text: &str, expected: &str) -> Project {
     let golden = format!("{{\"request\": {{\"x\": 1}}, \"response\": {{\"y\": [{expected}]}}}}\n");
     Project::new()
@@ -158,16 +166,12 @@ fn a_canary_that_does_not_start_leaves_production_alone() {
     let namespace = Namespace::new("it-strategy");
     deploy(&namespace, CANARY, &predicts("1"), "1").expect(0);
     let before = state(&namespace, "wine");
-    deploy(
-        &namespace,
-        CANARY,
-        "echo no module named sklearn; exit 3",
-        "1",
-    )
-    .expect(50)
-    .says("Deployment/wine-canary: container `model` exits 3")
-    .says("`Deployment/wine-canary` is removed, `Deployment/wine` serves as before")
-    .says("no module named sklearn");
+    prepared(&project(&crash(), "1"), &namespace, CANARY)
+        .run()
+        .expect(50)
+        .says("Deployment/wine-canary: container `model` exits 3")
+        .says("`Deployment/wine-canary` is removed, `Deployment/wine` serves as before")
+        .says("no module named sklearn");
     assert_eq!(state(&namespace, "wine"), before);
     assert_eq!(deployments(&namespace), "wine:2");
     gone(&namespace, "ml-deploy/track");
@@ -179,9 +183,11 @@ fn a_canary_answers_beside_the_old_version_and_goes_when_it_predicts_otherwise()
     deploy(&namespace, CANARY, &predicts("1"), "1").expect(0);
     let (before, old) = (state(&namespace, "wine"), behind(&namespace));
     assert_eq!(old.len(), 2);
-    let (ended, seen) = watched(&namespace, || deploy(&namespace, CANARY, &slow("2"), "1"));
+    let script = format!("echo model two is loaded; {}", slow("2"));
+    let (ended, seen) = watched(&namespace, || deploy(&namespace, CANARY, &script, "1"));
     ended
         .expect(60)
+        .says("model: model two is loaded")
         .code("verify-prediction")
         .says("$.y[0] is 2 instead of 1")
         .says("`Deployment/wine-canary` is removed, `Deployment/wine` serves as before");
@@ -518,8 +524,7 @@ fn a_bad_colour_is_kept_on_request_and_a_switch_that_breaks_the_service_is_taken
         .expect(0);
     let before = selector(&namespace);
     // Kept on request; the next good version takes its place.
-    let crash = manifest("exit 3");
-    prepared(&project(&crash, "1"), &namespace, "blue-green")
+    prepared(&project(&crash(), "1"), &namespace, "blue-green")
         .input("on-failure", "keep")
         .run()
         .expect(50)

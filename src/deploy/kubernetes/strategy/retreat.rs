@@ -24,6 +24,12 @@ pub(in crate::deploy::kubernetes) async fn abandon(
 ) -> (Failure, Ended) {
     let trial = &staged.trial;
     let cancelled = ctx.cancel.is_cancelled();
+    // A rollout that failed has its evidence already.
+    let failure = if !cancelled && failure.code().exit() == Code::VerifyHealth.exit() {
+        failure.evidence(trial::log(cluster, &trial.object).await)
+    } else {
+        failure
+    };
     let mut told = vec![away(spec, cluster, trial, cancelled).await];
     told.push(match &trial.live {
         Some(live) => format!("`{live}` serves as before"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, LogParams, Patch, PatchParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
@@ -19,6 +19,9 @@ use crate::failure::{Failure, Outcome};
 
 /// How long pods may take to leave their Service after their Deployment is gone.
 const GONE_WITHIN: Duration = Duration::from_secs(20);
+
+/// Log lines that are kept of a trial that did not verify.
+const LINES: i64 = 20;
 
 /// The Deployment `main` under another name, its pods told apart by one more label.
 pub(super) fn beside(
@@ -173,6 +176,28 @@ pub(super) async fn pods(cluster: &Cluster, trial: &Object) -> Result<Vec<String
         .filter(stay)
         .map(|pod| pod.name_any())
         .collect())
+}
+
+/// The last lines of a pod of the trial: they go with it. What cannot be read is left out.
+pub(super) async fn log(cluster: &Cluster, trial: &Object) -> Vec<String> {
+    let container = trial
+        .value
+        .pointer("/spec/template/spec/containers/0/name")
+        .and_then(Value::as_str);
+    let names = pods(cluster, trial).await.unwrap_or_default();
+    let Some((name, container)) = names.first().zip(container) else {
+        return Vec::new();
+    };
+    let params = LogParams {
+        container: Some(container.to_owned()),
+        tail_lines: Some(LINES),
+        ..LogParams::default()
+    };
+    let api: Api<Pod> = api(cluster, trial);
+    let read = api.logs(name, &params).await.unwrap_or_default();
+    read.lines()
+        .map(|line| format!("log {name} {container}: {line}"))
+        .collect()
 }
 
 /// Scales a Deployment to zero.
