@@ -26,15 +26,14 @@ pub(super) async fn inventory(
     objects: &[Object],
     before: Option<&Before>,
 ) -> Vec<Item> {
-    let known = |index| {
+    let known = |object| {
         before
-            .and_then(|before| before.uid(index))
+            .and_then(|before| before.uid(object))
             .map(str::to_owned)
     };
     let all: Vec<_> = objects
         .iter()
-        .enumerate()
-        .map(|(index, object)| item(cluster, kinds, object, known(index)))
+        .map(|object| item(cluster, kinds, object, known(object)))
         .collect();
     stream::iter(all).buffered(AT_ONCE).collect().await
 }

@@ -92,6 +92,7 @@ async fn produce(
         endpoint: None,
         image: current.and_then(|current| current.image.clone()),
         namespace: Some(cluster.namespace.clone()),
+        direct: false,
         containers: Vec::new(),
         direct: false,
     };

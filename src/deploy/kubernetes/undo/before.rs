@@ -134,9 +134,18 @@ impl Before {
             .collect()
     }
 
-    /// The uid of the object at this place, if it was there.
-    pub(in super::super) fn uid(&self, index: usize) -> Option<&str> {
-        match &self.entries.get(index)?.was {
+    /// The uid of the object, if it was there.
+    pub(in super::super) fn uid(&self, object: &Object) -> Option<&str> {
+        let key = |one: &Object| {
+            let group = one.group().to_owned();
+            (group, one.label(), one.namespace.clone())
+        };
+        let wanted = key(object);
+        let found = self
+            .entries
+            .iter()
+            .find(|entry| key(&entry.object) == wanted);
+        match &found?.was {
             Was::Live(live) => Some(uid_of(live)),
             _ => None,
         }
