@@ -113,9 +113,6 @@ pub(crate) struct Deployment {
     /// Images of the workloads as they were applied; empty where the target is no cluster.
     #[serde(default)]
     pub(crate) containers: Vec<Container>,
-    /// The pods themselves are asked and not their Service, which would also lead to older ones.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) direct: bool,
 }
 
 /// The image that a container of a workload must run.

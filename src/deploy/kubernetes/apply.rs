@@ -147,6 +147,20 @@ pub(super) fn is_configuration(kind: &str) -> bool {
     rank(kind) < rank("Deployment")
 }
 
+/// The place of an object in the cluster.
+pub(super) fn api(
+    cluster: &Cluster,
+    (resource, namespaced): (&ApiResource, bool),
+    object: &Object,
+) -> Api<DynamicObject> {
+    if namespaced {
+        let namespace = object.namespace.as_deref().unwrap_or(&cluster.namespace);
+        Api::namespaced_with(cluster.client.clone(), namespace, resource)
+    } else {
+        Api::all_with(cluster.client.clone(), resource)
+    }
+}
+
 /// How an object is applied.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Manner {
@@ -161,11 +175,11 @@ pub(super) async fn apply(
     object: &Object,
     manner: Manner,
 ) -> Result<DynamicObject, kube::Error> {
-    let api = api(cluster, resource, object);
     let mut params = PatchParams::apply(MANAGER).validation_strict();
     params.dry_run = manner.dry_run;
     params.force = manner.force;
-    api.patch(&object.name, &params, &Patch::Apply(&object.value))
+    api(cluster, resource, object)
+        .patch(&object.name, &params, &Patch::Apply(&object.value))
         .await
 }
 

@@ -37,7 +37,7 @@ use crate::code::Code;
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
 use crate::failure::{Failure, Outcome};
-use crate::plan::{KubernetesSpec, Strategy};
+use crate::plan::KubernetesSpec;
 
 /// A deployment that serves, but is not final: verification decides whether it is finished or undone.
 #[derive(Debug)]
@@ -193,7 +193,7 @@ pub(crate) async fn undo(
         };
         ctx.events.produced(live).await;
     }
-    history::fail(ctx, rollout, &failure, ended).await;
+    history::fail(ctx, spec, rollout, &failure, ended).await;
     failure
 }
 

@@ -94,7 +94,6 @@ async fn produce(
         namespace: Some(cluster.namespace.clone()),
         direct: false,
         containers: Vec::new(),
-        direct: false,
     };
     ctx.events.produced(deployment).await;
     let checks = standing.iter().map(|one| Check {

@@ -22,7 +22,7 @@ use super::record;
 use super::undo::{Before, Ended};
 use super::{Rollout, apply_all, apply_and_wait};
 use crate::artifact::Deployment;
-use crate::cluster::{Cluster, Right, written};
+use crate::cluster::{Cluster, written};
 use crate::code::Code;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -223,7 +223,7 @@ pub(super) async fn finish(
     let (cluster, trial) = (&rollout.cluster, &staged.trial);
     if ctx.cancel.is_cancelled() {
         let stop = Failure::new(Code::Interrupted, "stopped before the promotion");
-        return Err(abandon(ctx, spec, cluster, staged, stop).await.0);
+        return Err(abandon(ctx, spec, cluster, staged, stop).await);
     }
     let promote = async {
         ctx.events
