@@ -142,7 +142,10 @@ async fn against(
         .any(|finding| finding.severity == crate::diagnostic::Severity::Error);
     findings.extend(denied);
     let refused = tried.iter().flat_map(|tried| tried.refused.iter().cloned());
-    findings.extend(refused.filter(|finding| !(told && finding.code == Code::ClusterDenied)));
+    findings.extend(refused.filter(|finding| {
+        let again = told && finding.code == Code::ClusterDenied;
+        !again && !waits_for_another(finding, objects)
+    }));
     findings.extend(missing);
     findings.extend(refused_pods);
     findings.extend(routing::check(&Routes {
@@ -156,6 +159,19 @@ async fn against(
     findings.extend(storage::check(objects, &templates, &tried, &view));
     findings.extend(room(&templates, &tried, &view));
     (findings, diff::changes(&tried, pending))
+}
+
+/// A dry run misses what the manifests themselves bring along, such as the account of a pod.
+fn waits_for_another(finding: &Diagnostic, objects: &[Object]) -> bool {
+    let message = finding.message.to_lowercase();
+    let absent = message.contains("not found") || message.contains("was found");
+    absent
+        && objects.iter().any(|object| {
+            let named = message.contains(&object.name.to_lowercase());
+            // The object that was tried is named too, with its own kind.
+            let itself = message.contains(&object.label().to_lowercase());
+            named && !itself && message.contains(&object.kind.to_lowercase())
+        })
 }
 
 /// Whether quota, limits and nodes can take the pods.

@@ -158,6 +158,13 @@ fn more_pods_than_all_nodes_have_room_for() {
 }
 
 #[test]
+fn a_node_that_does_not_say_what_it_has_may_have_anything() {
+    let silent = json!({"metadata": {"name": "v", "labels": {"disk": "ssd"}}});
+    let text = tolerant().replace("gpu: 1", "gpu: 8");
+    assert!(found(&text, vec![node(1, ""), silent], None).is_empty());
+}
+
+#[test]
 fn without_a_look_at_the_nodes_nothing_is_said() {
     assert!(found(TEXT, Vec::new(), None).is_empty());
 }

@@ -11,6 +11,7 @@ use super::super::apply::{Kinds, Manner, apply};
 use super::super::manifest::Object;
 use super::super::reject;
 use crate::cluster::{Cluster, together};
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 
 /// What the cluster says of one object.
@@ -114,6 +115,12 @@ async fn elsewhere<'a>(
         Err(error) if reject::is_about_fields(&error) => reject::explain(object, error),
         _ => Vec::new(),
     };
+    // An object of the same name could be there, with fields that stay as they were made.
+    let own = [Code::ManifestRejected, Code::SelectorMismatch];
+    let refused = refused
+        .into_iter()
+        .filter(|finding| own.contains(&finding.code))
+        .collect();
     Tried {
         object,
         live: None,
