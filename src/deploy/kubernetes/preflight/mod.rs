@@ -157,7 +157,7 @@ async fn against(
     }));
     findings.extend(workloads::check(spec, &templates, &tried));
     findings.extend(storage::check(objects, &templates, &tried, &view));
-    findings.extend(room(&templates, &tried, &view));
+    findings.extend(room(spec, &templates, &tried, &view));
     (findings, diff::changes(&tried, pending))
 }
 
@@ -175,7 +175,12 @@ fn waits_for_another(finding: &Diagnostic, objects: &[Object]) -> bool {
 }
 
 /// Whether quota, limits and nodes can take the pods.
-fn room(templates: &[pods::Template<'_>], tried: &[Tried<'_>], view: &View) -> Vec<Diagnostic> {
+fn room(
+    spec: &KubernetesSpec,
+    templates: &[pods::Template<'_>],
+    tried: &[Tried<'_>],
+    view: &View,
+) -> Vec<Diagnostic> {
     let loads: Vec<Load<'_>> = templates
         .iter()
         .map(|template| {
@@ -184,7 +189,7 @@ fn room(templates: &[pods::Template<'_>], tried: &[Tried<'_>], view: &View) -> V
             let own = tried
                 .iter()
                 .find(|tried| std::ptr::eq(tried.object, template.object));
-            Load::of(*template, own, &defaults)
+            Load::of(*template, own, &defaults, spec.strategy)
         })
         .collect();
     let namespaces: BTreeSet<&str> = loads.iter().map(|load| load.template.namespace).collect();

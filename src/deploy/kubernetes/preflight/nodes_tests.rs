@@ -54,7 +54,12 @@ fn found(text: &str, nodes: Vec<Value>, pods: Option<Vec<Value>>) -> Vec<Diagnos
         new: false,
         refused: Vec::new(),
     };
-    let load = Load::of(templates[0], Some(&tried), &Defaults::default());
+    let load = Load::of(
+        templates[0],
+        Some(&tried),
+        &Defaults::default(),
+        Strategy::Rolling,
+    );
     let mut lists = vec![(("Node", String::new()), nodes)];
     lists.extend(pods.map(|pods| (("Pod", String::new()), pods)));
     check(&[load], &View::of(lists))
