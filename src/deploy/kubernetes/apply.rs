@@ -195,7 +195,7 @@ pub(super) async fn apply_surely(
 }
 
 /// Whether the same request may succeed in a moment: nothing was decided about the object itself.
-fn transient(error: &kube::Error) -> bool {
+pub(super) fn transient(error: &kube::Error) -> bool {
     match error {
         kube::Error::Api(status) => {
             matches!(status.code, 429 | 502..=504)
