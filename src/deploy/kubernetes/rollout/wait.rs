@@ -42,7 +42,10 @@ pub(in crate::deploy::kubernetes) async fn wait(
     loop {
         let now = Timestamp::now();
         let verdicts = scene.verdicts(now);
-        if let Some((target, finding)) = worst(targets, &verdicts) {
+        let (blind, late) = (watch.blind_until(), Instant::now() >= end);
+        if (blind.is_none() || late)
+            && let Some((target, finding)) = worst(targets, &verdicts)
+        {
             return Err(failed(ctx, cluster, &scene, target, finding, now, deadline).await);
         }
         told.tell(ctx, targets, &verdicts).await;
@@ -52,11 +55,11 @@ pub(in crate::deploy::kubernetes) async fn wait(
         {
             return Ok(());
         }
-        if Instant::now() >= end {
+        if late {
             return Err(overdue(ctx, cluster, &scene, &verdicts, now, deadline).await);
         }
         logs.ask(cluster, &scene);
-        let wake = wake(&verdicts, now, end);
+        let wake = blind.map_or_else(|| wake(&verdicts, now, end), |until| until.min(end));
         let trouble = tokio::select! {
             biased;
             () = ctx.cancel.cancelled() => return Err(cancelled(targets, &told)),
