@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::Snapshot;
 use super::logs::Logs;
 use super::observation::{Finding, Verdict};
-use super::scene::Scene;
+use super::scene::{Scene, UNSEEN};
 use super::target::Target;
 use super::watch::{Trouble, Watch};
 use crate::cluster::Cluster;
@@ -154,7 +154,8 @@ impl Told {
                 Verdict::Failed(finding) => finding.cause.clone(),
             };
             let label = target.label();
-            if self.0.get(&label) != Some(&what) {
+            // The first moment of every watch is no news.
+            if what != UNSEEN && self.0.get(&label) != Some(&what) {
                 ctx.events.note(format!("{label}: {what}")).await;
                 self.0.insert(label, what);
             }
