@@ -19,6 +19,11 @@ fn deploy(project: &Project, seconds: u32) -> Ended {
         .expect(50)
 }
 
+/// A Deployment of this script, whose pods count only after a while: a container that is about to fail runs, too.
+fn failing(script: &str) -> String {
+    manifest(script).replace("  replicas: 2\n", "  replicas: 2\n  minReadySeconds: 20\n")
+}
+
 fn with(text: &str) -> Project {
     Project::new().file("k8s/app.yaml", text)
 }
@@ -63,7 +68,7 @@ fn message(ended: &Ended) -> &str {
 
 #[test]
 fn a_missing_module_is_named_with_the_line_of_the_requirements() {
-    let project = with(&manifest(&printing("module-missing", 1)))
+    let project = with(&failing(&printing("module-missing", 1)))
         .file("Dockerfile", "FROM python:3.11-slim\nCOPY requirements-serve.txt .\nRUN pip install -r requirements-serve.txt\n")
         .file("requirements-serve.txt", "flask\ngunicorn\n");
     let ended = deploy(&project, 60).code("module-missing");
@@ -81,7 +86,7 @@ fn a_missing_module_is_named_with_the_line_of_the_requirements() {
 
 #[test]
 fn an_exception_that_no_rule_knows_has_its_line() {
-    let project = with(&manifest(&printing("plain-exception", 1))).file(
+    let project = with(&failing(&printing("plain-exception", 1))).file(
         "app/serve.py",
         "def load(threshold):\n    return float(threshold)\n\n\nload(\"high\")\n",
     );
@@ -93,7 +98,7 @@ fn an_exception_that_no_rule_knows_has_its_line() {
 
 #[test]
 fn a_probe_that_gets_404_is_named_with_its_line() {
-    let text = probed(&manifest(SERVE), "httpGet: {path: /healthz, port: 8080}");
+    let text = probed(&failing(SERVE), "httpGet: {path: /healthz, port: 8080}");
     let line = 1 + text
         .lines()
         .position(|line| line.contains("readinessProbe"))
@@ -108,7 +113,7 @@ fn a_probe_that_gets_404_is_named_with_its_line() {
 #[test]
 fn a_port_that_nobody_listens_on_is_compared_with_the_servers_word() {
     let script = "echo 'INFO:     Uvicorn running on http://127.0.0.1:8000 (Press CTRL+C to quit)'; sleep 600";
-    let text = probed(&manifest(script), "tcpSocket: {port: 8080}");
+    let text = probed(&failing(script), "tcpSocket: {port: 8080}");
     deploy(&with(&text), 12)
         .code("rollout-deadline")
         .says("the server listens on 127.0.0.1:8000, the readiness probe asks port 8080")
@@ -117,7 +122,7 @@ fn a_port_that_nobody_listens_on_is_compared_with_the_servers_word() {
 
 #[test]
 fn memory_beyond_the_limit_is_named_with_the_limit() {
-    let text = manifest("echo loading; tail /dev/zero").replace(
+    let text = failing("echo loading; tail /dev/zero").replace(
         "        ports:\n        - containerPort",
         "        resources:\n          limits:\n            memory: 24Mi\n        ports:\n        - containerPort",
     );
@@ -133,7 +138,7 @@ fn memory_beyond_the_limit_is_named_with_the_limit() {
 
 /// The manifest with a command that an init container wrote; `mode` is its mode.
 fn running_file(header: &str, mode: &str) -> String {
-    let text = manifest("SCRIPT");
+    let text = failing("SCRIPT");
     let (before, after) = text.split_once("        command:").unwrap();
     let (_, after) = after.split_once("        ports:").unwrap();
     let before = before.replace(
@@ -162,7 +167,7 @@ fn a_program_for_another_processor_is_named() {
         "printf '{}' >/tmp/x; chmod +x /tmp/x; /tmp/x",
         FOREIGN.replace("\\\\", "\\")
     );
-    deploy(&with(&manifest(&script)), 60)
+    deploy(&with(&failing(&script)), 60)
         .code("exec-format")
         .says("for another processor");
 }
@@ -170,7 +175,7 @@ fn a_program_for_another_processor_is_named() {
 #[test]
 fn a_file_that_may_not_be_run_is_named() {
     let script = "echo start >/tmp/run.sh; /tmp/run.sh";
-    deploy(&with(&manifest(script)), 60)
+    deploy(&with(&failing(script)), 60)
         .code("permission-denied")
         .says("/tmp/run.sh: Permission denied");
     let text = running_file("#!/bin/sh", "644");
@@ -188,7 +193,7 @@ fn a_file_that_may_not_be_run_is_named() {
 fn what_a_log_says_is_never_done() {
     let script = "echo '::error file=a.py::boo'; echo '::set-output name=x::y'; echo '<img src=x> [a](http://evil) ``` | # head'; \
                   printf 'Traceback (most recent call last):\\n  File \"/app/a.py\", line 1, in f\\nValueError: ::warning::boo `x` <b>\\n'; exit 1";
-    let ended = deploy(&with(&manifest(script)), 60).code("rollout-failed");
+    let ended = deploy(&with(&failing(script)), 60).code("rollout-failed");
     for line in ended.stdout.lines() {
         let command = line.trim_start();
         let ours = [
@@ -218,6 +223,31 @@ fn what_a_log_says_is_never_done() {
     for outside in [parts[0], parts[2]] {
         for active in ["<img", "](http", "<b>", "`x`", "# head"] {
             assert!(!outside.contains(active), "`{active}` in {outside}");
+        }
+    }
+}
+
+#[test]
+fn what_is_secret_in_a_log_stays_hidden() {
+    let script = "echo $PLAIN $FROM; echo postgres://bob:hunter22@db/x; printf 'Traceback (most recent call last):\\n  File \"/app/a.py\", line 1, in f\\nValueError: %s is wrong\\n' $FROM; exit 1";
+    let text = failing(script).replace(
+        "        ports:\n        - containerPort",
+        "        env:\n        - {name: PLAIN, value: wine-cellar}\n        - {name: FROM, valueFrom: {secretKeyRef: {name: keys, key: one}}}\n        - {name: API_TOKEN, value: tk-55512345}\n        ports:\n        - containerPort",
+    );
+    let secret = "---\napiVersion: v1\nkind: Secret\nmetadata:\n  name: keys\nstringData:\n  one: q8w7e6r5\n";
+    let text = text.replace("echo $PLAIN", "echo $PLAIN $API_TOKEN") + secret;
+    let ended = deploy(&with(&text), 60)
+        .says("wine-cellar")
+        .says("ValueError: *** is wrong");
+    let report = ended.report.to_string();
+    for secret in ["q8w7e6r5", "hunter22", "tk-55512345"] {
+        // The runner hides values that are masked by this command.
+        let shown = ended
+            .stdout
+            .lines()
+            .filter(|line| !line.starts_with("::add-mask::"));
+        for text in shown.chain([ended.summary.as_str(), report.as_str()]) {
+            assert!(!text.contains(secret), "`{secret}` in {text}");
         }
     }
 }

@@ -18,6 +18,7 @@ mod diagnose;
 mod e2e;
 mod endpoints;
 mod environment;
+mod explain;
 mod gate;
 mod image;
 mod inputs;

@@ -1,8 +1,10 @@
 //! The evidence that a failed rollout leaves: a file from which the same verdict is reached again, without a cluster.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use fs_err::os::unix::fs::OpenOptionsExt as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -43,8 +45,7 @@ pub(super) async fn leave(
     };
     bundle.extend(scene);
     let text = serde_json::to_string_pretty(&bundle).unwrap_or_default();
-    let written = fs_err::create_dir_all(&ctx.workspace.state)
-        .and_then(|()| fs_err::write(&path, text + "\n"));
+    let written = write(&path, text + "\n");
     match written {
         Ok(()) => {
             let path = ctx.workspace.relative(&path);
@@ -55,6 +56,16 @@ pub(super) async fn leave(
             ctx.events.note(why).await;
         }
     }
+}
+
+/// Writes the file for us alone: the reporter hides what is secret before others may read it.
+fn write(path: &Path, text: String) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs_err::create_dir_all(folder)?;
+    }
+    let mut options = fs_err::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(path)?.write_all(text.as_bytes())
 }
 
 /// Judges a bundle again. What is not failed is told as notes.
@@ -135,3 +146,7 @@ fn judge(bundle: &Value) -> Result<(Vec<String>, Vec<Diagnostic>), String> {
     }
     Ok((lines, findings))
 }
+
+#[cfg(test)]
+#[path = "bundle_tests.rs"]
+mod tests;

@@ -4,6 +4,7 @@
 mod causes;
 mod place;
 mod read;
+mod secrets;
 mod traceback;
 
 use jiff::Timestamp;
@@ -100,6 +101,13 @@ pub(super) async fn diagnose(
         },
         read::warnings(subject.cluster, namespace, &uids, subject.since)
     );
+    for secret in secrets::values(subject.objects, culprit.pod) {
+        ctx.events.mask(&secret).await;
+    }
+    let logs = logs
+        .iter()
+        .map(|line| secrets::without_credentials(line))
+        .collect();
     conclude(ctx, subject, culprit, logs, &warnings)
 }
 
@@ -280,31 +288,5 @@ fn states(container: &Value) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_cause_takes_the_place_of_the_reason() {
-        let verdict = "container `model` exits 1 — CrashLoopBackOff (2 of 2 new pods)";
-        assert_eq!(
-            sentence(
-                verdict,
-                Some("ModuleNotFoundError: No module named 'sklearn'"),
-                "n1"
-            ),
-            "container `model` exits 1 — ModuleNotFoundError: No module named 'sklearn' (2 of 2 new pods, node n1)"
-        );
-        assert_eq!(
-            sentence(verdict, None, "n1"),
-            "container `model` exits 1 — CrashLoopBackOff (2 of 2 new pods, node n1)"
-        );
-        assert_eq!(
-            sentence("exceeded quota: q (limited to 2)", None, ""),
-            "exceeded quota: q (limited to 2)"
-        );
-        assert_eq!(
-            sentence("not ready", Some("GET /x answers 404"), "n1"),
-            "not ready — GET /x answers 404 (node n1)"
-        );
-    }
-}
+#[path = "tests.rs"]
+mod tests;

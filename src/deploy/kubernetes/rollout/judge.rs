@@ -5,8 +5,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::observation::{Culprit, Finding, Observation, Progress, Seen, Verdict};
-use super::rules::{BEFORE_US, Class, Quorum, Rule, tolerated};
+use super::rules::{BEFORE_US, Class, Quorum, Rule, SETTLED, tolerated};
 use super::sightings::{Sighting, Sightings};
+use super::stateful_set;
 use crate::cluster::{text, uid_of};
 use crate::code::Code;
 
@@ -16,7 +17,6 @@ pub(super) struct Case<'a> {
     pub(super) seen: Seen<'a>,
     pub(super) observations: &'a [Observation],
     pub(super) sightings: &'a Sightings,
-    pub(super) now: Timestamp,
     /// Graces that replace those of the table.
     pub(super) tolerate: &'a [(Code, Duration)],
 }
@@ -24,11 +24,11 @@ pub(super) struct Case<'a> {
 /// Judges one target.
 pub(super) fn judge(progress: Progress, case: &Case<'_>) -> Verdict {
     let what = match progress {
-        Progress::Done(warnings) => return Verdict::Succeeded { warnings },
+        Progress::Done(warnings) => return settled(warnings, case),
         Progress::Going(what) => what,
     };
     let (mut next_check, mut hypothesis) = (None::<Timestamp>, None);
-    for rule in Rule::ALL {
+    for rule in Rule::ALL.iter().filter(|rule| **rule != Rule::Settling) {
         let shown: Vec<&Observation> = case
             .observations
             .iter()
@@ -38,7 +38,7 @@ pub(super) fn judge(progress: Progress, case: &Case<'_>) -> Verdict {
             continue;
         }
         let due = due(case, *rule, &shown);
-        if due.is_some_and(|due| due <= case.now) {
+        if due.is_some_and(|due| due <= case.seen.now) {
             return Verdict::Failed(Box::new(finding(case, *rule, &shown)));
         }
         next_check = next_check.into_iter().chain(due).min();
@@ -50,6 +50,29 @@ pub(super) fn judge(progress: Progress, case: &Case<'_>) -> Verdict {
         what,
         next_check,
         hypothesis,
+    }
+}
+
+/// Success, unless something has only just started that cannot say itself whether it is ready.
+fn settled(warnings: Vec<String>, case: &Case<'_>) -> Verdict {
+    let starting = case
+        .observations
+        .iter()
+        .filter(|one| one.rule == Rule::Settling);
+    let until = starting
+        .filter_map(|one| case.sightings.of(&case.seen.target.uid, one))
+        .filter_map(|sighting| sighting.first.checked_add(SETTLED).ok())
+        .max();
+    match until.filter(|until| *until > case.seen.now) {
+        None => Verdict::Succeeded { warnings },
+        next_check => Verdict::Progressing {
+            what: format!(
+                "all pods run; they have no readiness probe, so it is seen for {} s whether they stay",
+                SETTLED.as_secs()
+            ),
+            next_check,
+            hypothesis: None,
+        },
     }
 }
 
@@ -117,10 +140,10 @@ fn finding(case: &Case<'_>, rule: Rule, shown: &[&Observation]) -> Finding {
     let since = firsts
         .map(|sighting| sighting.first)
         .min()
-        .unwrap_or(case.now);
+        .unwrap_or(case.seen.now);
     let text = most.map_or("", |one| one.text.as_str());
     let times = most.map_or(0, count);
-    let lasted = case.now.duration_since(since).as_secs().max(0);
+    let lasted = case.seen.now.duration_since(since).as_secs().max(0);
     let times = match rule.class() {
         Class::Counted(_) => format!(", {times} times"),
         _ => String::new(),
@@ -133,7 +156,8 @@ fn finding(case: &Case<'_>, rule: Rule, shown: &[&Observation]) -> Finding {
     );
     Finding {
         code: rule.code(),
-        cause: format!("{text}{}", share(case, shown)),
+        rule,
+        cause: format!("{text}{}{}", share(case, shown), held_up(case, shown)),
         culprit: most.and_then(|one| culprit(case, one)),
         evidence: vec![line],
         since,
@@ -169,6 +193,15 @@ fn share(case: &Case<'_>, shown: &[&Observation]) -> String {
         many => format!(", {} nodes", many.len()),
     };
     format!(" ({} of {} {noun}{node})", with.len(), pods.len())
+}
+
+/// The pods of an ordered set that a broken one holds up.
+fn held_up(case: &Case<'_>, shown: &[&Observation]) -> String {
+    let about_pods = shown.iter().any(|one| !one.pod.is_empty());
+    match case.seen.target.kind() {
+        "StatefulSet" if about_pods => stateful_set::blocked(&case.seen),
+        _ => String::new(),
+    }
 }
 
 fn culprit(case: &Case<'_>, observation: &Observation) -> Option<Culprit> {

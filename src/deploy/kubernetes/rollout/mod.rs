@@ -2,12 +2,17 @@
 
 mod autoscaling;
 mod conditions;
+#[cfg(test)]
+mod container_examples;
 mod containers;
 mod daemon_set;
 mod deployment;
+mod ended;
 mod events;
 mod job;
 mod judge;
+#[cfg(test)]
+mod judge_tests;
 mod logs;
 mod network;
 mod observation;
@@ -16,9 +21,14 @@ mod probes;
 mod pull;
 mod record;
 mod refusals;
+#[cfg(test)]
+mod replay;
 mod rules;
+#[cfg(test)]
+mod rules_tests;
 mod scene;
 mod schedule;
+mod settle;
 mod sightings;
 mod state;
 mod stateful_set;
@@ -26,7 +36,10 @@ mod storage;
 mod target;
 mod trim;
 mod wait;
+mod waiting;
 mod watch;
+#[cfg(test)]
+mod workload_examples;
 
 use serde_json::Value;
 

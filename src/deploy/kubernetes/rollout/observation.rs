@@ -9,7 +9,7 @@ use super::target::Target;
 use crate::cluster::text;
 use crate::code::Code;
 
-/// Everything that an observer looks at. No clock: how long something lasts is the judge's business.
+/// Everything that an observer looks at.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen<'a> {
     pub(super) state: &'a State,
@@ -20,6 +20,7 @@ pub(super) struct Seen<'a> {
     pub(super) object: &'a Value,
     /// What is older says nothing about what was applied.
     pub(super) applied: Timestamp,
+    pub(super) now: Timestamp,
 }
 
 impl Seen<'_> {
@@ -111,6 +112,8 @@ pub(in crate::deploy::kubernetes) enum Verdict {
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::deploy::kubernetes) struct Finding {
     pub(in crate::deploy::kubernetes) code: Code,
+    /// The rule behind it.
+    pub(super) rule: Rule,
     /// One sentence, with how many pods have it.
     pub(in crate::deploy::kubernetes) cause: String,
     /// Where to look for evidence.

@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
-use super::containers::{self, Container, missing_configuration};
+use super::containers::{self, Container};
 use super::observation::{Observation, Progress, Seen};
 use super::rules::Rule;
 use super::schedule;
+use super::waiting::missing_configuration;
 use crate::cluster::{is_ready, name_of, text, uid_of};
 
 /// Reasons for which a node or the scheduler gives a pod up, and its controller makes another one.

@@ -30,7 +30,7 @@ pub(super) fn observe(seen: &Seen<'_>, container: Container<'_>, out: &mut Vec<O
             count: times,
             occurrence: killings.last().map(|event| event.last.to_string()),
             previous: true,
-            ..container.observed(Rule::LivenessKilled, what)
+            ..container.sees(seen, Rule::LivenessKilled, what)
         });
     }
     let probed = container.spec.get("readinessProbe").is_some()
@@ -53,7 +53,7 @@ pub(super) fn observe(seen: &Seen<'_>, container: Container<'_>, out: &mut Vec<O
         };
         let what =
             format!("runs, but is not ready; its {field} probe{path} does not pass{said}{allowed}");
-        out.push(container.observed(Rule::NotReady, what));
+        out.push(container.sees(seen, Rule::NotReady, what));
     }
 }
 

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use crate::code::Code;
 
 /// When an observation is a verdict.
@@ -31,6 +33,12 @@ pub(super) enum Quorum {
 
 /// What was there before our apply gets this long to change before an immediate rule holds.
 pub(super) const BEFORE_US: u64 = 30;
+
+/// How long a container without a readiness probe must run before it counts as serving.
+pub(super) const SETTLED: SignedDuration = SignedDuration::from_secs(5);
+
+/// How long a container without a readiness probe must run before its earlier ends are forgotten.
+pub(super) const RECOVERED: SignedDuration = SignedDuration::from_secs(60);
 
 /// Declares the rules once. The order is that of how telling they are: of several, the first is named.
 macro_rules! rules {
@@ -187,6 +195,8 @@ rules! {
     ProgressDeadline: ProgressDeadline, Immediate, One;
     /// The container runs, but its readiness probe does not pass.
     NotReady: NotReady, Never, One;
+    /// The container has just started and has no probe that could say whether it is ready; never a fault.
+    Settling: NotReady, Never, One;
 }
 
 impl Rule {

@@ -14,8 +14,8 @@ use super::sightings::Sightings;
 use super::state::State;
 use super::target::Target;
 use super::{
-    autoscaling, conditions, daemon_set, deployment, job, network, pods, refusals, stateful_set,
-    storage,
+    autoscaling, conditions, daemon_set, deployment, job, network, pods, refusals, settle,
+    stateful_set, storage,
 };
 use crate::cluster::{kind_of, text};
 use crate::code::Code;
@@ -66,6 +66,7 @@ impl Scene {
                 targets: &self.targets,
                 object,
                 applied: self.applied,
+                now,
             };
             let observations = observe(&seen);
             self.sightings.see(&target.uid, &observations, now);
@@ -73,7 +74,6 @@ impl Scene {
                 seen,
                 observations: &observations,
                 sightings: &self.sightings,
-                now,
                 tolerate: &self.tolerate,
             };
             verdicts.push(judge(progress(&seen), &case));
@@ -105,6 +105,7 @@ impl Scene {
                 culprit: None,
                 evidence: Vec::new(),
                 since: self.applied,
+                rule: Rule::Gone,
             }));
         }
         Verdict::Progressing {
@@ -124,6 +125,10 @@ fn is_final(seen: &Seen<'_>) -> bool {
     }
 }
 
+fn is_leaving(seen: &Seen<'_>) -> bool {
+    !text(seen.object, "/metadata/deletionTimestamp").is_empty()
+}
+
 /// How far the target is.
 fn progress(seen: &Seen<'_>) -> Progress {
     if is_final(seen) {
@@ -132,16 +137,16 @@ fn progress(seen: &Seen<'_>) -> Progress {
     if seen.state.is_gone(&seen.target.uid) {
         return Progress::Going("it is gone".to_owned());
     }
-    if !text(seen.object, "/metadata/deletionTimestamp").is_empty() {
+    if is_leaving(seen) {
         return Progress::Going("it is being deleted".to_owned());
     }
     if !is_observed(seen) {
         return Progress::Going("the controller has not seen the change yet".to_owned());
     }
     match kind_of(seen.object) {
-        "Deployment" => deployment::progress(seen),
+        "Deployment" => settle::confirm(seen, deployment::progress(seen)),
         "StatefulSet" => stateful_set::progress(seen),
-        "DaemonSet" => daemon_set::progress(seen),
+        "DaemonSet" => settle::confirm(seen, daemon_set::progress(seen)),
         "Job" => job::progress(seen),
         "Pod" => pods::progress(seen),
         "PersistentVolumeClaim" => storage::progress(seen),
@@ -182,6 +187,7 @@ fn observe(seen: &Seen<'_>) -> Vec<Observation> {
     }
     if seen.target.has_pods() {
         pods::observe(seen, &mut out);
+        settle::observe(seen, &mut out);
         if seen.target.kind() != "Pod" {
             refusals::observe(seen, &mut out);
         }
@@ -191,7 +197,7 @@ fn observe(seen: &Seen<'_>) -> Vec<Observation> {
 
 /// Somebody deletes what is waited for.
 fn going_away(seen: &Seen<'_>, out: &mut Vec<Observation>) {
-    let leaving = !text(seen.object, "/metadata/deletionTimestamp").is_empty();
+    let leaving = is_leaving(seen);
     if seen.state.is_gone(&seen.target.uid) || (leaving && seen.target.kind() == "Pod") {
         out.push(Observation::of(
             Rule::Gone,

@@ -81,6 +81,10 @@ impl Sightings {
             }
             if observation.occurrence.is_some() && observation.occurrence != sighting.occurrence {
                 sighting.seen = sighting.seen.saturating_add(1);
+                // A new run has not lasted yet.
+                if observation.rule == Rule::Settling {
+                    sighting.first = now;
+                }
             }
             sighting.occurrence.clone_from(&observation.occurrence);
         }

@@ -6,6 +6,7 @@ use super::conditions::number;
 use super::deployment::replicas;
 use super::observation::{Observation, Progress, Seen};
 use super::rules::Rule;
+use super::settle;
 use crate::cluster::{is_ready, name_of, text, uid_of};
 
 /// Pods above the partition are of the new revision, and all are ready.
@@ -48,7 +49,7 @@ pub(super) fn progress(seen: &Seen<'_>) -> Progress {
             wanted - to_update
         ));
     }
-    Progress::Done(warnings)
+    settle::confirm(seen, Progress::Done(warnings))
 }
 
 /// The pod that all later ones wait for, in words; empty when pods do not wait for each other.

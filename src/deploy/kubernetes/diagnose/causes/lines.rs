@@ -56,7 +56,9 @@ fn shell(line: &str) -> Option<Cause> {
     }
     if ends("permission denied") {
         let cause = exception::denied(line, false);
-        let script = lower.contains("cannot create") || lower.contains("cannot open");
+        let script = ["cannot create", "can't create", "cannot open", "can't open"]
+            .iter()
+            .any(|sign| lower.contains(sign));
         return Some(if script {
             cause
         } else {

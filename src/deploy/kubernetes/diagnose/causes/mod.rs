@@ -97,6 +97,11 @@ pub(in crate::deploy::kubernetes) fn recognise(seen: &Seen<'_>) -> Option<Cause>
                 .flatten()
         })
         .or_else(|| last_error(seen))
+        .or_else(|| {
+            start::killed_by_probe(seen)
+                .then(|| probes::recognise(seen))
+                .flatten()
+        })
         .or_else(|| start::exit_code(seen))
 }
 

@@ -12,7 +12,6 @@ const LOADERS: &[&str] = &[
     "numpy_pickle",
     "cloudpickle",
     "/dill/",
-    "/joblib/",
     "/torch/serialization",
     "/mlflow/",
     "/skops/",
@@ -131,7 +130,8 @@ fn pickle(seen: &Seen<'_>, raised: &Traceback, what: &str) -> Option<Cause> {
         }
         // Bytecode in a pickle, of another Python.
         "TypeError"
-            if loads(raised) && message.starts_with("code") && message.contains("argument") =>
+            if loads(raised)
+                && (message.starts_with("code() ") || message.starts_with("code expected ")) =>
         {
             let help = "the model holds code of another Python version: use the training's Python version in the image";
             Some(mismatch(seen, what).help(help))

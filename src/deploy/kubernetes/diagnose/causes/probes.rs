@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::listen::{Address, addresses};
-use super::{Cause, Seen, between, last_error, shorten, specification, start};
+use super::{Cause, Seen, between, ended, last_error, shorten, specification, start};
 use crate::cluster::text;
 use crate::code::Code;
 
@@ -18,11 +18,17 @@ struct Probe<'a> {
     specification: &'a Value,
 }
 
-/// Whether the probe is what matters: the container runs and never ended by itself.
+/// Whether the probe is what matters: the container runs and never ended, or ended because it was told to.
 pub(super) fn decides(seen: &Seen<'_>) -> bool {
-    let runs = seen.container.pointer("/state/running").is_some()
-        && seen.container.pointer("/lastState/terminated").is_none();
-    runs || start::killed_by_probe(seen)
+    let Some(end) = ended(seen) else {
+        return seen.container.pointer("/state/running").is_some();
+    };
+    // A server that stops in good order exits 0.
+    let told = matches!(
+        end.get("exitCode").and_then(Value::as_i64),
+        Some(0 | 137 | 143)
+    );
+    told && start::killed_by_probe(seen)
 }
 
 /// What the failing probe means.

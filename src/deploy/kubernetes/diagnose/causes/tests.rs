@@ -45,320 +45,21 @@ fn cause(container: &Value, log: &[String], events: &[&str]) -> Option<Cause> {
     })
 }
 
-/// Code, a part of the fragment and a part of the help of each recorded log, for a container that exits 1.
-/// An empty code: the observation's own stays.
-const RECORDED: &[(&str, &str, &str, &str)] = &[
-    (
-        "binary-numpy",
-        "",
-        "ValueError: numpy.dtype size changed",
-        "pin `numpy`",
-    ),
-    (
-        "binary-numpy2",
-        "",
-        "numpy.core.multiarray failed to import",
-        "pin `numpy`",
-    ),
-    (
-        "command-absent",
-        "container-start",
-        "exec: waitress-serve: not found",
-        "install the program",
-    ),
-    (
-        "cuda-library",
-        "cuda-unavailable",
-        "libcuda.so.1: cannot open shared object file",
-        "",
-    ),
-    (
-        "file-absent",
-        "file-not-found",
-        "'config/labels.json'",
-        "COPY `config/labels.json`",
-    ),
-    (
-        "gunicorn-attribute",
-        "container-start",
-        "attribute 'application' in 'serve'",
-        "`serve:app`",
-    ),
-    (
-        "gunicorn-chdir",
-        "file-not-found",
-        "can't chdir to '/srv/app'",
-        "--chdir",
-    ),
-    (
-        "host-mlflow",
-        "host-unresolved",
-        "the name of host mlflow.ml:5000 is not known",
-        "",
-    ),
-    (
-        "host-redis",
-        "host-unresolved",
-        "the name of host cache:6379 is not known",
-        "",
-    ),
-    (
-        "host-refused",
-        "host-unresolved",
-        "host 127.0.0.1:5432 does not answer",
-        "the pod itself",
-    ),
-    (
-        "host-requests",
-        "host-unresolved",
-        "the name of host features.internal:8080 is not known",
-        "",
-    ),
-    (
-        "import-libgl",
-        "module-missing",
-        "libGL.so.1: cannot open",
-        "opencv-python-headless",
-    ),
-    (
-        "import-name",
-        "module-missing",
-        "cannot import name 'Markup' from 'flask'",
-        "`flask` has no `Markup`",
-    ),
-    ("key-missing", "", "KeyError: 'MODEL_PATH'", ""),
-    (
-        "memory-error",
-        "out-of-memory",
-        "(memory limit 64Mi)",
-        "above 64Mi",
-    ),
-    (
-        "memory-gunicorn",
-        "out-of-memory",
-        "was sent SIGKILL! Perhaps out of memory?",
-        "fewer workers",
-    ),
-    (
-        "memory-python",
-        "out-of-memory",
-        "MemoryError (memory limit 64Mi)",
-        "above 64Mi",
-    ),
-    (
-        "mlflow-unset",
-        "variable-missing",
-        "because MLFLOW_TRACKING_URI is not set",
-        "`MLFLOW_TRACKING_URI`",
-    ),
-    (
-        "model-absent",
-        "model-not-found",
-        "'/app/model/model.joblib'",
-        "COPY the model to `/app/model/model.joblib`",
-    ),
-    (
-        "model-hdf5",
-        "pickle-mismatch",
-        "file signature not found",
-        "",
-    ),
-    (
-        "model-keras-absent",
-        "model-not-found",
-        "filepath=absent.keras",
-        "COPY the model to `absent.keras`",
-    ),
-    (
-        "model-keras-layer",
-        "pickle-mismatch",
-        "could not be deserialized properly",
-        "custom_objects",
-    ),
-    (
-        "model-lightgbm",
-        "pickle-mismatch",
-        "Unknown model format",
-        "",
-    ),
-    (
-        "model-mlflow-absent",
-        "model-not-found",
-        "Registered Model with name=no-such-wine not found",
-        "",
-    ),
-    (
-        "model-mlflow-run-absent",
-        "model-not-found",
-        "RESOURCE_DOES_NOT_EXIST: Run with id=",
-        "",
-    ),
-    (
-        "model-xgboost",
-        "pickle-mismatch",
-        "Invalid model format",
-        "",
-    ),
-    (
-        "module-missing",
-        "module-missing",
-        "ModuleNotFoundError: No module named 'sklearn'",
-        "add `scikit-learn`",
-    ),
-    (
-        "module-missing-gunicorn",
-        "module-missing",
-        "No module named 'joblib'",
-        "add `joblib`",
-    ),
-    (
-        "module-optional",
-        "",
-        "ValueError: could not convert string to float: 'high'",
-        "",
-    ),
-    (
-        "module-own",
-        "module-missing",
-        "No module named 'features'",
-        "",
-    ),
-    (
-        "permission-port",
-        "permission-denied",
-        "('0.0.0.0', 80) failed: [Errno 13]",
-        "below port 1024",
-    ),
-    (
-        "permission-port-uvicorn",
-        "permission-denied",
-        "('0.0.0.0', 80): permission denied",
-        "below port 1024",
-    ),
-    (
-        "permission-shell",
-        "permission-denied",
-        "./serve.py: Permission denied",
-        "chmod +x",
-    ),
-    (
-        "permission-write",
-        "permission-denied",
-        "PermissionError: [Errno 13] Permission denied: '/var/cache/model'",
-        "",
-    ),
-    (
-        "pickle-attribute",
-        "pickle-mismatch",
-        "Can't get attribute 'Scaler'",
-        "`Scaler` was defined in the training script",
-    ),
-    (
-        "pickle-garbage",
-        "model-not-found",
-        "invalid load key, 'v'",
-        "Git LFS",
-    ),
-    (
-        "pickle-generator",
-        "pickle-mismatch",
-        "is not a known BitGenerator",
-        "`numpy`",
-    ),
-    (
-        "pickle-numpy",
-        "pickle-mismatch",
-        "No module named 'numpy._core'",
-        "`numpy`",
-    ),
-    (
-        "pickle-protocol",
-        "pickle-mismatch",
-        "unsupported pickle protocol: 6",
-        "newer Python",
-    ),
-    (
-        "pickle-sklearn",
-        "pickle-mismatch",
-        "No module named '_loss'",
-        "",
-    ),
-    (
-        "pickle-sklearn-predict",
-        "pickle-mismatch",
-        "no attribute '_fill_dtype'",
-        "`scikit-learn==1.5.2`",
-    ),
-    (
-        "pickle-sklearn-strict",
-        "pickle-mismatch",
-        "InconsistentVersionWarning",
-        "`scikit-learn==1.5.2`",
-    ),
-    (
-        "plain-exception",
-        "",
-        "ValueError: could not convert string to float: 'high'",
-        "",
-    ),
-    (
-        "plain-exception-gunicorn",
-        "",
-        "RuntimeError: feature store answers nothing",
-        "",
-    ),
-    (
-        "port-in-use-flask",
-        "port-in-use",
-        "Port 8080 is in use",
-        "",
-    ),
-    (
-        "port-in-use-gunicorn",
-        "port-in-use",
-        "Connection in use: ('0.0.0.0', 8080)",
-        "",
-    ),
-    (
-        "port-in-use-uvicorn",
-        "port-in-use",
-        "address already in use",
-        "",
-    ),
-    ("probe-500", "", "ZeroDivisionError: division by zero", ""),
-    (
-        "read-only",
-        "permission-denied",
-        "Read-only file system: '/var/log/requests.jsonl'",
-        "`emptyDir`",
-    ),
-    (
-        "script-absent",
-        "file-not-found",
-        "can't open file '/app/server.py'",
-        "COPY it to `/app/server.py`",
-    ),
-    ("segfault", "", "Fatal Python error: Segmentation fault", ""),
-    ("syntax", "", "SyntaxError: invalid syntax", ""),
-    (
-        "uvicorn-attribute",
-        "container-start",
-        "Attribute \"application\" not found",
-        "`serve:app`",
-    ),
-    (
-        "uvicorn-module",
-        "module-missing",
-        "Could not import module \"main\"",
-        "",
-    ),
-    (
-        "variable-missing",
-        "variable-missing",
-        "KeyError: 'MODEL_PATH'",
-        "set `MODEL_PATH` under `env`",
-    ),
-];
+/// A table of `tests/fixtures/causes`: columns by tabs, `#` begins a comment, `\\n` is a new line.
+fn table(name: &str) -> Vec<Vec<String>> {
+    let path = format!(
+        "{}/tests/fixtures/causes/{name}.tsv",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let text = std::fs::read_to_string(path).unwrap();
+    let rows = text.lines().filter(|line| !line.starts_with('#'));
+    rows.map(|line| {
+        line.split('\t')
+            .map(|cell| cell.replace("\\n", "\n"))
+            .collect()
+    })
+    .collect()
+}
 
 /// Recorded logs of servers that have no error of their own.
 const HARMLESS: &[&str] = &[
@@ -373,7 +74,11 @@ const HARMLESS: &[&str] = &[
 
 #[test]
 fn recorded_logs_are_named() {
-    for (name, code, what, help) in RECORDED {
+    let table = table("recorded");
+    for row in &table {
+        let [name, code, what, help] = row.as_slice() else {
+            panic!("{row:?}");
+        };
         let found = cause(&exited(1), &recorded(name), &[]).unwrap_or_else(|| panic!("{name}"));
         assert_eq!(
             found.code.map_or("", Code::slug),
@@ -392,219 +97,43 @@ fn recorded_logs_are_named() {
     let logs = all.filter(|entry| entry.path().extension().is_some_and(|end| end == "txt"));
     assert_eq!(
         logs.count(),
-        RECORDED.len() + HARMLESS.len(),
+        table.len() + HARMLESS.len(),
         "a recorded log has no line in the table"
     );
 }
 
-/// Messages of programs that are too large to be recorded here, as their sources write them.
+/// A log that ends with the exception, or is the line.
+fn log_of(kind: &str, text: &str) -> Vec<String> {
+    match kind {
+        "exception" => lines(&format!(
+            "Traceback (most recent call last):\n  File \"/app/serve.py\", line 3, in f\n    load()\n  File \"/usr/lib/python3/dist-packages/torch/serialization.py\", line 9, in load\n    g(x)\n{text}"
+        )),
+        _ => lines(text),
+    }
+}
+
 #[test]
 fn quoted_messages_are_named() {
-    let raised = |exception: &str| {
-        lines(&format!(
-            "Traceback (most recent call last):\n  File \"/app/serve.py\", line 3, in <module>\n    load()\n  File \"/usr/lib/python3/dist-packages/torch/serialization.py\", line 9, in load\n    raise\n{exception}"
-        ))
-    };
-    for (exception, code) in [
-        (
-            "AssertionError: Torch not compiled with CUDA enabled",
-            "cuda-unavailable",
-        ),
-        (
-            "RuntimeError: Found no NVIDIA driver on your system. Please check that you have an NVIDIA GPU",
-            "cuda-unavailable",
-        ),
-        (
-            "RuntimeError: The NVIDIA driver on your system is too old (found version 11040).",
-            "cuda-unavailable",
-        ),
-        (
-            "RuntimeError: CUDA error: CUDA driver version is insufficient for CUDA runtime version",
-            "cuda-unavailable",
-        ),
-        (
-            "RuntimeError: Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False.",
-            "cuda-unavailable",
-        ),
-        (
-            "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.",
-            "cuda-unavailable",
-        ),
-        (
-            "RuntimeError: [enforce fail at alloc_cpu.cpp:117] . DefaultCPUAllocator: can't allocate memory",
-            "out-of-memory",
-        ),
-        (
-            "RuntimeError: Error(s) in loading state_dict for Net:",
-            "pickle-mismatch",
-        ),
-        (
-            "RuntimeError: PytorchStreamReader failed reading zip archive: failed finding central directory",
-            "pickle-mismatch",
-        ),
-        (
-            "_pickle.UnpicklingError: Weights only load failed.",
-            "pickle-mismatch",
-        ),
-        (
-            "ValueError: Unknown layer: 'Scale'. Please ensure you are using a `keras.utils.custom_object_scope`",
-            "pickle-mismatch",
-        ),
-        (
-            "ValueError: node array from the pickle has an incompatible dtype:",
-            "pickle-mismatch",
-        ),
-        (
-            "TypeError: code expected at most 16 arguments, got 18",
-            "pickle-mismatch",
-        ),
-        (
-            "ModuleNotFoundError: No module named 'sklearn.ensemble.forest'",
-            "pickle-mismatch",
-        ),
-        (
-            "OSError: wine is not a local folder and is not a valid model identifier listed on 'https://huggingface.co/models'",
-            "model-not-found",
-        ),
-        (
-            "psycopg2.OperationalError: could not translate host name \"db\" to address: Name or service not known",
-            "host-unresolved",
-        ),
-        (
-            "pymongo.errors.ServerSelectionTimeoutError: db:27017: [Errno -2] Name or service not known",
-            "host-unresolved",
-        ),
-        ("OSError: [Errno 98] Address already in use", "port-in-use"),
-        (
-            "decouple.UndefinedValueError: MODEL_PATH not found. Declare it as envvar or define a default value.",
-            "variable-missing",
-        ),
-        (
-            "pydantic_core._pydantic_core.ValidationError: 1 validation error for Settings\nmodel_path\n  Field required [type=missing, input_value={}, input_type=dict]",
-            "variable-missing",
-        ),
-        (
-            "ImportError: libgomp.so.1: cannot open shared object file: No such file or directory",
-            "module-missing",
-        ),
-    ] {
-        let found = cause(&exited(1), &raised(exception), &[]).unwrap();
+    for row in table("quoted") {
+        let found = cause(&exited(1), &log_of(&row[1], &row[2]), &[]);
+        let found = found.unwrap_or_else(|| panic!("{row:?}"));
         assert_eq!(
             found.code.map_or("", Code::slug),
-            code,
-            "{exception}: {found:?}"
+            row[0],
+            "{row:?}: {found:?}"
         );
-    }
-    for (line, code) in [
-        (
-            "nginx: [emerg] bind() to 0.0.0.0:80 failed (13: Permission denied)",
-            "permission-denied",
-        ),
-        (
-            "2026/01/01 00:00:00 listen tcp :8080: bind: address already in use",
-            "port-in-use",
-        ),
-        (
-            "Error: listen EADDRINUSE: address already in use :::3000",
-            "port-in-use",
-        ),
-        (
-            "exec /usr/local/bin/python3: exec format error",
-            "exec-format",
-        ),
-        ("sh: exec: line 2: /tmp/x: Exec format error", "exec-format"),
-        (
-            "/app/run: line 1: \u{7f}ELF\u{fffd}: not found",
-            "exec-format",
-        ),
-        (
-            "exec ./entrypoint.sh: no such file or directory",
-            "container-start",
-        ),
-        (
-            "/usr/bin/env: 'python': No such file or directory",
-            "container-start",
-        ),
-        (
-            "bash: line 1: gunicorn: command not found",
-            "container-start",
-        ),
-        ("sh: 1: MODEL_PATH: parameter not set", "variable-missing"),
-        (
-            "/usr/bin/python3: No module named gunicorn",
-            "module-missing",
-        ),
-        (
-            "/usr/bin/python3: Error while finding module specification for 'serve.app' (ModuleNotFoundError: No module named 'serve')",
-            "module-missing",
-        ),
-        (
-            "  what():  CUDA error: no CUDA-capable device is detected",
-            "cuda-unavailable",
-        ),
-        (
-            "Exception in thread \"main\" java.lang.OutOfMemoryError: Java heap space",
-            "out-of-memory",
-        ),
-    ] {
-        let found = cause(&exited(1), &lines(line), &[]).unwrap_or_else(|| panic!("{line}"));
-        assert_eq!(found.code.map_or("", Code::slug), code, "{line}: {found:?}");
     }
 }
 
 /// The words of every rule where no rule may act.
 #[test]
 fn words_that_only_mention_an_error_are_none() {
-    for line in [
-        "INFO: ModuleNotFoundError: No module named 'xgboost' was handled",
-        "No module named 'xgboost', falling back",
-        "WARNING: ImportError: libGL.so.1: cannot open shared object file: No such file or directory",
-        "InconsistentVersionWarning: Trying to unpickle estimator X from version 1.5.2 when using version 1.9.1.",
-        "checked for MemoryError and OOMKilled: none",
-        "Perhaps out of memory? no: 2 GiB are free",
-        "[INFO] Worker (pid:7) was sent SIGTERM!",
-        "exec format error is what users see on arm64",
-        "loaded ELF: not found",
-        "2026-01-01 could not open window: cudart64 not found: CUDA driver version is insufficient",
-        "W external: failed call to cuInit: CUDA_ERROR_NO_DEVICE: no CUDA-capable device is detected",
-        "permission denied",
-        "user bob: permission denied",
-        "GET /a.txt: no such file or directory",
-        "FileNotFoundError: [Errno 2] No such file or directory: 'cache.json' (will be made)",
-        "RESOURCE_DOES_NOT_EXIST: alias is not set yet",
-        "address already in use? trying the next port",
-        "KeyError: 'MODEL_PATH'",
-        "Connection refused, will try again",
-        "the command was not found",
-        "Failed to resolve dependencies of the day",
-        "what is this:  CUDA",
-        "Killed 3 old sessions",
-        "parameter not set: using the default",
-        "Fatal Python",
-    ] {
-        assert_eq!(cause(&exited(1), &lines(line), &[]), None, "{line}");
-    }
-    let raised = |exception: &str| {
-        lines(&format!(
-            "Traceback (most recent call last):\n  File \"/app/serve.py\", line 3, in f\n    g(x)\n{exception}"
-        ))
-    };
-    // Exceptions that look like one of ours: the observation's code stays.
-    for exception in [
-        "KeyError: 'MODEL_PATH'",
-        "ValueError: CUDA is no colour",
-        "AttributeError: 'Model' object has no attribute 'predict'",
-        "TypeError: code must be a number, not an argument",
-        "ImportError: cannot import name 'build' from 'features' (/app/features.py)",
-        "ImportError: cannot import name 'a' from partially initialized module 'b' (most likely due to a circular import) (/app/b.py)",
-        "RuntimeError: Connection refused by the user",
-        "ValueError: Run 'train.py' first",
-        "pydantic.ValidationError: 1 validation error for Request\nrow\n  Field required [type=missing, input_value={}, input_type=dict]",
-        "OSError: [Errno 5] Input/output error",
-        "ZeroDivisionError: division by zero",
-    ] {
-        let found = cause(&exited(1), &raised(exception), &[]).unwrap();
-        assert_eq!(found.code, None, "{exception}: {found:?}");
+    for row in table("harmless") {
+        let found = cause(&exited(1), &log_of(&row[0], &row[1]), &[]);
+        match row[0].as_str() {
+            "exception" => assert_eq!(found.and_then(|found| found.code), None, "{row:?}"),
+            _ => assert_eq!(found, None, "{row:?}"),
+        }
     }
 }
 
@@ -835,6 +364,13 @@ fn a_probe_that_is_answered_with_an_error() {
         found.what,
         "liveness probe GET /live on port 8080 answers 503"
     );
+    // It was killed before, but ended by itself the last time.
+    let found = cause(
+        &exited(3),
+        &recorded("module-missing"),
+        &[&answered(404), live, killing],
+    );
+    assert_eq!(found.unwrap().code, Some(Code::ModuleMissing));
     let slow = "Unhealthy: Readiness probe failed: Get \"http://x:8080/healthz\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)";
     let found = cause(&running(), &[], &[slow]).unwrap();
     assert_eq!(
