@@ -232,7 +232,7 @@ async fn put_back(
         };
         let conflict = matches!(&error, kube::Error::Api(status) if status.code == 409);
         if tries == 0 || !(conflict || transient(&error)) {
-            return Err(reason(error));
+            return Err(withheld(object, reason(error)));
         }
         tries -= 1;
         tokio::time::sleep(wait).await;
@@ -242,6 +242,14 @@ async fn put_back(
         {
             value = *anew;
         }
+    }
+}
+
+/// The API server quotes values that it refuses, and those of a Secret must not be seen.
+fn withheld(object: &Object, why: String) -> String {
+    match why.split_once("Invalid value: ") {
+        Some((before, _)) if object.kind == "Secret" => format!("{before}Invalid value"),
+        _ => why,
     }
 }
 
