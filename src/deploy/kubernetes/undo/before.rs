@@ -217,11 +217,19 @@ async fn read(cluster: &Cluster, kinds: &Kinds, object: &Object) -> Outcome<Was>
                 let message = format!(
                     "failed to read `{}` before it is changed: {}",
                     object.label(),
-                    transport(error)
+                    reason(error)
                 );
                 return Err(Failure::new(Code::ClusterUnreachable, message));
             }
         }
+    }
+}
+
+/// Why a request failed, in one line.
+pub(super) fn reason(error: kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message,
+        other => transport(other),
     }
 }
 
