@@ -6,6 +6,7 @@ mod environment;
 mod freeze;
 mod index;
 mod key;
+mod pickle;
 mod pip_conf;
 mod requirement;
 mod story;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 
 pub(crate) use environment::ensure;
 pub(crate) use freeze::freeze;
+pub(crate) use pickle::{Imports, imports as pickle_imports};
 pub(crate) use pip_conf::{PackageIndex, package_index};
 
 /// An environment that is ready.
