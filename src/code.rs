@@ -85,6 +85,12 @@ codes! {
     TrainDeadline, "train-deadline", 20, "training took longer than allowed", "raise `train-timeout` or make the training shorter";
     ModelMissing, "model-missing", 20, "training wrote no model", "make the script write to `model`, or set `model` to where it writes";
     TrackingFailed, "tracking-failed", 20, "run cannot be read back from the tracking server", "check that the server still answers";
+    ParityPython, "parity-python", 30, "image serves with another Python than trained", "use a base image of the Python that trains, or train with the image's (`python-version`)";
+    ParityPlatform, "parity-platform", 30, "image is of another platform than the training", "use a base image of the same processor and C library, or train on the image's";
+    ParityPackage, "parity-package", 30, "image serves another package than trained", "install in the image the versions that trained; ml-deploy-constraints.txt has them";
+    ParityModel, "parity-model", 30, "image holds another model than was trained", "COPY the model that the training wrote, and change nothing in it";
+    ParityUnknown, "parity-unknown", 30, "environments cannot be compared", "make a Python of the image findable, or set `parity: off` for an image without Python";
+    ParityAllowExpired, "parity-allow-expired", 30, "entry of parity-allow has expired", "make the versions equal, or decide anew and set a later `until`";
     BuildFailed, "build-failed", 40, "image build failed", "correct the Dockerfile instruction shown";
     DiskFull, "disk-full", 40, "no space left on device", "free disk space where the engine or the workspace keeps its files";
     PushDenied, "push-denied", 40, "registry refused the push", "set `registry-username` and `registry-password` of an account that may push";

@@ -10,6 +10,7 @@ mod diagnostic;
 mod engine;
 mod event;
 mod failure;
+mod gate;
 mod host;
 mod image;
 mod inputs;

@@ -40,6 +40,7 @@ pub(crate) struct Plan {
     /// Where the model is, trained in this run or before.
     pub(crate) model: PathBuf,
     pub(crate) build: Option<BuildSpec>,
+    pub(crate) parity: ParitySpec,
     pub(crate) push: Option<PushSpec>,
     /// Present also when the stage does not run: preflight checks it on pull requests too.
     pub(crate) deploy: Option<DeploySpec>,

@@ -16,6 +16,7 @@ mod markdown;
 mod neutral;
 pub(crate) mod outputs;
 mod paint;
+mod parity;
 mod record;
 mod redact;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod image;
+mod parity;
 mod train;
 mod values;
 
@@ -134,6 +135,7 @@ pub(crate) fn resolve(
         .clone()
         .filter(|_| runs)
         .and_then(|image| resolver.build(&workspace, image, login.clone(), &tags));
+    let parity = resolver.parity_spec();
     let push = named.clone().map(|repository| PushSpec {
         repository,
         tags: tags.clone(),
@@ -175,6 +177,7 @@ pub(crate) fn resolve(
         train,
         model,
         build,
+        parity,
         push,
         deploy,
         verify,
@@ -281,7 +284,7 @@ impl Resolver<'_> {
                 .is_none_or(|stages| stages.contains(&stage) || stages.contains(&comes_with));
             let lacking = match stage {
                 Stage::Gates if !self.gates() => Some(("gates", "no gate is set")),
-                Stage::Parity if !self.parity() || !build => {
+                Stage::Parity if !self.parity(stages.contains(&Stage::Train)) || !build => {
                     Some(("parity", "there is no training to compare an image with"))
                 }
                 Stage::Predictions if !self.predictions() || !build => {
@@ -334,11 +337,6 @@ impl Resolver<'_> {
 
     /// Whether metrics are compared with rules.
     fn gates(&self) -> bool {
-        false
-    }
-
-    /// Whether the image's environment is compared with the one that trained.
-    fn parity(&self) -> bool {
         false
     }
 

@@ -13,11 +13,11 @@ pub(super) enum Value {
     Text(Rc<str>),
     Number(u64),
     /// Of texts and numbers; other items are `Other`, so that no value can grow by being put into itself.
-    Tuple(Rc<[Value]>),
+    Tuple(Rc<[Self]>),
     Global(Rc<Global>),
     Object(Rc<Object>),
     /// Small ones only.
-    Dict(Vec<(Value, Value)>),
+    Dict(Vec<(Self, Self)>),
     Other,
 }
 
