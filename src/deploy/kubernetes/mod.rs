@@ -28,7 +28,7 @@ pub(crate) use status::status;
 use self::apply::Kinds;
 use self::manifest::Object;
 use self::record::Release;
-use self::rollout::Target;
+use self::rollout::{Target, Waited};
 use self::strategy::Staged;
 use self::undo::Before;
 use crate::artifact::{Deployment, Pushed};
@@ -286,16 +286,15 @@ async fn apply_and_wait(
 ) -> Outcome<()> {
     let applied = cluster.clock().await;
     let targets = apply_all(ctx, spec, cluster, kinds, objects).await?;
-    rollout::wait(
-        ctx,
-        cluster,
-        &targets,
+    let waited = Waited {
+        targets: &targets,
         objects,
         applied,
-        spec.deadline,
-        &spec.tolerate,
-    )
-    .await
+        deadline: spec.deadline,
+        tolerate: &spec.tolerate,
+        bundle: bundle::ROLLOUT,
+    };
+    rollout::wait(ctx, cluster, &waited).await
 }
 
 /// Applies everything in order and returns what is to be waited for.
