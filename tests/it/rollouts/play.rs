@@ -1,7 +1,7 @@
 //! Plays one case: sets the scene in a namespace of its own, runs the program, lets happen what the case says, and compares
 //! what the program said with what it had to say. Times are recorded, never judged.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -286,25 +286,16 @@ impl Played<'_> {
         }
         let program = bed("KUBECTL");
         let mut words = program.split(' ');
-        let mut child = Command::new(words.next()?)
+        let output = Command::new(words.next()?)
             .args(words)
-            .args([
-                "-n",
-                self.namespace,
-                "rollout",
-                "status",
-                name,
-                "--timeout=60s",
-            ])
+            .args(["-n", self.namespace, "rollout", "status", name])
+            .arg("--timeout=60s")
             .env("KUBECONFIG", bed("KUBECONFIG"))
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
+            .output()
             .unwrap();
-        let mut said = String::new();
-        child.stderr.take()?.read_to_string(&mut said).ok();
-        let status = child.wait().unwrap().code().unwrap_or(-1);
+        let said = String::from_utf8_lossy(&output.stderr);
+        let status = output.status.code().unwrap_or(-1);
         let last = said.lines().last().unwrap_or_default().to_owned();
         Some((Instant::now(), status, last))
     }
