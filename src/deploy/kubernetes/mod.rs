@@ -114,6 +114,9 @@ async fn roll_out(
     let kinds = Kinds::discover(&cluster.client, &objects)
         .await
         .map_err(all)?;
+    for secret in diagnose::secrets(&objects) {
+        ctx.events.mask(&secret).await;
+    }
     let staged = strategy::stage(ctx, spec, &cluster, &kinds, &mut objects).await?;
     let lasting = strategy::lasting(&cluster, staged.as_ref(), &objects);
     let before = Before::snapshot(ctx, spec, &cluster, &kinds, &lasting).await?;
