@@ -67,7 +67,7 @@ async fn start(
     let mut secrets = secrets(inputs);
     secrets.extend(places.secrets.iter().cloned());
     let only = match &cli.command {
-        Command::Schema(_) => return report::lines(&[schema::json()]),
+        Command::Schema(_) => return report::lines(&[schema::json(deploy::kubernetes::rules())]),
         Command::Run(inputs) | Command::Plan(inputs) if inputs.rollback => {
             Some(&[Stage::Deploy, Stage::Verify][..])
         }

@@ -39,6 +39,11 @@ use crate::diagnostic::Diagnostic;
 use crate::failure::{Failure, Outcome};
 use crate::plan::KubernetesSpec;
 
+/// The rules by which rollouts are judged, as data.
+pub(crate) fn rules() -> serde_json::Value {
+    rollout::table()
+}
+
 /// A deployment that serves, but is not final: verification decides whether it is finished or undone.
 #[derive(Debug)]
 pub(crate) struct Rollout {

@@ -45,6 +45,7 @@ use serde_json::Value;
 
 pub(super) use self::observation::Verdict;
 pub(super) use self::record::time;
+pub(super) use self::rules::table;
 pub(super) use self::scene::Scene;
 pub(super) use self::target::Target;
 pub(super) use self::wait::{Waited, wait};
