@@ -271,7 +271,7 @@ fn five_hundred_objects_and_a_thousand_pods_stay_within_bounds() {
         total(&counts, "PATCH configmaps") >= 2 * (objects - 2),
         "{measured}"
     );
-    // Pods are watched: their number must not show in the number of requests.
+    // Pods are watched, and listed page by page: they are never asked for one by one.
     assert!(total(&counts, "WATCH pods") >= 1, "{measured}");
-    assert!(total(&counts, " pods") <= 20, "{measured}");
+    assert!(total(&counts, " pods") <= 50, "{measured}");
 }
