@@ -113,8 +113,10 @@ pub(crate) async fn serving(
 ) -> Outcome<Serving> {
     let (mut ready, mut wanted) = (Vec::new(), false);
     for standing in standing(cluster, namespace, objects).await? {
-        // What a Job runs ends; it serves nobody.
-        if standing.object.starts_with("Job/") {
+        // What a Job runs, or a pod that is done, ends; it serves nobody.
+        let workload = standing.workload.as_ref();
+        let is_done = workload.is_some_and(|pod| text(pod, "/status/phase") == "Succeeded");
+        if standing.object.starts_with("Job/") || is_done {
             continue;
         }
         let Some(workload) = &standing.workload else {

@@ -185,7 +185,7 @@ fn a_file_that_may_not_be_run_is_named() {
         .position(|line| line.contains("command: [/x/run]"))
         .unwrap();
     deploy(&with(&text), 60)
-        .code("permission-denied")
+        .code("container-start")
         .says("permission denied")
         .says(&format!("file=k8s/app.yaml,line={line}"));
 }
