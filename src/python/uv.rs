@@ -14,6 +14,7 @@ use super::requirement::Needs;
 use crate::code::Code;
 use crate::context::Context;
 use crate::failure::{Fail, Failure, Outcome};
+use crate::passwords;
 use crate::process::{self, End, Finished, Inherited};
 
 /// A found uv with the environment it is called in.
@@ -46,7 +47,7 @@ impl Uv {
         for (name, value) in &environment {
             let password = name.starts_with("UV_INDEX_") && name.ends_with("_PASSWORD");
             let own = password.then(|| value.clone());
-            for secret in index::passwords(value).into_iter().chain(own) {
+            for secret in passwords::in_urls(value).into_iter().chain(own) {
                 ctx.events.mask(&SecretString::from(secret)).await;
             }
         }
@@ -188,7 +189,7 @@ impl Uv {
         needs: &Needs,
     ) -> Outcome<()> {
         for (_, text) in &needs.files {
-            for secret in index::passwords(text) {
+            for secret in passwords::in_urls(text) {
                 ctx.events.mask(&SecretString::from(secret)).await;
             }
         }

@@ -19,8 +19,10 @@ mod record;
 mod redact;
 #[cfg(test)]
 mod sample;
+mod shapes;
 mod snippet;
 mod summary;
+mod telling;
 mod terminal;
 mod text;
 
