@@ -49,7 +49,7 @@ impl Host {
                 kind: Kind::GitLab,
                 root: path_or(get("CI_PROJECT_DIR"), folder),
                 commit: get("CI_COMMIT_SHA").map(str::to_owned),
-                source: get("CI_PROJECT_URL").map(str::to_owned),
+                source: get("CI_PROJECT_URL").map(without_login),
                 pull_request: get("CI_PIPELINE_SOURCE") == Some("merge_request_event"),
                 ..Self::terminal(folder)
             };
@@ -59,7 +59,7 @@ impl Host {
                 kind: Kind::Jenkins,
                 root: path_or(get("WORKSPACE"), folder),
                 commit: get("GIT_COMMIT").map(str::to_owned),
-                source: get("GIT_URL").map(str::to_owned),
+                source: get("GIT_URL").map(without_login),
                 pull_request: get("CHANGE_ID").is_some(),
                 without_secrets: get("CHANGE_FORK").is_some(),
                 ..Self::terminal(folder)
@@ -116,6 +116,16 @@ fn github<'a>(get: impl Fn(&str) -> Option<&'a str>, folder: &Path) -> Host {
         output: get("GITHUB_OUTPUT").map(PathBuf::from),
         summary: get("GITHUB_STEP_SUMMARY").map(PathBuf::from),
     }
+}
+
+/// A repository's URL without the user and password that a checkout may have put into it: it becomes a label of the image.
+fn without_login(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let end = rest.find('/').unwrap_or(rest.len());
+    let host = rest[..end].rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{}", &rest[end..])
 }
 
 /// The path that the place names when it exists here: a container may see another one than the runner wrote.
@@ -194,7 +204,10 @@ mod tests {
             ("JENKINS_URL", "u"),
             ("BUILD_NUMBER", "1"),
             ("GIT_COMMIT", "c"),
+            ("GIT_URL", "https://robot:t0ken@git.example/o/n.git"),
         ]);
         assert_eq!((host.kind, host.pull_request), (Kind::Jenkins, false));
+        assert_eq!(host.source.as_deref(), Some("https://git.example/o/n.git"));
+        assert_eq!(without_login("git@git.example:o/n"), "git@git.example:o/n");
     }
 }
