@@ -56,6 +56,7 @@ impl ContainerState {
     pub(crate) fn endpoints(&self) -> Vec<String> {
         let published = self.ports.iter().map(|port| match port.address.as_str() {
             "" | "0.0.0.0" | "::" => format!("http://127.0.0.1:{}", port.host),
+            address if address.contains(':') => format!("http://[{address}]:{}", port.host),
             address => format!("http://{address}:{}", port.host),
         });
         let own = self.address.iter().zip(&self.ports);
@@ -328,5 +329,30 @@ fn present<T>(result: Result<T, Error>) -> anyhow::Result<Option<T>> {
             ..
         }) => Ok(None),
         other => answered(other).map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_becomes_one_that_can_be_asked() {
+        for (address, expected) in [
+            ("0.0.0.0", "http://127.0.0.1:80"),
+            ("127.0.0.1", "http://127.0.0.1:80"),
+            ("::1", "http://[::1]:80"),
+        ] {
+            let port = PublishedPort {
+                address: address.to_owned(),
+                host: 80,
+                container: 8080,
+            };
+            let state = ContainerState {
+                ports: vec![port],
+                ..ContainerState::default()
+            };
+            assert_eq!(state.endpoints(), [expected]);
+        }
     }
 }

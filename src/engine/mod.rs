@@ -10,6 +10,6 @@ mod wire;
 
 pub(crate) use build::{BuildRequest, BuildUpdate};
 pub(crate) use connect::Engine;
-pub(crate) use container::ContainerSpec;
+pub(crate) use container::{ContainerSpec, ContainerState};
 pub(crate) use push::PushUpdate;
 pub(crate) use wire::EngineError;

@@ -241,7 +241,7 @@ impl Drop for Container {
     }
 }
 
-fn docker(arguments: &[&str]) -> String {
+pub(crate) fn docker(arguments: &[&str]) -> String {
     let output = Command::new(bed("DOCKER"))
         .args(arguments)
         .env("DOCKER_BUILDKIT", "1")
@@ -251,7 +251,7 @@ fn docker(arguments: &[&str]) -> String {
 }
 
 /// Builds and pushes an image and returns it by digest.
-fn pushed(name: &str, command: &str) -> String {
+pub(crate) fn pushed(name: &str, command: &str) -> String {
     let project = Project::new().file(
         "Dockerfile",
         &format!("FROM {}\nEXPOSE 8080\nCMD {command}\n", bed("BASE")),

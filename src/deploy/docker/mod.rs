@@ -1,35 +1,31 @@
 //! The local engine as a target: the new container is tried beside the old one, and takes its name and ports only after
 //! it has answered. Whatever goes wrong, the old one ends up running under its own name again.
 
+mod start;
+mod swap;
+
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use tokio::time::Instant;
+
+use self::swap::{swap, tidy, try_out};
 
 use crate::artifact::{Deployment, Image, Pushed};
 use crate::code::Code;
 use crate::context::Context;
 use crate::engine::{ContainerSpec, Engine};
-use crate::failure::{Fail, Failure, Outcome, chain};
+use crate::failure::{Fail, Failure, Outcome};
 use crate::plan::{DockerSpec, PublishedPort};
 use crate::registry::{self, Reference};
-
-/// Pause between two questions to a container that does not answer yet.
-const PAUSE: Duration = Duration::from_millis(200);
-
-/// Seconds that a container gets to stop by itself.
-const STOP: u16 = 3;
 
 /// The port that a container answers on when neither input nor image says.
 const PORT: u16 = 8080;
 
-/// Log lines that are shown of a container that failed.
-const LINES: u32 = 20;
-
 /// Replaces the container of this name.
 ///
 /// # Errors
-/// `ContainerFailed` with its last log lines when the new one does not answer; the old one runs again then.
+/// `ContainerFailed` with its last log lines when the new one does not answer; the old one runs again then. When it could not
+/// be put back, that comes first.
 pub(crate) async fn run(
     ctx: &Context,
     engine: &Engine,
@@ -42,7 +38,7 @@ pub(crate) async fn run(
     let container = container(engine, spec, &local, pushed, run_id).await?;
     let names = Names::of(&spec.name);
     refuse_foreign(engine, &names).await?;
-    tidy(ctx, engine, &names)
+    tidy(ctx, engine, spec, &names)
         .await
         .fail(Code::ContainerFailed)?;
     let deadline = Instant::now() + spec.deadline;
@@ -112,6 +108,9 @@ async fn local_image(
         })?;
         ctx.events.note(format!("pulling {pinned}")).await;
         let login = registry::credentials(reference.host(), spec.login.as_ref()).await?;
+        if let Some(login) = &login {
+            ctx.events.mask(&login.secret).await;
+        }
         engine
             .pull(&reference, login.as_ref())
             .await
@@ -185,215 +184,4 @@ async fn refuse_foreign(engine: &Engine, names: &Names) -> Outcome<()> {
         }
     }
     Ok(())
-}
-
-/// Undoes what an interrupted run may have left.
-async fn tidy(ctx: &Context, engine: &Engine, names: &Names) -> anyhow::Result<()> {
-    engine.remove_container(&names.next).await?;
-    if engine.inspect_container(&names.previous).await?.is_none() {
-        return Ok(());
-    }
-    if engine
-        .inspect_container(&names.now)
-        .await?
-        .is_some_and(|now| now.running)
-    {
-        return engine.remove_container(&names.previous).await;
-    }
-    ctx.events
-        .note(format!(
-            "an earlier run was interrupted; `{}` is put back",
-            names.now
-        ))
-        .await;
-    restore(engine, names).await
-}
-
-/// Starts the image beside the old container, on a port that the engine chooses, until it has answered.
-async fn try_out(
-    ctx: &Context,
-    engine: &Engine,
-    spec: &DockerSpec,
-    names: &Names,
-    container: &ContainerSpec,
-    deadline: Instant,
-) -> Outcome<()> {
-    // Without an old container there is nothing to protect.
-    if engine
-        .inspect_container(&names.now)
-        .await
-        .fail(Code::ContainerFailed)?
-        .is_none()
-    {
-        return Ok(());
-    }
-    let mut trial = container.clone();
-    trial.name.clone_from(&names.next);
-    trial.restart = false;
-    trial.ports.truncate(1);
-    for port in &mut trial.ports {
-        "127.0.0.1".clone_into(&mut port.address);
-        port.host = 0;
-    }
-    let tried = start(ctx, engine, spec, &trial, deadline).await;
-    let removed = engine.remove_container(&names.next).await;
-    tried?;
-    ctx.events
-        .note("the new container answers beside the old one; it takes its place now")
-        .await;
-    removed.fail(Code::ContainerFailed)
-}
-
-/// The old container steps aside, the new one takes its ports, and only when it answers the old one goes.
-async fn swap(
-    ctx: &Context,
-    engine: &Engine,
-    spec: &DockerSpec,
-    names: &Names,
-    container: &ContainerSpec,
-    deadline: Instant,
-) -> Outcome<String> {
-    let replaced = engine
-        .inspect_container(&names.now)
-        .await
-        .fail(Code::ContainerFailed)?
-        .is_some();
-    let work = async {
-        if replaced {
-            engine
-                .rename_container(&names.now, &names.previous)
-                .await
-                .fail(Code::ContainerFailed)?;
-            engine
-                .stop_container(&names.previous, STOP)
-                .await
-                .fail(Code::ContainerFailed)?;
-        }
-        start(ctx, engine, spec, container, deadline).await
-    };
-    match work.await {
-        Ok(endpoint) => {
-            engine
-                .remove_container(&names.previous)
-                .await
-                .fail(Code::ContainerFailed)?;
-            Ok(endpoint)
-        }
-        Err(failure) if replaced => match restore(engine, names).await {
-            Ok(()) => {
-                ctx.events
-                    .note(format!("`{}` runs the previous image again", names.now))
-                    .await;
-                Err(failure)
-            }
-            Err(error) => {
-                let left = format!(
-                    "the previous container could not be put back: {}",
-                    chain(&error)
-                );
-                let help = format!(
-                    "remove `{}`, rename `{}` to it, and start it",
-                    names.now, names.previous
-                );
-                Err(failure.evidence([left]).help(help))
-            }
-        },
-        Err(failure) => {
-            // Nothing was there before, and a container that crashes for ever is of no use to anybody.
-            drop(engine.remove_container(&names.now).await);
-            Err(failure)
-        }
-    }
-}
-
-/// Puts the previous container back under its name and starts it.
-async fn restore(engine: &Engine, names: &Names) -> anyhow::Result<()> {
-    if engine.inspect_container(&names.previous).await?.is_none() {
-        // It never stepped aside.
-        return Ok(());
-    }
-    engine.remove_container(&names.now).await?;
-    engine.rename_container(&names.previous, &names.now).await?;
-    engine.start_container(&names.now).await
-}
-
-/// Makes and starts a container and waits until it answers; returns where.
-async fn start(
-    ctx: &Context,
-    engine: &Engine,
-    spec: &DockerSpec,
-    container: &ContainerSpec,
-    deadline: Instant,
-) -> Outcome<String> {
-    let name = &container.name;
-    engine
-        .create_container(container)
-        .await
-        .fail(Code::ContainerFailed)?;
-    engine
-        .start_container(name)
-        .await
-        .fail(Code::ContainerFailed)?;
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(Duration::from_secs(5))
-        .build()
-        .fail(Code::Internal)?;
-    let mut last = "no answer yet".to_owned();
-    loop {
-        let Some(state) = engine
-            .inspect_container(name)
-            .await
-            .fail(Code::ContainerFailed)?
-        else {
-            return Err(Failure::new(
-                Code::ContainerFailed,
-                format!("container `{name}` was removed by somebody else"),
-            ));
-        };
-        if !state.running || state.restarts > 0 {
-            let why = match (state.out_of_memory, &state.error, state.exit_code) {
-                (true, ..) => "is killed for memory".to_owned(),
-                (_, Some(error), _) => format!("cannot start: {error}"),
-                (_, _, Some(code)) => format!("exits {code}"),
-                _ => "exits".to_owned(),
-            };
-            return Err(failed(engine, name, &why).await);
-        }
-        let endpoints = state.endpoints();
-        for endpoint in &endpoints {
-            let path = spec.health_path.as_deref().unwrap_or("/");
-            match client.get(format!("{endpoint}{path}")).send().await {
-                // Without a health path any answer shows that the server is there, unless its own check says no.
-                Ok(answer)
-                    if answer.status().is_success()
-                        || (spec.health_path.is_none() && state.healthy != Some(false)) =>
-                {
-                    // People and later steps are on the machine, whichever way we came.
-                    return Ok(endpoints[0].clone());
-                }
-                Ok(answer) => last = format!("`{path}` answers {}", answer.status()),
-                Err(_) => last = format!("nothing answers on port {}", state.ports[0].container),
-            }
-        }
-        if Instant::now() >= deadline {
-            let why = format!(
-                "is not healthy within {} s: {last}",
-                spec.deadline.as_secs()
-            );
-            return Err(failed(engine, name, &why).await);
-        }
-        tokio::select! {
-            biased;
-            () = ctx.cancel.cancelled() => {
-                return Err(Failure::new(Code::Interrupted, "stopped before the new container had answered; the previous one stays"));
-            }
-            () = tokio::time::sleep(PAUSE) => {}
-        }
-    }
-}
-
-async fn failed(engine: &Engine, name: &str, why: &str) -> Failure {
-    let log = engine.logs_tail(name, LINES).await.unwrap_or_default();
-    Failure::new(Code::ContainerFailed, format!("container `{name}` {why}")).evidence(log)
 }
