@@ -33,6 +33,7 @@ pub(crate) async fn run() -> u8 {
         .collect();
     let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let host = Host::detect(&env, &folder);
+    let places = Places::new(folder.clone(), &env);
     match layers::parse(&args, &env, |path| {
         fs_err::read_to_string(folder.join(path))
     }) {
@@ -41,22 +42,12 @@ pub(crate) async fn run() -> u8 {
             refuse(
                 &host,
                 &folder.join(".ml-deploy/report.json"),
-                Vec::new(),
+                places.secrets,
                 findings,
             )
             .await
         }
-        Parsed::Run { cli, sources } => {
-            start(
-                *cli,
-                &sources,
-                host,
-                Places::new(folder, &env),
-                cancel,
-                reason,
-            )
-            .await
-        }
+        Parsed::Run { cli, sources } => start(*cli, &sources, host, places, cancel, reason).await,
     }
 }
 
@@ -72,23 +63,27 @@ async fn start(
     let mut secrets = secrets(inputs);
     secrets.extend(places.secrets.iter().cloned());
     let only = match &cli.command {
-        Command::Schema(_) => return report::lines(&[schema::json()]),
+        Command::Schema(_) => return report::lines(&[], &[schema::json()]),
         Command::Run(_) | Command::Plan(_) => None,
         Command::Train(_) => Some(&[Stage::Train][..]),
         Command::Build(_) => Some(&[Stage::Build, Stage::Push][..]),
         Command::Deploy(_) => Some(&[Stage::Deploy, Stage::Verify][..]),
         Command::Verify(_) => Some(&[Stage::Verify][..]),
     };
-    let report = places
-        .folder
-        .join(&inputs.working_directory)
-        .join(&inputs.report);
+    // A working directory that does not exist is a mistake to be told, and the report of it must not make it.
+    let folder = places.folder.join(&inputs.working_directory);
+    let folder = if folder.is_dir() {
+        &folder
+    } else {
+        &places.folder
+    };
+    let report = folder.join(&inputs.report);
     let plan = match plan::resolve(inputs, sources, host.clone(), &places, only) {
         Ok(plan) => plan,
         Err(findings) => return refuse(&host, &report, secrets, findings).await,
     };
     if matches!(cli.command, Command::Plan(_)) {
-        return report::lines(&plan.lines());
+        return report::lines(&secrets, &plan.lines());
     }
     // A password within the tracking URL is known only now.
     let tracking = plan.train.iter().map(|train| &train.tracking);
@@ -136,18 +131,28 @@ async fn execute(
     exit
 }
 
-/// After a cancel, what the interrupted stage says is what was left; the failure is the cancel itself.
+/// Exit status of a failure after which production may be broken: no cancel may hide it.
+const BROKEN: u8 = 70;
+
+/// After a cancel, what the interrupted stage says is what was left; the failure is the cancel itself, with what the stage
+/// knows of it.
 fn explain(outcome: Outcome<Ended>, reason: &Reason) -> (Outcome<Ended>, Vec<String>) {
-    match (outcome, reason.code()) {
-        (Err(failure), Some(code)) => {
-            let left = failure
-                .findings()
-                .map(|finding| finding.message.clone())
-                .collect();
-            (Err(Failure::new(code, code.title())), left)
-        }
-        (outcome, _) => (outcome, Vec::new()),
+    let (failure, code) = match (outcome, reason.code()) {
+        (Err(failure), Some(code)) if failure.code().exit() != BROKEN => (failure, code),
+        (outcome, _) => return (outcome, Vec::new()),
+    };
+    let findings = failure.into_findings();
+    let left = findings
+        .iter()
+        .map(|finding| finding.message.clone())
+        .collect();
+    let mut cancelled = Diagnostic::error(code, code.title());
+    for finding in findings {
+        cancelled.help = cancelled.help.or(finding.help);
+        cancelled.at = cancelled.at.or(finding.at);
+        cancelled.evidence.extend(finding.evidence);
     }
+    (Err(cancelled.into()), left)
 }
 
 /// Ends a run that must not begin, with all findings reported as for any other failure.
@@ -205,4 +210,36 @@ fn secrets(inputs: &Inputs) -> Vec<SecretString> {
     );
     secrets.extend(plan::secret_values(inputs));
     secrets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interrupted() -> Failure {
+        Failure::new(Code::Interrupted, "`wine` was left half done")
+            .help("run it again")
+            .evidence(["pod a".to_owned()])
+    }
+
+    #[test]
+    fn a_cancel_keeps_what_the_stage_knew() {
+        let reason = Reason::of(Code::Terminated);
+        let (outcome, left) = explain(Err(interrupted()), &reason);
+        let failure = outcome.unwrap_err();
+        assert_eq!(failure.code(), Code::Terminated);
+        assert_eq!(left, ["`wine` was left half done"]);
+        let finding = failure.findings().next().unwrap();
+        assert_eq!(
+            (finding.advice(), finding.evidence.len()),
+            ("run it again", 1)
+        );
+    }
+
+    #[test]
+    fn without_a_cancel_the_failure_is_what_it_was() {
+        let (outcome, left) = explain(Err(interrupted()), &Reason::default());
+        assert_eq!(outcome.unwrap_err().code(), Code::Interrupted);
+        assert!(left.is_empty());
+    }
 }

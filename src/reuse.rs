@@ -1,6 +1,7 @@
 //! Recognises a run in which nothing has changed since the last one that succeeded. It compares hashes and keeps the
 //! results; whether what is live still answers is asked again by the pipeline.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -113,7 +114,13 @@ pub(crate) fn remember(plan: &Plan, fingerprint: String, results: Results) -> an
         fingerprint,
         results,
     })?;
-    fs_err::write(path(plan), text).context("failed to keep the results for the next run")
+    // Parameters of a run may be anything, so nobody else needs to read them; half a file would only be no file.
+    let mut file = tempfile::NamedTempFile::new_in(&plan.workspace.state)?;
+    file.write_all(&text)
+        .context("failed to keep the results for the next run")?;
+    file.persist(path(plan))
+        .context("failed to keep the results for the next run")?;
+    Ok(())
 }
 
 fn path(plan: &Plan) -> std::path::PathBuf {

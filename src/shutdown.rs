@@ -24,6 +24,14 @@ impl Reason {
         }
     }
 
+    /// As if this had happened.
+    #[cfg(test)]
+    pub(crate) fn of(code: Code) -> Self {
+        let reason = Self::default();
+        reason.set(code.exit());
+        reason
+    }
+
     fn set(&self, exit: u8) {
         self.0.store(exit, Ordering::SeqCst);
     }

@@ -2,6 +2,7 @@
 //! under a lock, and its marker is written last: a folder without marker is a ruin and is made anew.
 
 use std::fs::{self, File, TryLockError};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use super::uv::Uv;
 use crate::code::Code;
 use crate::context::Context;
 use crate::failure::{Fail, Failure, Outcome};
+use crate::passwords;
 use crate::plan::{MlflowVersion, PythonSpec, Requirements};
 
 /// Written last, into the environment.
@@ -142,12 +144,7 @@ async fn make(
     }
     uv.create(ctx, spec.version.as_deref(), found, &interpreter.venv)
         .await?;
-    let exported = tempfile::Builder::new()
-        .prefix("ml-deploy-locked-")
-        .suffix(".txt")
-        .tempfile()
-        .context("failed to create a temporary file")
-        .fail(Code::Internal)?;
+    let exported = temporary("ml-deploy-locked-")?;
     let file: Option<PathBuf> = match &spec.requirements {
         Requirements::None => None,
         Requirements::File(file) => Some(file.clone()),
@@ -164,11 +161,36 @@ async fn make(
         }
     };
     if file.is_some() || !extra.is_empty() {
-        uv.install(ctx, &interpreter.path, file.as_deref(), extra, needs)
+        // Everybody on the machine can read a command line: what holds a password goes into a file that only we may read.
+        let (private, open): (Vec<String>, Vec<String>) = extra
+            .iter()
+            .cloned()
+            .partition(|text| !passwords::in_urls(text).is_empty());
+        let mut hidden = temporary("ml-deploy-extra-")?;
+        hidden
+            .write_all(private.join("\n").as_bytes())
+            .context("failed to write a temporary file")
+            .fail(Code::Internal)?;
+        let files: Vec<&Path> = file
+            .as_deref()
+            .into_iter()
+            .chain((!private.is_empty()).then_some(hidden.path()))
+            .collect();
+        uv.install(ctx, &interpreter.path, &files, &open, needs)
             .await?;
     }
     fs::write(interpreter.venv.join(MARKER), "")
         .context("failed to mark the Python environment as complete")
+        .fail(Code::Internal)
+}
+
+/// A text file that goes with its handle.
+fn temporary(prefix: &str) -> Outcome<tempfile::NamedTempFile> {
+    tempfile::Builder::new()
+        .prefix(prefix)
+        .suffix(".txt")
+        .tempfile()
+        .context("failed to create a temporary file")
         .fail(Code::Internal)
 }
 

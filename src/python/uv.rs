@@ -184,7 +184,7 @@ impl Uv {
         &self,
         ctx: &Context,
         python: &Path,
-        file: Option<&Path>,
+        files: &[&Path],
         extra: &[String],
         needs: &Needs,
     ) -> Outcome<()> {
@@ -195,7 +195,7 @@ impl Uv {
         }
         let mut arguments = words(&["pip", "install", "--python"]);
         arguments.push(python.into());
-        if let Some(file) = file {
+        for file in files {
             arguments.extend([OsString::from("-r"), file.into()]);
         }
         arguments.push("--".into());

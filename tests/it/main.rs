@@ -17,6 +17,8 @@ mod image;
 
 mod inputs;
 mod rights;
+mod secrecy;
 mod support;
+mod swap;
 mod train;
 mod workflows;

@@ -15,8 +15,9 @@ use crate::context::Workspace;
 use crate::diagnostic::{Diagnostic, Location};
 use crate::event::Stage;
 use crate::host::Host;
-use crate::inputs::flags::Inputs;
-use crate::inputs::layers::{Source, Sources};
+use crate::inputs::flags::{Inputs, SECRET_INPUTS};
+use crate::inputs::layers::{self, Source, Sources};
+use crate::passwords;
 
 /// Where things lie that are not inputs.
 #[derive(Clone, Debug)]
@@ -49,6 +50,8 @@ impl Places {
         let cache =
             cache.or_else(|| get("HOME").map(|home| PathBuf::from(home).join(".cache/ml-deploy")));
         let cache = cache.unwrap_or_else(|| std::env::temp_dir().join("ml-deploy-cache"));
+        // Programs run in other folders than we were started in.
+        let cache = folder.join(cache);
         Self {
             folder,
             cache,
@@ -58,11 +61,33 @@ impl Places {
             tracking_token: get("MLFLOW_TRACKING_TOKEN").map(SecretString::from),
             secrets: env
                 .iter()
-                .filter(|(name, _)| names_a_secret(name))
-                .map(|(_, value)| SecretString::from(value.as_str()))
+                .flat_map(|(name, value)| secrets_in(name, value))
+                .map(SecretString::from)
                 .collect(),
         }
     }
+}
+
+/// What is secret in a variable: all of it when its name says so, else the passwords of its URLs (package indexes, proxies).
+/// Inputs are known by their own names, also when something is wrong with them and they are never read.
+fn secrets_in(name: &str, value: &str) -> Vec<String> {
+    let input = name.strip_prefix("INPUT_").map(layers::input_name);
+    match input.as_deref() {
+        Some("secrets") => value.lines().map(after_name).collect(),
+        // A path is no secret, and hiding it would hide it in every message about it.
+        Some(input) if SECRET_INPUTS.contains(&input) && !Path::new(value).exists() => {
+            vec![value.to_owned()]
+        }
+        _ if names_a_secret(name) => vec![value.to_owned()],
+        _ => passwords::in_urls(value),
+    }
+}
+
+/// The value of `NAME=value`; a line without a name is taken for one.
+fn after_name(line: &str) -> String {
+    line.split_once('=')
+        .map_or(line, |(_, value)| value)
+        .to_owned()
 }
 
 /// Whether a variable's name says that its value is secret. Narrower than what is withheld from the training, because a value
@@ -80,18 +105,30 @@ fn names_a_secret(name: &str) -> bool {
     !name.starts_with("INPUT_") && ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
-/// The values inside of inputs that hold several: each build secret, and each variable for the training that is named like one.
+/// The values inside of inputs that hold several: each build secret, each variable that is named like one, and passwords in URLs.
 pub(crate) fn secret_values(inputs: &Inputs) -> Vec<SecretString> {
     let blocks = inputs.secrets.iter().map(ExposeSecret::expose_secret);
-    let build = blocks
-        .flat_map(str::lines)
-        .filter_map(|line| line.split_once('='));
-    let lines = inputs.train_env.iter().flat_map(|block| block.lines());
-    let train = lines
+    let build = blocks.flat_map(str::lines).map(after_name);
+    let variables = [&inputs.train_env, &inputs.container_env, &inputs.build_args];
+    let lines = variables
+        .into_iter()
+        .flatten()
+        .flat_map(|block| block.lines());
+    let named = lines
         .filter_map(|line| line.split_once('='))
-        .filter(|(name, _)| names_a_secret(name.trim()));
-    let values = build.chain(train).map(|(_, value)| value);
-    values.map(SecretString::from).collect()
+        .filter(|(name, _)| names_a_secret(name.trim()))
+        .map(|(_, value)| value.to_owned());
+    let urls = variables
+        .into_iter()
+        .chain([&inputs.extra_requirements])
+        .flatten()
+        .chain(&inputs.mlflow_tracking_uri)
+        .flat_map(|text| passwords::in_urls(text));
+    build
+        .chain(named)
+        .chain(urls)
+        .map(SecretString::from)
+        .collect()
 }
 
 /// Resolves everything. `only` are the stages that a subcommand stands for; `None` for `run` and `plan`.
@@ -341,5 +378,22 @@ mod tests {
         ] {
             assert!(!names_a_secret(harmless), "{harmless}");
         }
+    }
+
+    #[test]
+    fn secrets_of_the_environment_are_found_by_name_and_in_urls() {
+        let found = |name, value| secrets_in(name, value);
+        assert_eq!(found("INPUT_REGISTRY-PASSWORD", "hunter22"), ["hunter22"]);
+        assert_eq!(found("INPUT_REGISTRY_PASSWORD", "hunter22"), ["hunter22"]);
+        assert_eq!(
+            found("INPUT_SECRETS", "a=bcde\nno-name"),
+            ["bcde", "no-name"]
+        );
+        assert_eq!(
+            found("PIP_INDEX_URL", "https://u:pa55word@h/simple"),
+            ["pa55word"]
+        );
+        assert!(found("INPUT_IMAGE", "ghcr.io/o/n").is_empty());
+        assert!(found("INPUT_KUBECONFIG", "/etc/passwd").is_empty());
     }
 }
