@@ -18,13 +18,14 @@ use crate::inputs::layers::{self, Parsed, Sources};
 use crate::inputs::schema;
 use crate::pipeline::{self, Ended};
 use crate::plan::{self, Places, Plan};
+use crate::process;
 use crate::report::{self, GithubFiles, Settings, Status, Verdict};
 use crate::shutdown::{self, Reason};
 
 /// Runs the program and returns its exit status.
 pub(crate) async fn run() -> u8 {
     let cancel = CancellationToken::new();
-    let Ok(reason) = shutdown::listen(cancel.clone()) else {
+    let Ok(reason) = shutdown::listen(cancel.clone(), process::kill_all) else {
         return Code::Internal.exit();
     };
     let args: Vec<String> = std::env::args().skip(1).collect();

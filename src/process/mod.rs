@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use environment::{Inherited, looks_secret};
 use group::Group;
+pub(crate) use group::kill_all;
 use lines::{Lines, Tail};
 
 use crate::context::Context;
@@ -57,12 +58,12 @@ pub(crate) async fn run(
         .stdin(Stdio::null())
         .stdout(writer.try_clone()?)
         .stderr(writer)
-        .process_group(0)
         .kill_on_drop(true);
+    let cookie = group::mark(&mut command);
     let mut child = command.spawn()?;
     // The command still holds our copies of the writing end; with them the pipe would never end.
     drop(command);
-    let mut group = Group::of(&child);
+    let mut group = Group::of(&child, cookie);
     let receiver = Receiver::from_owned_fd(reader.into())?;
 
     let over = CancellationToken::new();
@@ -82,7 +83,8 @@ pub(crate) async fn run(
         if matches!(end, Ok(End::Deadline)) {
             group.ask_for_stacks().await;
         }
-        let orphans = group.end(&mut child).await && matches!(end, Ok(End::Exited(_)));
+        let exited = matches!(end, Ok(End::Exited(_)));
+        let orphans = group.end(&mut child, !exited).await && exited;
         over.cancel();
         end.map(|end| (end, orphans))
     };

@@ -186,7 +186,8 @@ impl Run<'_> {
         )
     }
 
-    /// Starts, waits until a line of output contains `marker`, sends the signal, and waits for the end.
+    /// Starts, waits until a line of output contains `marker`, sends the signal (or several, one after the other), and waits
+    /// for the end.
     pub(crate) fn signal_at(mut self, marker: &str, signal: &str) -> Ended {
         use std::io::{BufRead, BufReader};
         let files = self.prepare();
@@ -210,11 +211,15 @@ impl Run<'_> {
             }
         }
         let began = Instant::now();
-        let sent = Command::new("kill")
-            .args([&format!("-{signal}"), &child.id().to_string()])
-            .status()
-            .unwrap();
-        assert!(sent.success());
+        for (number, signal) in signal.split(' ').enumerate() {
+            // Two at once would be seen as one.
+            std::thread::sleep(Duration::from_millis(if number > 0 { 300 } else { 0 }));
+            let sent = Command::new("kill")
+                .args([&format!("-{signal}"), &child.id().to_string()])
+                .status()
+                .unwrap();
+            assert!(sent.success());
+        }
         std::io::Read::read_to_string(&mut reader, &mut stdout).unwrap();
         let status = child.wait().unwrap();
         self.ended(
