@@ -147,9 +147,6 @@ fn is_transient(why: &str) -> bool {
         "no basic auth",
         "forbidden",
         "insufficient_scope",
-        "401",
-        "403",
-        "404",
         "not found",
         "name unknown",
         "no such host",
@@ -157,15 +154,11 @@ fn is_transient(why: &str) -> bool {
         "certificate",
     ];
     let passing = [
-        "429",
         "toomanyrequests",
         "too many requests",
         "http status: 5",
         "status: 5",
         "500 internal",
-        "502",
-        "503",
-        "504",
         "service unavailable",
         "bad gateway",
         "connection reset",
@@ -178,10 +171,18 @@ fn is_transient(why: &str) -> bool {
         "temporarily",
         "no digest",
     ];
-    let refused = refused.iter().any(|text| why.contains(text));
+    let refused = refused.iter().any(|text| why.contains(text)) || status(&why, &[401, 403, 404]);
+    let passes =
+        passing.iter().any(|text| why.contains(text)) || status(&why, &[429, 502, 503, 504]);
     // A busy registry may say 429 and its reason; a refusal in the same words still wins, except for 429 itself.
-    passing.iter().any(|text| why.contains(text))
-        && (!refused || why.contains("toomanyrequests") || why.contains("429 too many"))
+    passes && (!refused || why.contains("toomanyrequests") || status(&why, &[429]))
+}
+
+/// Whether one of these statuses is named. Digests, upload ids and ports hold the same digits and mean nothing.
+fn status(why: &str, statuses: &[u16]) -> bool {
+    why.split(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '"' | ',' | ';'))
+        .filter_map(|word| word.trim_end_matches([':', '.']).parse::<u16>().ok())
+        .any(|number| statuses.contains(&number))
 }
 
 fn failure(
@@ -204,7 +205,8 @@ fn failure(
         return Failure::from(denied(Code::PushDenied, &what, reference.host(), login))
             .evidence([why.to_owned()]);
     }
-    if says(&["name unknown", "404", "not found", "does not exist"]) && error.is::<EngineError>() {
+    let unknown = says(&["name unknown", "not found", "does not exist"]) || status(&lower, &[404]);
+    if unknown && error.is::<EngineError>() {
         return Failure::new(
             Code::PushDenied,
             format!("{what}: the registry does not know the repository"),
@@ -240,6 +242,8 @@ mod tests {
             "Put http://r/v2/: read tcp: connection reset by peer",
             "net/http: TLS handshake timeout",
             "unexpected EOF",
+            "received 502 from upstream",
+            "Put \"http://127.0.0.1:4040/v2/o/n/blobs/uploads/12-404-401a?_state=403\": write: broken pipe",
         ] {
             assert!(is_transient(why), "{why}");
         }
@@ -250,6 +254,8 @@ mod tests {
             "name unknown: repository not found",
             "dial tcp: lookup nowhere.test: no such host",
             "x509: certificate signed by unknown authority",
+            "unexpected status 404 Not Found",
+            "blob sha256:5025030429 is invalid",
         ] {
             assert!(!is_transient(why), "{why}");
         }
