@@ -71,9 +71,10 @@ impl Engine {
         let docker = client(&endpoint, &host)
             .with_context(|| format!("failed to set up the client for `{host}`"))
             .fail(Code::EngineUnreachable)?;
-        let docker = docker
-            .negotiate_version()
+        let docker = tokio::time::timeout(CONNECT, docker.negotiate_version())
             .await
+            .context("no answer within 10 s")
+            .and_then(|answer| answer.map_err(anyhow::Error::from))
             .with_context(|| format!("failed to ask the engine at `{host}` for its version"))
             .fail(Code::EngineUnreachable)?;
         let version = docker.client_version();

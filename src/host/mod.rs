@@ -5,6 +5,8 @@ pub(crate) mod ownership;
 
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+
 /// The place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -22,6 +24,8 @@ pub(crate) struct Host {
     pub(crate) root: PathBuf,
     /// Commit of the sources; on a pull request the head, not the merge commit.
     pub(crate) commit: Option<String>,
+    /// When the sources were made: SOURCE_DATE_EPOCH, else the commit's time. `None` when neither is known.
+    pub(crate) made: Option<Timestamp>,
     /// URL of the repository.
     pub(crate) source: Option<String>,
     /// Whether this is a pull or merge request: nothing is pushed or deployed.
@@ -36,6 +40,14 @@ pub(crate) struct Host {
 impl Host {
     /// Looks at the environment; `folder` is where we were started.
     pub(crate) fn detect(env: &[(String, String)], folder: &Path) -> Self {
+        let mut host = Self::of_place(env, folder);
+        let told = env.iter().find(|(name, _)| name == "SOURCE_DATE_EPOCH");
+        let told = told.and_then(|(_, value)| seconds(value));
+        host.made = told.or_else(|| made(&host));
+        host
+    }
+
+    fn of_place(env: &[(String, String)], folder: &Path) -> Self {
         let get = |name: &str| {
             env.iter()
                 .find(|(key, value)| key == name && !value.is_empty())
@@ -80,6 +92,7 @@ impl Host {
             kind: Kind::Terminal,
             root: folder.to_owned(),
             commit: None,
+            made: None,
             source: None,
             pull_request: false,
             without_secrets: false,
@@ -108,6 +121,7 @@ fn github<'a>(get: impl Fn(&str) -> Option<&'a str>, folder: &Path) -> Host {
         kind: Kind::GitHub,
         root: path_or(get("GITHUB_WORKSPACE"), folder),
         commit: commit.map(str::to_owned),
+        made: None,
         source: get("GITHUB_SERVER_URL")
             .zip(get("GITHUB_REPOSITORY"))
             .map(|(server, name)| format!("{server}/{name}")),
@@ -134,6 +148,18 @@ fn path_or(named: Option<&str>, folder: &Path) -> PathBuf {
         .map(PathBuf::from)
         .filter(|path| path.is_dir())
         .unwrap_or_else(|| folder.to_owned())
+}
+
+/// The commit's time. A shallow checkout of a pull request has only the merge commit, whose time is as good.
+fn made(host: &Host) -> Option<Timestamp> {
+    let show = ["show", "--no-patch", "--format=%ct"];
+    let of = |commit: &str| git(&host.root, &[&show[..], &[commit]].concat());
+    let text = host.commit.as_deref().and_then(of);
+    seconds(&text.or_else(|| of("HEAD"))?)
+}
+
+fn seconds(text: &str) -> Option<Timestamp> {
+    Timestamp::from_second(text.trim().parse().ok()?).ok()
 }
 
 /// What git says, if there is a git and a repository. The checkout may belong to another user than ours.
@@ -187,6 +213,13 @@ mod tests {
         vars.push(("GITHUB_EVENT_NAME", "push"));
         vars.remove(4);
         assert!(!detect(&vars).pull_request);
+    }
+
+    #[test]
+    fn the_time_of_the_sources_can_be_told() {
+        let told = detect(&[("SOURCE_DATE_EPOCH", "1700000000")]);
+        assert_eq!(told.made.unwrap().to_string(), "2023-11-14T22:13:20Z");
+        assert_eq!(detect(&[("SOURCE_DATE_EPOCH", "soon")]).made, None);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod e2e;
 mod image;
 
 mod inputs;
+mod jobs;
 mod rights;
 mod secrecy;
 mod support;

@@ -159,12 +159,13 @@ pub(crate) fn resolve(
     let build = image
         .clone()
         .and_then(|image| resolver.build(&workspace, image, &tags));
-    let push = image.clone().map(|repository| PushSpec {
+    let named = image.clone().or_else(|| image_ref.clone());
+    // Also where nothing is pushed: the login is for the registry that an earlier job has pushed to.
+    let push = named.clone().map(|repository| PushSpec {
         repository,
         tags: tags.clone(),
         login: login.clone(),
     });
-    let named = image.clone().or_else(|| image_ref.clone());
     let deploy = resolver.deploy(&workspace, target, named, login);
     let verify = resolver.verify(&workspace);
     let (stages, left_out) = resolver.stages(
