@@ -1,6 +1,7 @@
 //! Python environments: made by uv, keyed by their content, described by their own interpreter.
 //! It knows uv, pip's configuration and requirement files, and no stage.
 
+mod cache;
 mod environment;
 mod freeze;
 mod index;
@@ -8,7 +9,9 @@ mod key;
 mod requirement;
 mod uv;
 
+use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub(crate) use environment::ensure;
 pub(crate) use freeze::freeze;
@@ -22,6 +25,8 @@ pub(crate) struct Interpreter {
     pub(crate) bin_dir: PathBuf,
     /// The environment's root, for `VIRTUAL_ENV`.
     pub(crate) venv: PathBuf,
+    /// Keeps other runs from removing it.
+    hold: Option<Arc<File>>,
 }
 
 impl Interpreter {
@@ -31,6 +36,7 @@ impl Interpreter {
             path: bin_dir.join("python"),
             bin_dir,
             venv,
+            hold: None,
         }
     }
 }
