@@ -80,3 +80,28 @@ fn the_second_job_uses_the_login_that_it_is_given() {
     let second = second.expect(0);
     assert!(second.output("image-ref").contains("@sha256:"));
 }
+
+#[test]
+fn data_that_git_ignores_is_a_source_when_the_training_names_it() {
+    let project = Project::new()
+        .file(".gitignore", "data/\n")
+        .file("data/a.csv", "1\n")
+        .file(
+            "train.py",
+            "import sys\nopen('model', 'w').write(open(sys.argv[1]).read())\n",
+        );
+    let train = || {
+        let run = project.ml_deploy("train").input("reuse", "true");
+        let ended = run
+            .input("train", "python train.py data/a.csv")
+            .run()
+            .expect(0);
+        ended.output("status").to_owned()
+    };
+    assert_eq!(
+        (train(), train()),
+        ("success".to_owned(), "reused".to_owned())
+    );
+    std::fs::write(project.path().join("data/a.csv"), "2\n").unwrap();
+    assert_eq!(train(), "success");
+}
