@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 
 use super::Interpreter;
-use super::cache::{Kind, MARKER, lock, prune, touch};
+use super::kept::{Kind, MARKER, lock, prune, touch};
 use super::key::Key;
 use super::requirement::{self, Needs};
 use super::uv::Uv;

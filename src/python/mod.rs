@@ -1,10 +1,10 @@
 //! Python environments: made by uv, keyed by their content, described by their own interpreter.
 //! It knows uv, pip's configuration and requirement files, and no stage.
 
-mod cache;
 mod environment;
 mod freeze;
 mod index;
+mod kept;
 mod key;
 mod requirement;
 mod uv;

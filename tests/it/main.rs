@@ -20,6 +20,6 @@ mod jobs;
 mod rights;
 mod secrecy;
 mod support;
-mod swap;
+mod swap_again;
 mod train;
 mod workflows;
