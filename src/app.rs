@@ -7,7 +7,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio_util::sync::CancellationToken;
 
 use crate::code::Code;
-use crate::context::Context;
+use crate::context::{Context, Workspace};
+use crate::deploy;
 use crate::diagnostic::Diagnostic;
 use crate::event::{Events, Stage};
 use crate::failure::{Failure, Outcome};
@@ -16,8 +17,9 @@ use crate::inputs::cli::{Cli, Command};
 use crate::inputs::flags::Inputs;
 use crate::inputs::layers::{self, Parsed, Sources};
 use crate::inputs::schema;
+use crate::live;
 use crate::pipeline::{self, Ended};
-use crate::plan::{self, Places, Plan};
+use crate::plan::{self, Places, Plan, Task};
 use crate::process;
 use crate::report::{self, GithubFiles, Settings, Status, Verdict};
 use crate::shutdown::{self, Reason};
@@ -48,7 +50,9 @@ pub(crate) async fn run() -> u8 {
             )
             .await
         }
-        Parsed::Run { cli, sources } => start(*cli, &sources, host, places, cancel, reason).await,
+        Parsed::Run { cli, sources } => {
+            Box::pin(start(*cli, &sources, host, places, cancel, reason)).await
+        }
     }
 }
 
@@ -65,11 +69,22 @@ async fn start(
     secrets.extend(places.secrets.iter().cloned());
     let only = match &cli.command {
         Command::Schema(_) => return report::lines(&[], &[schema::json()]),
+        Command::Run(inputs) | Command::Plan(inputs) if inputs.rollback => {
+            Some(&[Stage::Deploy, Stage::Verify][..])
+        }
         Command::Run(_) | Command::Plan(_) => None,
         Command::Train(_) => Some(&[Stage::Train][..]),
         Command::Build(_) => Some(&[Stage::Build, Stage::Push][..]),
         Command::Deploy(_) => Some(&[Stage::Deploy, Stage::Verify][..]),
-        Command::Verify(_) => Some(&[Stage::Verify][..]),
+        Command::Rollback(_) => Some(&[Stage::Deploy, Stage::Verify][..]),
+        Command::Verify(_) | Command::Status(_) => Some(&[Stage::Verify][..]),
+        Command::Explain(_) => None,
+    };
+    let task = match &cli.command {
+        Command::Status(_) => Task::Status,
+        Command::Rollback(_) => Task::Rollback,
+        Command::Run(inputs) | Command::Plan(inputs) if inputs.rollback => Task::Rollback,
+        _ => Task::Run,
     };
     // A working directory that does not exist is a mistake to be told, and the report of it must not make it.
     let folder = places.folder.join(&inputs.working_directory);
@@ -79,7 +94,11 @@ async fn start(
         &places.folder
     };
     let report = folder.join(&inputs.report);
-    let plan = match plan::resolve(inputs, sources, host.clone(), &places, only) {
+    if let Command::Explain(explain) = &cli.command {
+        let bundle = places.folder.join(&explain.bundle);
+        return explain_bundle(&host, &places.folder, &report, secrets, cancel, &bundle).await;
+    }
+    let plan = match plan::resolve(inputs, sources, host.clone(), &places, task, only) {
         Ok(plan) => plan,
         Err(findings) => return refuse(&host, &report, secrets, findings).await,
     };
@@ -107,15 +126,24 @@ async fn execute(
         settings(&plan.host, &plan.report, &plan.workspace.root, secrets),
         receiver,
     );
-    for line in plan.lines() {
+    let lines = match plan.task {
+        Task::Status => Vec::new(),
+        Task::Run | Task::Rollback => plan.lines(),
+    };
+    for line in lines {
         events.note(line).await;
     }
     let ctx = Context {
         events,
         cancel,
         workspace: plan.workspace.clone(),
+        run_url: plan.host.run_url.clone(),
     };
-    let outcome = pipeline::run(plan, &ctx).await;
+    let outcome = match plan.task {
+        Task::Run => pipeline::run(plan, &ctx).await,
+        Task::Rollback => live::rollback(plan, &ctx).await,
+        Task::Status => live::status(plan, &ctx).await,
+    };
     let (outcome, left) = explain(outcome, reason);
     drop(ctx);
     let Ok(reporters) = reporters.await else {
@@ -129,6 +157,44 @@ async fn execute(
     let exit = verdict.exit;
     reporters.finish(&verdict);
     ownership::hand_over(&plan.workspace.root);
+    exit
+}
+
+/// Judges a rollout again from its bundle; no input of a run matters.
+async fn explain_bundle(
+    host: &Host,
+    folder: &Path,
+    report: &Path,
+    secrets: Vec<SecretString>,
+    cancel: CancellationToken,
+    bundle: &Path,
+) -> u8 {
+    let (events, receiver) = Events::channel();
+    let reporters = report::start(settings(host, report, &host.root, secrets), receiver);
+    let state = folder.join(".ml-deploy");
+    let ctx = Context {
+        events: events.stage(Stage::Deploy),
+        cancel,
+        workspace: Workspace {
+            root: host.root.clone(),
+            folder: folder.to_owned(),
+            cache: state.clone(),
+            state,
+        },
+        run_url: host.run_url.clone(),
+    };
+    drop(events);
+    let outcome = deploy::kubernetes::explain(&ctx, bundle).await;
+    drop(ctx);
+    let Ok(reporters) = reporters.await else {
+        return Code::Internal.exit();
+    };
+    let verdict = match &outcome {
+        Ok(()) => Verdict::success(Status::Success),
+        Err(failure) => Verdict::failure(failure, &[]),
+    };
+    let exit = verdict.exit;
+    reporters.finish(&verdict);
     exit
 }
 

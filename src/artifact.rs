@@ -107,6 +107,22 @@ pub(crate) struct Deployment {
     pub(crate) image: Option<String>,
     /// Kubernetes only.
     pub(crate) namespace: Option<String>,
+    /// Images of the workloads as they were applied; empty where the target is no cluster.
+    #[serde(default)]
+    pub(crate) containers: Vec<Container>,
+    /// The pods themselves are asked and not their Service, which would also lead to older ones.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) direct: bool,
+}
+
+/// The image that a container of a workload must run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Container {
+    /// `Kind/name` of the workload.
+    pub(crate) object: String,
+    /// Name of the container in its pods.
+    pub(crate) name: String,
+    pub(crate) image: String,
 }
 
 /// One thing that was checked on what is live.
@@ -125,6 +141,58 @@ pub(crate) struct Verification {
     pub(crate) checks: Vec<Check>,
 }
 
+/// What a deployment changes, compared with what is live.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Changes {
+    /// Objects that are made, changed or removed; unchanged ones too.
+    pub(crate) objects: Vec<Change>,
+}
+
+/// What happens to one object.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Change {
+    /// `Kind/name`.
+    pub(crate) object: String,
+    pub(crate) action: Action,
+    /// Empty unless it is changed.
+    pub(crate) fields: Vec<FieldChange>,
+}
+
+/// What is done with an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Action {
+    Created,
+    Changed,
+    Unchanged,
+    Removed,
+}
+
+/// A field that changes. Values of Secrets are never in it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct FieldChange {
+    /// `spec.template.spec.containers[0].image`.
+    pub(crate) path: String,
+    /// As JSON; `None`: the field is new.
+    pub(crate) before: Option<String>,
+    /// As JSON; `None`: the field goes.
+    pub(crate) after: Option<String>,
+}
+
+/// A failed deployment that was put back.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct RolledBack {
+    /// What serves again, such as an image by digest; untrusted text.
+    pub(crate) to: String,
+}
+
+/// Evidence that a failed rollout left: a file that `ml-deploy explain` reads.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Bundle {
+    /// Path relative to the workspace's root.
+    pub(crate) path: String,
+}
+
 /// A result of a stage.
 #[derive(Clone, Debug)]
 pub(crate) enum Artifact {
@@ -134,6 +202,9 @@ pub(crate) enum Artifact {
     Pushed(Pushed),
     Deployment(Deployment),
     Verification(Verification),
+    Changes(Changes),
+    RolledBack(RolledBack),
+    Bundle(Bundle),
 }
 
 macro_rules! artifact_from {
@@ -145,7 +216,15 @@ macro_rules! artifact_from {
         }
     )*};
 }
-artifact_from!(Image, Pushed, Deployment, Verification);
+artifact_from!(
+    Image,
+    Pushed,
+    Deployment,
+    Verification,
+    Changes,
+    RolledBack,
+    Bundle
+);
 
 impl From<Model> for Artifact {
     fn from(model: Model) -> Self {

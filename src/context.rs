@@ -40,6 +40,8 @@ pub(crate) struct Context {
     /// Cancelled on SIGINT, SIGTERM and at the run's deadline: stop, clean up within 5 s, say what was left.
     pub(crate) cancel: CancellationToken,
     pub(crate) workspace: Workspace,
+    /// Page of this run in the CI system, for records of what was deployed.
+    pub(crate) run_url: Option<String>,
 }
 
 impl Context {

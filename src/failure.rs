@@ -61,6 +61,12 @@ impl Failure {
         self
     }
 
+    /// Adds to the message of the first finding what was done about it.
+    pub(crate) fn also(mut self, text: impl AsRef<str>) -> Self {
+        self.first.message.push_str(text.as_ref());
+        self
+    }
+
     /// Adds evidence to the first finding.
     pub(crate) fn evidence(mut self, lines: impl IntoIterator<Item = String>) -> Self {
         self.first.evidence.extend(lines);

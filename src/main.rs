@@ -13,6 +13,7 @@ mod failure;
 mod host;
 mod image;
 mod inputs;
+mod live;
 mod passwords;
 mod pipeline;
 mod plan;

@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 use crate::artifact::{Artifact, Deployment, Image, Model, Pushed};
 use crate::code::Code;
 use crate::context::Context;
+use crate::deploy::{docker, kubernetes};
 use crate::engine::Engine;
 use crate::event::{End, EventKind, Stage};
 use crate::failure::{Fail, Failure, Outcome, chain};
+use crate::live::{Deployed, settle};
 use crate::plan::{DeploySpec, Plan};
 use crate::preflight;
 use crate::reuse::{self, Results};
-use crate::{deploy, image, registry, train, verify};
+use crate::{image, registry, train, verify};
 
 /// How a run that did not fail came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +52,7 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
     let model = train_with_early_layers(plan, ctx, engine).await?;
     let image = build_stage(plan, ctx, engine, model.as_ref()).await?;
     let pushed = push_stage(plan, ctx, engine, image.as_ref()).await?;
-    let deployment = deploy_stage(
+    let deployed = deploy_stage(
         plan,
         ctx,
         engine,
@@ -59,7 +61,10 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
         model.as_ref(),
     )
     .await?;
-    verify_stage(plan, ctx, engine, deployment.as_ref(), pushed.as_ref()).await?;
+    let deployment = deployed.as_ref().map(Deployed::deployment).cloned();
+    let judged = deployed.as_ref().map(Deployed::judged);
+    let verified = verify_stage(plan, ctx, engine, judged.as_ref(), pushed.as_ref()).await;
+    settle(plan, ctx, deployed, pushed.as_ref(), verified).await?;
     if let Some(fingerprint) = fingerprint {
         let kept = reuse::remember(
             plan,
@@ -276,7 +281,7 @@ async fn deploy_stage(
     image: Option<&Image>,
     pushed: Option<&Pushed>,
     model: Option<&Model>,
-) -> Outcome<Option<Deployment>> {
+) -> Outcome<Option<Deployed>> {
     let Some(spec) = plan.deploy.as_ref().filter(|_| plan.runs(Stage::Deploy)) else {
         return Ok(None);
     };
@@ -284,18 +289,16 @@ async fn deploy_stage(
         .and_then(|model| model.run.as_ref())
         .map(|run| run.id.as_str());
     let deployed = match (spec, engine) {
-        (DeploySpec::Kubernetes(spec), _) => {
-            stage(plan, ctx, Stage::Deploy, async |ctx| {
-                deploy::kubernetes::run(ctx, spec, pushed, run_id).await
-            })
-            .await?
-        }
-        (DeploySpec::Docker(spec), Some(engine)) => {
-            stage(plan, ctx, Stage::Deploy, async |ctx| {
-                deploy::docker::run(ctx, engine, spec, image, pushed, run_id).await
-            })
-            .await?
-        }
+        (DeploySpec::Kubernetes(spec), _) => stage(plan, ctx, Stage::Deploy, async |ctx| {
+            kubernetes::run(ctx, spec, pushed, run_id).await
+        })
+        .await
+        .map(|rollout| Deployed::Kubernetes(Box::new(rollout)))?,
+        (DeploySpec::Docker(spec), Some(engine)) => stage(plan, ctx, Stage::Deploy, async |ctx| {
+            docker::run(ctx, engine, spec, image, pushed, run_id).await
+        })
+        .await
+        .map(Deployed::Docker)?,
         (DeploySpec::Docker(_), None) => {
             return Err(Failure::new(
                 Code::Internal,
@@ -306,7 +309,7 @@ async fn deploy_stage(
     Ok(Some(deployed))
 }
 
-async fn verify_stage(
+pub(crate) async fn verify_stage(
     plan: &Plan,
     ctx: &Context,
     engine: Option<&Engine>,
@@ -319,9 +322,7 @@ async fn verify_stage(
     let checks = async |ctx: &Context| {
         // Without a deployment in this run, what the manifests name is checked as it is live.
         let live = match (deployment, spec) {
-            (None, DeploySpec::Kubernetes(spec)) => {
-                Some(deploy::kubernetes::live(ctx, spec).await?)
-            }
+            (None, DeploySpec::Kubernetes(spec)) => Some(kubernetes::live(ctx, spec).await?),
             _ => None,
         };
         let deployment = deployment.or(live.as_ref());
@@ -331,7 +332,7 @@ async fn verify_stage(
 }
 
 /// Runs one stage: says that it begins and how it ended, and does not wait for it longer than `GRACE` after a cancel.
-async fn stage<T>(
+pub(crate) async fn stage<T>(
     plan: &Plan,
     ctx: &Context,
     stage: Stage,

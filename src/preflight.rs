@@ -53,6 +53,7 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ready> {
         checks.push(Box::pin(deploy::kubernetes::preflight(
             ctx,
             spec,
+            (plan.runs(Stage::Verify) || plan.host.pull_request).then_some(&plan.verify),
             plan.image_ref.as_ref(),
         )));
     }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use kube::client::AuthError;
+use jiff::{SignedDuration, Timestamp};
+use kube::client::{AuthError, Body};
 use kube::config::KubeConfigOptions;
 use kube::{Client, Config};
 
@@ -10,6 +11,9 @@ use super::kubeconfig;
 use crate::code::Code;
 use crate::failure::{Failure, Outcome, chain};
 use crate::plan::ClusterSpec;
+
+/// How far our clock may be ahead of the API server's when that does not tell its own.
+const SKEW: SignedDuration = SignedDuration::from_secs(5);
 
 /// How long the API server may take for its first answer.
 const FIRST_ANSWER: Duration = Duration::from_secs(5);
@@ -61,6 +65,25 @@ impl Cluster {
     }
 }
 
+impl Cluster {
+    /// The API server's clock, less the second that it is cut to: what happens from now on has no earlier time. Our own
+    /// clock may be wrong; it stands in only when the server does not tell its own.
+    pub(crate) async fn clock(&self) -> Timestamp {
+        let told = self.date().await;
+        let now = told.unwrap_or_else(|| Timestamp::now() - SKEW);
+        now.checked_sub(SignedDuration::from_secs(1)).unwrap_or(now)
+    }
+
+    async fn date(&self) -> Option<Timestamp> {
+        let request = http::Request::get("/version").body(Body::empty()).ok()?;
+        let answer = tokio::time::timeout(FIRST_ANSWER, self.client.send(request));
+        let answer = answer.await.ok()?.ok()?;
+        let date = answer.headers().get(http::header::DATE)?.to_str().ok()?;
+        let parsed = jiff::fmt::rfc2822::parse(date).ok()?;
+        Some(parsed.timestamp())
+    }
+}
+
 /// The client's configuration, and the name of the program that it gets its token from.
 async fn configure(spec: &ClusterSpec) -> Outcome<(Config, Option<String>)> {
     let Some(found) = kubeconfig::read(spec.kubeconfig.as_ref())? else {
@@ -95,13 +118,33 @@ fn refused(server: &str, plugin: Option<&str>, error: kube::Error) -> Failure {
                 format!("failed to run `{plugin}`, which the kubeconfig needs for a token: {why}"),
             )
             .help(format!(
-                "`{plugin}` is not installed here; use a kubeconfig with a service account's token (`kubectl create token NAME`) or a client certificate"
+                "`{plugin}` is not installed here; {}",
+                instead_of(plugin)
             )),
-            AuthError::AuthExecRun { .. } | AuthError::AuthExecParse(_) | AuthError::ExecPluginFailed => Failure::new(
+            // Only what it complained about is told: what it printed could be a token.
+            AuthError::AuthExecRun { out, .. } => Failure::new(
                 Code::KubeconfigPlugin,
-                format!("failed to get a token from `{plugin}`: {}", line(&auth.to_string())),
+                format!(
+                    "failed to get a token from `{plugin}`: it exits {}: {}",
+                    out.status.code().unwrap_or(-1),
+                    line(&String::from_utf8_lossy(&out.stderr))
+                ),
+            )
+            .help(format!(
+                "log in before this step, or {}",
+                instead_of(plugin)
+            )),
+            AuthError::AuthExecParse(_) | AuthError::ExecPluginFailed => Failure::new(
+                Code::KubeconfigPlugin,
+                format!(
+                    "failed to get a token from `{plugin}`: {}",
+                    line(&auth.to_string())
+                ),
             ),
-            other => kubeconfig::invalid(format!("failed to log in at `{server}`: {}", line(&other.to_string()))),
+            other => kubeconfig::invalid(format!(
+                "failed to log in at `{server}`: {}",
+                line(&other.to_string())
+            )),
         };
     }
     if let kube::Error::Api(status) = &error {
@@ -124,6 +167,27 @@ fn refused(server: &str, plugin: Option<&str>, error: kube::Error) -> Failure {
             transport(error)
         ),
     )
+}
+
+/// A kubeconfig that needs no program, by the program that it would replace.
+fn instead_of(plugin: &str) -> &'static str {
+    match plugin.rsplit('/').next().unwrap_or(plugin) {
+        "kubelogin" => {
+            "let azure/aks-set-context write the kubeconfig with `admin: true`, or use one with a service account's token (`kubectl create token NAME`)"
+        }
+        "gke-gcloud-auth-plugin" | "gcloud" => {
+            "let google-github-actions/get-gke-credentials write the kubeconfig: it holds a token"
+        }
+        "aws" | "aws-iam-authenticator" => {
+            "put the token of `aws eks get-token --cluster-name NAME` into the kubeconfig just before this step, or use a service account's token (`kubectl create token NAME`)"
+        }
+        "doctl" => {
+            "use the kubeconfig of `doctl kubernetes cluster kubeconfig show --expiry-seconds 3600 NAME`: it holds a token"
+        }
+        _ => {
+            "use a kubeconfig with a service account's token (`kubectl create token NAME`) or a client certificate"
+        }
+    }
 }
 
 /// The causes of an error that is not the API server's own answer, in one line.

@@ -1,6 +1,9 @@
 //! What is live behind a set of objects: the pods that serve and where they answer.
 
+use std::collections::HashMap;
+
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::Api;
 use kube::api::ListParams;
@@ -15,49 +18,190 @@ use crate::failure::{Failure, Outcome};
 /// What serves.
 #[derive(Clone, Debug)]
 pub(crate) struct Serving {
-    /// Where it answers; a Service when one selects the pods, else a ready pod.
-    pub(crate) backend: Option<Backend>,
-    /// Ready pods of the newest revision, as the API server gives them.
+    /// Where it answers: a Service when one selects the pods, else a ready pod; every ready pod when the pods themselves
+    /// were asked for. Empty when nothing is ready.
+    pub(crate) backends: Vec<Backend>,
+    /// Ready pods of the newest revision, as the API server gives them, each with its workload's `Kind/name`.
+    pub(crate) pods: Vec<(String, Value)>,
+    /// Whether any workload is meant to have pods that serve.
+    pub(crate) wanted: bool,
+}
+
+/// A workload as it is live.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    /// `Kind/name`.
+    pub(crate) object: String,
+    /// `None` when it is not there.
+    pub(crate) workload: Option<Value>,
+    /// Pods of its newest revision.
     pub(crate) pods: Vec<Value>,
 }
 
-/// Finds what serves for objects written `Kind/name`. `port` chooses the port, else the Service's or container's first.
-pub(crate) async fn serving(
+/// How an object is written in lists: `Kind/name`, and ` in other` when it is not in the deployment's own namespace.
+pub(crate) fn written(kind: &str, name: &str, namespace: Option<&str>, own: &str) -> String {
+    match namespace.filter(|namespace| *namespace != own) {
+        Some(other) => format!("{kind}/{name} in {other}"),
+        None => format!("{kind}/{name}"),
+    }
+}
+
+/// Kind, name and namespace of an object that is `written` so.
+fn read<'a>(object: &'a str, own: &'a str) -> Option<(&'a str, &'a str, &'a str)> {
+    let (object, namespace) = object.split_once(" in ").unwrap_or((object, own));
+    let (kind, name) = object.split_once('/')?;
+    Some((kind, name, namespace))
+}
+
+/// Reads the workloads among objects that are `written`, and their newest pods; other kinds are left out.
+pub(crate) async fn standing(
     cluster: &Cluster,
-    namespace: &str,
+    own: &str,
     objects: &[String],
-    port: Option<u16>,
-) -> Outcome<Serving> {
-    let pods = list::<Pod>(cluster, namespace, "Pod").await?;
-    let services = list::<Service>(cluster, namespace, "Service").await?;
-    let sets = if objects
-        .iter()
-        .any(|object| object.starts_with("Deployment/"))
-    {
-        list::<ReplicaSet>(cluster, namespace, "ReplicaSet").await?
-    } else {
-        Vec::new()
-    };
-    let mut ready = Vec::new();
+) -> Outcome<Vec<Standing>> {
+    let mut found = Vec::new();
+    let mut listed: HashMap<&str, (Vec<Value>, Vec<Value>)> = HashMap::new();
     for object in objects {
-        let Some((kind, name)) = object.split_once('/') else {
+        let Some((kind, name, namespace)) = read(object, own) else {
             continue;
         };
         let workload = match kind {
             "Deployment" => get::<Deployment>(cluster, namespace, kind, name).await?,
             "StatefulSet" => get::<StatefulSet>(cluster, namespace, kind, name).await?,
             "DaemonSet" => get::<DaemonSet>(cluster, namespace, kind, name).await?,
+            "Job" => get::<Job>(cluster, namespace, kind, name).await?,
             "Pod" => get::<Pod>(cluster, namespace, kind, name).await?,
             _ => continue,
         };
-        let newest = newest_pods(&workload, &sets, &pods);
-        ready.extend(newest.into_iter().filter(|pod| is_ready(pod)).cloned());
+        if !listed.contains_key(namespace) {
+            let pods = list::<Pod>(cluster, namespace, "Pod").await?;
+            listed.insert(namespace, (pods, Vec::new()));
+        }
+        let Some((pods, sets)) = listed.get_mut(namespace) else {
+            continue;
+        };
+        if kind == "Deployment" && sets.is_empty() {
+            *sets = list::<ReplicaSet>(cluster, namespace, "ReplicaSet").await?;
+        }
+        let newest = workload.as_ref().map(|workload| {
+            let newest = newest_pods(workload, &*sets, &*pods);
+            newest.into_iter().cloned().collect()
+        });
+        found.push(Standing {
+            object: object.clone(),
+            workload,
+            pods: newest.unwrap_or_default(),
+        });
     }
-    let backend = backend(namespace, objects, &services, &ready, port);
+    Ok(found)
+}
+
+/// Finds what serves for objects written `Kind/name`. `port` chooses the port, else the Service's or container's first.
+/// `direct` asks for the pods themselves: behind their Service there may be others.
+pub(crate) async fn serving(
+    cluster: &Cluster,
+    namespace: &str,
+    objects: &[String],
+    port: Option<u16>,
+    direct: bool,
+) -> Outcome<Serving> {
+    let (mut ready, mut wanted) = (Vec::new(), false);
+    for standing in standing(cluster, namespace, objects).await? {
+        // What a Job runs ends; it serves nobody.
+        if standing.object.starts_with("Job/") {
+            continue;
+        }
+        let Some(workload) = &standing.workload else {
+            return Err(Failure::new(
+                Code::VerifyHealth,
+                format!(
+                    "failed to find `{}` in namespace `{namespace}`: it is not there",
+                    standing.object
+                ),
+            )
+            .help("deploy first, or correct `namespace` and `manifests`"));
+        };
+        let none = |pointer: &str| workload.pointer(pointer) == Some(&Value::from(0));
+        wanted |= !none("/spec/replicas") && !none("/status/desiredNumberScheduled");
+        let pods = standing.pods.into_iter().filter(is_ready);
+        ready.extend(pods.map(|pod| (standing.object.clone(), pod)));
+    }
+    let pods: Vec<&Value> = ready.iter().map(|(_, pod)| pod).collect();
+    let place = pods
+        .first()
+        .map(|pod| text(pod, "/metadata/namespace"))
+        .filter(|place| !place.is_empty());
+    let namespace = place.unwrap_or(namespace);
+    let services = list::<Service>(cluster, namespace, "Service").await?;
+    let backends = if direct {
+        let all = pods.iter();
+        all.filter_map(|pod| pod_backend(namespace, objects, &services, pod, port))
+            .collect()
+    } else {
+        let one = backend(namespace, objects, &services, &pods, port);
+        one.into_iter().collect()
+    };
     Ok(Serving {
-        backend,
+        backends,
         pods: ready,
+        wanted,
     })
+}
+
+/// A pod itself. The port is the one behind the Service's, so that the same input `port` means the same server; unless
+/// the Service is still that of an older version, whose port the pod does not have.
+fn pod_backend(
+    namespace: &str,
+    objects: &[String],
+    services: &[Value],
+    pod: &Value,
+    port: Option<u16>,
+) -> Option<Backend> {
+    let ours = |service: &&Value| objects.contains(&format!("Service/{}", name_of(service)));
+    let behind = services
+        .iter()
+        .filter(ours)
+        .chain(services.iter().filter(|service| selects(service, pod)))
+        .filter_map(|service| target_port(service, pod, port))
+        .find(|target| declares(pod, *target));
+    Some(Backend::Pod {
+        namespace: namespace.to_owned(),
+        name: name_of(pod).to_owned(),
+        port: behind.or(port).or_else(|| container_port(pod))?,
+    })
+}
+
+/// Whether a pod says that it listens there; one that declares no port may listen anywhere.
+fn declares(pod: &Value, port: u16) -> bool {
+    let mut declared = container_ports(pod).peekable();
+    declared.peek().is_none()
+        || declared.any(|entry| entry.get("containerPort") == Some(&Value::from(port)))
+}
+
+fn container_ports(pod: &Value) -> impl Iterator<Item = &Value> {
+    let containers = pod.pointer("/spec/containers").and_then(Value::as_array);
+    containers
+        .into_iter()
+        .flatten()
+        .filter_map(|container| container.get("ports")?.as_array())
+        .flatten()
+}
+
+/// The container's port behind a Service's port, which may be named.
+fn target_port(service: &Value, pod: &Value, asked: Option<u16>) -> Option<u16> {
+    let number = service_port(service, asked)?;
+    let ports = service.pointer("/spec/ports")?.as_array()?;
+    let entry = ports
+        .iter()
+        .find(|port| port.get("port").and_then(Value::as_u64) == Some(number.into()))?;
+    match entry.get("targetPort") {
+        None => Some(number),
+        Some(Value::String(name)) => {
+            let named = container_ports(pod).find(|port| text(port, "/name") == name)?;
+            u16::try_from(named.get("containerPort")?.as_u64()?).ok()
+        }
+        Some(target) => u16::try_from(target.as_u64()?).ok(),
+    }
 }
 
 /// The Service that selects a ready pod, those of `objects` first; else the first ready pod.
@@ -65,11 +209,16 @@ fn backend(
     namespace: &str,
     objects: &[String],
     services: &[Value],
-    pods: &[Value],
+    pods: &[&Value],
     port: Option<u16>,
 ) -> Option<Backend> {
-    let pod = pods.first()?;
-    let ours = |service: &Value| objects.contains(&format!("Service/{}", name_of(service)));
+    let pod = *pods.first()?;
+    let ours = |service: &Value| {
+        let name = format!("Service/{}", name_of(service));
+        objects
+            .iter()
+            .any(|object| object.split(" in ").next() == Some(&name))
+    };
     let mut selecting: Vec<&Value> = services
         .iter()
         .filter(|service| selects(service, pod))
@@ -136,7 +285,12 @@ fn container_port(pod: &Value) -> Option<u16> {
     u16::try_from(port.as_u64()?).ok()
 }
 
-async fn get<K>(cluster: &Cluster, namespace: &str, kind: &str, name: &str) -> Outcome<Value>
+async fn get<K>(
+    cluster: &Cluster,
+    namespace: &str,
+    kind: &str,
+    name: &str,
+) -> Outcome<Option<Value>>
 where
     K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
         + k8s_openapi::Resource
@@ -147,12 +301,7 @@ where
 {
     let api = Api::<K>::namespaced(cluster.client.clone(), namespace);
     match api.get_opt(name).await {
-        Ok(Some(object)) => Ok(value(&object, kind)),
-        Ok(None) => Err(Failure::new(
-            Code::VerifyHealth,
-            format!("failed to find `{kind}/{name}` in namespace `{namespace}`: it is not there"),
-        )
-        .help("deploy first, or correct `namespace` and `manifests`")),
+        Ok(found) => Ok(found.map(|object| value(&object, kind))),
         Err(error) => Err(unread(kind, namespace, error)),
     }
 }
@@ -214,7 +363,7 @@ mod tests {
         let other = json!({"metadata": {"name": "other"}, "spec": {"selector": {"app": "beer"}, "ports": [{"port": 1}]}});
         let wine = json!({"metadata": {"name": "wine"}, "spec": {"selector": {"app": "wine"}, "ports": [{"port": 80, "targetPort": 8080}, {"port": 9000}]}});
         let services = [other, wine];
-        let pods = [pod];
+        let pods = [&pod];
         let found = |port| {
             backend("ml", &[], &services, &pods, port)
                 .unwrap()
@@ -228,5 +377,31 @@ mod tests {
             backend("ml", &[], &[], &pods, None).unwrap().to_string(),
             "Pod/p:8080"
         );
+    }
+
+    #[test]
+    fn a_pod_is_asked_on_the_port_behind_its_service() {
+        let pod = json!({"metadata": {"name": "p", "labels": {"app": "wine"}},
+            "spec": {"containers": [{"ports": [{"name": "http", "containerPort": 8080}, {"containerPort": 9000}]}]}});
+        let service = json!({"metadata": {"name": "wine"}, "spec": {"selector": {"app": "wine", "colour": "green"},
+            "ports": [{"port": 80, "targetPort": "http"}, {"port": 90, "targetPort": 9000}, {"port": 7}]}});
+        let services = [service];
+        let ours = ["Service/wine".to_owned()];
+        let found = |objects: &[String], port| {
+            pod_backend("ml", objects, &services, &pod, port)
+                .unwrap()
+                .to_string()
+        };
+        assert_eq!(found(&ours, None), "Pod/p:8080");
+        assert_eq!(found(&ours, Some(80)), "Pod/p:8080");
+        assert_eq!(found(&ours, Some(90)), "Pod/p:9000");
+        // The Service of an older version: its port 7 is none of the pod's.
+        assert_eq!(found(&ours, Some(7)), "Pod/p:7");
+        let older = json!({"metadata": {"name": "wine"}, "spec": {"ports": [{"port": 80, "targetPort": 7000}]}});
+        let backend = pod_backend("ml", &ours, &[older], &pod, None).unwrap();
+        assert_eq!(backend.to_string(), "Pod/p:8080");
+        // Neither ours nor selecting the pod, it says nothing about the pod's ports.
+        assert_eq!(found(&[], Some(80)), "Pod/p:80");
+        assert_eq!(found(&[], None), "Pod/p:8080");
     }
 }

@@ -5,10 +5,12 @@ mod kubeconfig;
 mod live;
 mod proxy;
 mod rights;
+mod together;
 mod workload;
 
 pub(crate) use connect::{Cluster, transport};
-pub(crate) use live::{Serving, serving};
+pub(crate) use live::{Serving, Standing, serving, standing, written};
 pub(crate) use proxy::{Backend, Request, http};
-pub(crate) use rights::{Right, rights};
+pub(crate) use rights::{Right, account, denied, rules};
+pub(crate) use together::together;
 pub(crate) use workload::{is_ready, kind_of, name_of, newest_pods, text, uid_of};

@@ -13,7 +13,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
 use crate::code::Code;
-use crate::failure::{Fail as _, Failure, Outcome};
+use crate::failure::{Fail as _, Failure, Outcome, chain};
 
 /// Where Docker listens unless told otherwise.
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
@@ -63,11 +63,12 @@ impl Engine {
             .ok()
             .filter(|host| !host.is_empty())
             .unwrap_or_else(|| DEFAULT_HOST.to_owned());
-        let endpoint = endpoint(&host).fail(Code::EngineUnreachable)?;
+        let endpoint = endpoint(&host).map_err(|error| explained(&chain(&error), false))?;
+        let secure = matches!(endpoint, Endpoint::Tls { .. });
         // Our own first connection tells a missing socket from a forbidden one; the client library does not.
         dial(&endpoint)
             .await
-            .map_err(|error| unreachable_engine(&host, &error))?;
+            .map_err(|error| unreachable_engine(&host, &error, secure))?;
         let docker = client(&endpoint, &host)
             .with_context(|| format!("failed to set up the client for `{host}`"))
             .fail(Code::EngineUnreachable)?;
@@ -76,7 +77,7 @@ impl Engine {
             .context("no answer within 10 s")
             .and_then(|answer| answer.map_err(anyhow::Error::from))
             .with_context(|| format!("failed to ask the engine at `{host}` for its version"))
-            .fail(Code::EngineUnreachable)?;
+            .map_err(|error| explained(&chain(&error), secure))?;
         let version = docker.client_version();
         Ok(Self {
             docker,
@@ -98,7 +99,33 @@ impl Engine {
     }
 }
 
-fn unreachable_engine(host: &str, error: &std::io::Error) -> Failure {
+/// What to do about an engine that is there but cannot be talked to.
+fn explained(why: &str, secure: bool) -> Failure {
+    let failure = Failure::new(Code::EngineUnreachable, why);
+    let folder = certificates().display().to_string();
+    if why.contains(".pem`") {
+        return failure.help(format!(
+            "set DOCKER_CERT_PATH to the folder of ca.pem, cert.pem and key.pem; it is `{folder}` now"
+        ));
+    }
+    // The other side's word on us, and our word on the other side.
+    if why.contains("received fatal alert") {
+        return failure.help(format!(
+            "the engine refuses our client certificate: `cert.pem` and `key.pem` in `{folder}` must come from the authority that the engine trusts"
+        ));
+    }
+    if why.contains("certificate") {
+        return failure.help(format!(
+            "the engine's certificate must name this host, and come from the authority in `{folder}/ca.pem` (DOCKER_CERT_PATH)"
+        ));
+    }
+    if secure {
+        return failure.help("unset DOCKER_TLS_VERIFY when the engine does not speak TLS");
+    }
+    failure.help("start Docker, or set DOCKER_HOST to a running engine; one that speaks TLS needs DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH")
+}
+
+fn unreachable_engine(host: &str, error: &std::io::Error, secure: bool) -> Failure {
     use std::io::ErrorKind;
     match error.kind() {
         ErrorKind::PermissionDenied => Failure::new(
@@ -113,9 +140,9 @@ fn unreachable_engine(host: &str, error: &std::io::Error) -> Failure {
             Code::EngineUnreachable,
             format!("failed to reach the engine: nothing listens on `{host}`"),
         ),
-        _ => Failure::new(
-            Code::EngineUnreachable,
-            format!("failed to reach the engine at `{host}`: {error}"),
+        _ => explained(
+            &format!("failed to reach the engine at `{host}`: {error}"),
+            secure,
         ),
     }
 }

@@ -1,5 +1,7 @@
 //! A push by the engine. It knows nothing of retries or of what an error means.
 
+use std::collections::HashMap;
+
 use anyhow::Context as _;
 
 use super::connect::Engine;
@@ -11,12 +13,18 @@ use crate::registry::{Credentials, Reference};
 pub(crate) enum PushUpdate {
     /// A layer is there: `Pushed`, `Layer already exists`, `Mounted from …`, with its short id.
     Layer { id: String, status: String },
+    /// The upload of a layer failed, and the engine tries it again in so many seconds.
+    Retrying { id: String, seconds: u64 },
     /// `sha256:…` of the manifest, as the engine sent it.
     Digest(String),
 }
 
 /// A running push. Dropping it stops the engine.
-pub(crate) struct Push(Messages);
+pub(crate) struct Push {
+    messages: Messages,
+    /// The engine counts down in messages; by layer, what it said last.
+    waits: HashMap<String, u64>,
+}
 
 impl Engine {
     /// Starts the push of one tag.
@@ -35,20 +43,30 @@ impl Engine {
             .messages(&path, headers, empty())
             .await
             .with_context(|| format!("failed to push `{reference}`"))?;
-        Ok(Push(messages))
+        Ok(Push {
+            messages,
+            waits: HashMap::new(),
+        })
     }
 }
 
 impl Push {
     /// The next update; `None` at the end. What the registry refuses is an `EngineError`.
     pub(crate) async fn next(&mut self) -> anyhow::Result<Option<PushUpdate>> {
-        while let Some(message) = self.0.next().await? {
+        while let Some(message) = self.messages.next().await? {
             if let Some(digest) = message.aux.as_ref().and_then(|aux| aux["Digest"].as_str()) {
                 return Ok(Some(PushUpdate::Digest(digest.to_owned())));
             }
             let status = message.status.unwrap_or_default();
             if let Some(digest) = digest_in(&status) {
                 return Ok(Some(PushUpdate::Digest(digest.to_owned())));
+            }
+            if let (Some(id), Some(seconds)) = (&message.id, retry_in(&status)) {
+                let last = self.waits.insert(id.clone(), seconds);
+                if last.is_none_or(|last| seconds > last) {
+                    let id = id.clone();
+                    return Ok(Some(PushUpdate::Retrying { id, seconds }));
+                }
             }
             let ended = ["Pushed", "Layer already exists", "Mounted from"];
             if let Some(id) = message.id
@@ -68,9 +86,21 @@ fn digest_in(status: &str) -> Option<&str> {
     digest.starts_with("sha256:").then_some(digest)
 }
 
+/// The seconds in `Retrying in 5 seconds`.
+fn retry_in(status: &str) -> Option<u64> {
+    let rest = status.strip_prefix("Retrying in ")?;
+    rest.split(' ').next()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_engine_s_own_retries_are_seen() {
+        assert_eq!(retry_in("Retrying in 10 seconds"), Some(10));
+        assert_eq!(retry_in("Pushing"), None);
+    }
 
     #[test]
     fn the_digest_is_found_in_the_status() {

@@ -28,6 +28,8 @@ pub(crate) struct Host {
     pub(crate) made: Option<Timestamp>,
     /// URL of the repository.
     pub(crate) source: Option<String>,
+    /// Page of this run, for people.
+    pub(crate) run_url: Option<String>,
     /// Whether this is a pull or merge request: nothing is pushed or deployed.
     pub(crate) pull_request: bool,
     /// Whether it comes from a fork or from Dependabot, where secrets are empty.
@@ -62,6 +64,7 @@ impl Host {
                 root: path_or(get("CI_PROJECT_DIR"), folder),
                 commit: get("CI_COMMIT_SHA").map(str::to_owned),
                 source: get("CI_PROJECT_URL").map(without_login),
+                run_url: get("CI_JOB_URL").map(str::to_owned),
                 pull_request: get("CI_PIPELINE_SOURCE") == Some("merge_request_event"),
                 ..Self::terminal(folder)
             };
@@ -72,6 +75,7 @@ impl Host {
                 root: path_or(get("WORKSPACE"), folder),
                 commit: get("GIT_COMMIT").map(str::to_owned),
                 source: get("GIT_URL").map(without_login),
+                run_url: get("BUILD_URL").map(str::to_owned),
                 pull_request: get("CHANGE_ID").is_some(),
                 without_secrets: get("CHANGE_FORK").is_some(),
                 ..Self::terminal(folder)
@@ -94,6 +98,7 @@ impl Host {
             commit: None,
             made: None,
             source: None,
+            run_url: None,
             pull_request: false,
             without_secrets: false,
             output: None,
@@ -125,6 +130,10 @@ fn github<'a>(get: impl Fn(&str) -> Option<&'a str>, folder: &Path) -> Host {
         source: get("GITHUB_SERVER_URL")
             .zip(get("GITHUB_REPOSITORY"))
             .map(|(server, name)| format!("{server}/{name}")),
+        run_url: get("GITHUB_SERVER_URL")
+            .zip(get("GITHUB_REPOSITORY"))
+            .zip(get("GITHUB_RUN_ID"))
+            .map(|((server, name), run)| format!("{server}/{name}/actions/runs/{run}")),
         pull_request,
         without_secrets: fork || get("GITHUB_ACTOR") == Some("dependabot[bot]"),
         output: get("GITHUB_OUTPUT").map(PathBuf::from),

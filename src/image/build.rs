@@ -128,7 +128,7 @@ pub(super) async fn run(
     source: &Source,
     job: Job,
 ) -> Outcome<String> {
-    let logins = logins(ctx, source).await;
+    let logins = logins(ctx, spec, source).await;
     let (chunks, reading) = job.archive.stream();
     let request = BuildRequest {
         dockerfile: job.name,
@@ -138,7 +138,7 @@ pub(super) async fn run(
         labels: job.labels,
         tags: job.tags,
         cache_from: spec.cache_from.clone(),
-        secrets: offered(spec).await,
+        secrets: offered(ctx, spec).await,
         logins,
         context: chunks,
     };
@@ -178,8 +178,9 @@ pub(super) async fn run(
     })
 }
 
-/// Logins for the registries of the base images. What cannot be found is no error: most bases are public.
-async fn logins(ctx: &Context, source: &Source) -> BTreeMap<String, Credentials> {
+/// Logins for the registries of the base images: the inputs' for the registry that we push to, Docker's own for the others.
+/// What cannot be found is no error: most bases are public.
+async fn logins(ctx: &Context, spec: &BuildSpec, source: &Source) -> BTreeMap<String, Credentials> {
     let mut found = BTreeMap::new();
     let bases = source.file.stages().into_iter().map(|stage| stage.base);
     let syntax = source.file.syntax.iter().map(|(_, image)| image.clone());
@@ -191,7 +192,7 @@ async fn logins(ctx: &Context, source: &Source) -> BTreeMap<String, Credentials>
         if found.contains_key(&host) {
             continue;
         }
-        match credentials(&host, None).await {
+        match credentials(&host, spec.login.as_ref()).await {
             Ok(Some(login)) => {
                 ctx.events.mask(&login.secret).await;
                 found.insert(host, login);

@@ -12,6 +12,7 @@ mod progress;
 mod push;
 mod secrets;
 mod source;
+mod words;
 
 pub(crate) use build::{build, existing};
 pub(crate) use early::{build_early, push_early};

@@ -128,9 +128,18 @@ impl Progress {
                 .iter()
                 .find(|stage| same(&stage.base))
                 .map_or(0, |stage| stage.line);
-            return Failure::new(Code::BuildFailed, format!("failed to get the base image `{image}`: {}", one_line(&why)))
-                .at(source.at(&ctx.workspace, line))
-                .help("check its name, and log in to its registry (docker/login-action, or DOCKER_CONFIG) when it is private");
+            let unreached = ["dial tcp", "no such host", "timeout", "unreachable"];
+            let help = if unreached.iter().any(|text| why.contains(text)) {
+                "the engine does not reach the registry: check the registry's name, and the engine's network and proxy"
+            } else {
+                "check its name, and log in to its registry when it is private: docker/login-action or DOCKER_CONFIG; `registry-username` is for the registry of `image`"
+            };
+            return Failure::new(
+                Code::BuildFailed,
+                format!("failed to get the base image `{image}`: {}", one_line(&why)),
+            )
+            .at(source.at(&ctx.workspace, line))
+            .help(help);
         }
         let line = source.file.line_of(&step).unwrap_or_default();
         let message = if step.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::words::Words;
 use crate::artifact::{Image, Pushed};
 use crate::code::Code;
 use crate::context::Context;
@@ -78,10 +79,12 @@ pub(super) async fn push_tag(
 ) -> Outcome<String> {
     let mut pause = Duration::from_secs(1);
     for attempt in 1.. {
+        // The engine tries the upload of a layer again by itself; what that does not mend, we do not mend either.
+        let mut engine_retried = false;
         let result = tokio::select! {
             biased;
             () = ctx.cancel.cancelled() => return Err(interrupted(reference)),
-            result = attempt_push(ctx, engine, reference, login) => result,
+            result = attempt_push(ctx, engine, reference, login, &mut engine_retried) => result,
         };
         let error = match result {
             Ok(Some(digest)) => return Ok(digest),
@@ -89,7 +92,7 @@ pub(super) async fn push_tag(
             Err(error) => error,
         };
         let why = story(&error);
-        if attempt == TRIES || !is_transient(&why) {
+        if attempt == TRIES || engine_retried || !Words::of(&why).transient() {
             return Err(failure(reference, login, &error, &why));
         }
         ctx.events.retrying(pause, why).await;
@@ -107,6 +110,7 @@ async fn attempt_push(
     engine: &Engine,
     reference: &Reference,
     login: Option<&Credentials>,
+    engine_retried: &mut bool,
 ) -> anyhow::Result<Option<String>> {
     let mut push = engine.push(reference, login).await?;
     let mut digest = None;
@@ -114,6 +118,12 @@ async fn attempt_push(
         match update {
             PushUpdate::Layer { id, status } => {
                 ctx.events.output(format!("{id}: {status}\n")).await;
+            }
+            PushUpdate::Retrying { id, seconds } => {
+                *engine_retried = true;
+                let pause = Duration::from_secs(seconds);
+                let why = format!("the upload of layer {id} failed");
+                ctx.events.retrying(pause, why).await;
             }
             PushUpdate::Digest(found) => digest = Some(found),
         }
@@ -137,54 +147,6 @@ fn story(error: &anyhow::Error) -> String {
     }
 }
 
-/// What a registry or the network may do better at the next try. A refusal never is.
-fn is_transient(why: &str) -> bool {
-    let why = why.to_lowercase();
-    let refused = [
-        "denied",
-        "unauthorized",
-        "authentication required",
-        "no basic auth",
-        "forbidden",
-        "insufficient_scope",
-        "not found",
-        "name unknown",
-        "no such host",
-        "x509",
-        "certificate",
-    ];
-    let passing = [
-        "toomanyrequests",
-        "too many requests",
-        "http status: 5",
-        "status: 5",
-        "500 internal",
-        "service unavailable",
-        "bad gateway",
-        "connection reset",
-        "connection refused",
-        "broken pipe",
-        "eof",
-        "timeout",
-        "timed out",
-        "deadline exceeded",
-        "temporarily",
-        "no digest",
-    ];
-    let refused = refused.iter().any(|text| why.contains(text)) || status(&why, &[401, 403, 404]);
-    let passes =
-        passing.iter().any(|text| why.contains(text)) || status(&why, &[429, 502, 503, 504]);
-    // A busy registry may say 429 and its reason; a refusal in the same words still wins, except for 429 itself.
-    passes && (!refused || why.contains("toomanyrequests") || status(&why, &[429]))
-}
-
-/// Whether one of these statuses is named. Digests, upload ids and ports hold the same digits and mean nothing.
-fn status(why: &str, statuses: &[u16]) -> bool {
-    why.split(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '"' | ',' | ';'))
-        .filter_map(|word| word.trim_end_matches([':', '.']).parse::<u16>().ok())
-        .any(|number| statuses.contains(&number))
-}
-
 fn failure(
     reference: &Reference,
     login: Option<&Credentials>,
@@ -192,21 +154,13 @@ fn failure(
     why: &str,
 ) -> Failure {
     let what = format!("failed to push `{reference}`");
-    let lower = why.to_lowercase();
-    let says = |texts: &[&str]| texts.iter().any(|text| lower.contains(text));
-    if says(&[
-        "denied",
-        "unauthorized",
-        "authentication required",
-        "no basic auth",
-        "forbidden",
-        "insufficient_scope",
-    ]) {
+    let words = Words::of(why);
+    let says = |texts: &[&str]| words.say(texts);
+    if words.refused() {
         return Failure::from(denied(Code::PushDenied, &what, reference.host(), login))
             .evidence([why.to_owned()]);
     }
-    let unknown = says(&["name unknown", "not found", "does not exist"]) || status(&lower, &[404]);
-    if unknown && error.is::<EngineError>() {
+    if words.unknown() && error.is::<EngineError>() {
         return Failure::new(
             Code::PushDenied,
             format!("{what}: the registry does not know the repository"),
@@ -224,40 +178,17 @@ fn failure(
             reference.host()
         ));
     }
+    if says(&[
+        "does not look like a tls handshake",
+        "gave http response to https client",
+    ]) {
+        return failure.help(format!(
+            "the registry speaks plain HTTP: name `{}` in `insecure-registries` of the engine's daemon.json, or give the registry a certificate",
+            reference.host()
+        ));
+    }
     if says(&["no such host"]) {
         return failure.help("check the host name in `image`");
     }
     failure
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_may_pass_is_tried_again() {
-        for why in [
-            "received unexpected HTTP status: 503 Service Unavailable",
-            "toomanyrequests: rate exceeded",
-            "Put http://r/v2/: read tcp: connection reset by peer",
-            "net/http: TLS handshake timeout",
-            "unexpected EOF",
-            "received 502 from upstream",
-            "Put \"http://127.0.0.1:4040/v2/o/n/blobs/uploads/12-404-401a?_state=403\": write: broken pipe",
-        ] {
-            assert!(is_transient(why), "{why}");
-        }
-        for why in [
-            "unauthorized: authentication required",
-            "denied: permission_denied: write_package",
-            "no basic auth credentials",
-            "name unknown: repository not found",
-            "dial tcp: lookup nowhere.test: no such host",
-            "x509: certificate signed by unknown authority",
-            "unexpected status 404 Not Found",
-            "blob sha256:5025030429 is invalid",
-        ] {
-            assert!(!is_transient(why), "{why}");
-        }
-    }
 }

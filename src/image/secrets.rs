@@ -2,73 +2,44 @@
 //! mounts them sees them, the image and its history do not.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
+use crate::context::Context;
 use crate::plan::BuildSpec;
+use crate::python::{PackageIndex, package_index};
 
-/// The user's secrets, `pip-conf` and `ca-bundle` where the machine has them. The user's own win.
-pub(super) async fn offered(spec: &BuildSpec) -> BTreeMap<String, SecretString> {
-    let mut secrets = BTreeMap::new();
-    if let Some(text) = pip_conf().await {
-        secrets.insert("pip-conf".to_owned(), text.into());
+/// The user's secrets, `pip-conf` and `ca-bundle` where the machine has them. The user's own win. Passwords are masked first,
+/// because a `RUN` may print what it sees.
+pub(super) async fn offered(ctx: &Context, spec: &BuildSpec) -> BTreeMap<String, SecretString> {
+    let index = package_index();
+    for password in &index.passwords {
+        ctx.events
+            .mask(&SecretString::from(password.as_str()))
+            .await;
     }
-    if let Some(text) = first(
-        ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT"]
-            .iter()
-            .filter_map(|name| path_in(name)),
-    )
-    .await
-    {
+    let mut secrets = BTreeMap::new();
+    if let Some(text) = authorities(&index) {
         secrets.insert("ca-bundle".to_owned(), text.into());
+    }
+    if let Some(text) = index.pip_conf {
+        secrets.insert("pip-conf".to_owned(), text.into());
     }
     secrets.extend(spec.secrets.clone());
     secrets
 }
 
-/// pip's configuration: the file that pip itself would read, else one made from its variables.
-async fn pip_conf() -> Option<String> {
-    let home = path_in("HOME");
-    let user =
-        path_in("XDG_CONFIG_HOME").or_else(|| home.as_ref().map(|home| home.join(".config")));
-    let candidates = [
-        path_in("PIP_CONFIG_FILE"),
-        user.map(|folder| folder.join("pip/pip.conf")),
-        home.map(|home| home.join(".pip/pip.conf")),
-        Some(PathBuf::from("/etc/pip.conf")),
-    ];
-    let variables = [
-        ("PIP_INDEX_URL", "index-url"),
-        ("PIP_EXTRA_INDEX_URL", "extra-index-url"),
-        ("PIP_TRUSTED_HOST", "trusted-host"),
-    ];
-    let set: Vec<String> = variables
+/// The authorities that this machine trusts, when it was told which.
+fn authorities(index: &PackageIndex) -> Option<String> {
+    ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT"]
         .iter()
-        .filter_map(|(variable, key)| Some(format!("{key} = {}\n", value(variable)?)))
-        .collect();
-    // Variables win over files in pip too.
-    if !set.is_empty() {
-        return Some(format!("[global]\n{}", set.concat()));
-    }
-    first(candidates.into_iter().flatten()).await
+        .filter_map(|name| std::env::var_os(name).map(PathBuf::from))
+        .chain(index.authority.clone())
+        .find_map(|path| read(&path))
 }
 
-async fn first(paths: impl Iterator<Item = PathBuf>) -> Option<String> {
-    for path in paths {
-        if let Ok(text) = tokio::fs::read_to_string(&path).await
-            && !text.trim().is_empty()
-        {
-            return Some(text);
-        }
-    }
-    None
-}
-
-fn value(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-fn path_in(name: &str) -> Option<PathBuf> {
-    value(name).map(PathBuf::from)
+fn read(path: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    (!text.trim().is_empty()).then_some(text)
 }

@@ -1,6 +1,6 @@
 //! The command line: subcommands, each with the same inputs.
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use super::flags::Inputs;
 
@@ -34,9 +34,24 @@ pub(crate) enum Command {
     Deploy(Box<Inputs>),
     /// Check only what is live
     Verify(Box<Inputs>),
+    /// Say what is live: image, commit, run, since when, healthy or not
+    Status(Box<Inputs>),
+    /// Go back to the last verified deployment
+    Rollback(Box<Inputs>),
+    /// Judge a failed rollout again from the bundle it left, without a cluster
+    Explain(Explain),
     /// Print inputs, outputs and codes as JSON
     #[command(hide = true)]
     Schema(Box<Inputs>),
+}
+
+/// What `explain` is given.
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// File that a failed rollout left behind
+    pub(crate) bundle: std::path::PathBuf,
+    #[command(flatten)]
+    pub(crate) inputs: Box<Inputs>,
 }
 
 impl Command {
@@ -49,7 +64,10 @@ impl Command {
             | Self::Build(inputs)
             | Self::Deploy(inputs)
             | Self::Verify(inputs)
+            | Self::Status(inputs)
+            | Self::Rollback(inputs)
             | Self::Schema(inputs) => inputs,
+            Self::Explain(explain) => &explain.inputs,
         }
     }
 }

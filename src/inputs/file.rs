@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
 use crate::code::Code;
@@ -19,11 +19,9 @@ pub(crate) struct Entry {
     pub(crate) line: u32,
 }
 
-/// Reads the file's text; `path` is for messages.
-///
-/// # Errors
-/// Not YAML, not a map of scalars and lists of scalars, a key that stands twice: one finding with its line.
-pub(crate) fn read(text: &str, path: &str) -> Result<Vec<Entry>, Box<Diagnostic>> {
+/// Reads the file's text; `path` is for messages. What is not YAML, a key that stands twice, and a value that is neither a
+/// scalar nor a list of scalars become findings with their line; the other entries are read all the same.
+pub(crate) fn read(text: &str, path: &str, findings: &mut Vec<Diagnostic>) -> Vec<Entry> {
     if let Some(line) = text
         .lines()
         .position(|line| line.trim_start_matches(' ').starts_with('\t'))
@@ -33,33 +31,48 @@ pub(crate) fn read(text: &str, path: &str) -> Result<Vec<Entry>, Box<Diagnostic>
             format!("`{path}` is indented with a tab, which YAML does not allow"),
         );
         let at = Location::line(path, u32::try_from(line + 1).unwrap_or(u32::MAX));
-        return Err(Box::new(finding.at(at).help("indent with spaces")));
+        findings.push(finding.at(at).help("indent with spaces"));
+        return Vec::new();
     }
     let parsed: Result<Option<BTreeMap<String, Spanned<Value>>>, _> = serde_saphyr::from_str(text);
     match parsed {
-        Ok(map) => Ok(map
-            .unwrap_or_default()
-            .into_iter()
-            .map(|(name, value)| entry(text, name, value))
-            .collect()),
+        Ok(map) => {
+            let mut entries = Vec::new();
+            for (name, value) in map.unwrap_or_default() {
+                match entry(text, path, name, value) {
+                    Ok(entry) => entries.push(entry),
+                    Err(finding) => findings.push(*finding),
+                }
+            }
+            entries
+        }
         Err(error) => {
             let line = error
                 .location()
                 .map_or(0, |at| u32::try_from(at.line()).unwrap_or(0));
             let reason = error.to_string();
-            let reason = reason.lines().next().unwrap_or_default().to_owned();
-            Err(Box::new(
-                Diagnostic::error(
-                    Code::ConfigInvalid,
-                    format!("failed to read `{path}`: {reason}"),
-                )
-                .at(Location::line(path, line)),
-            ))
+            let reason = reason.lines().next().unwrap_or_default();
+            // The place is told as a place.
+            let reason = match reason.strip_prefix("error: line ") {
+                Some(rest) => rest.split_once(": ").map_or(rest, |(_, reason)| reason),
+                None => reason,
+            };
+            let finding = Diagnostic::error(
+                Code::ConfigInvalid,
+                format!("failed to read `{path}`: {reason}"),
+            );
+            findings.push(finding.at(Location::line(path, line)));
+            Vec::new()
         }
     }
 }
 
-fn entry(text: &str, name: String, value: Spanned<Value>) -> Entry {
+fn entry(
+    text: &str,
+    path: &str,
+    name: String,
+    value: Spanned<Value>,
+) -> Result<Entry, Box<Diagnostic>> {
     let line = u32::try_from(value.referenced.line()).unwrap_or(0);
     let values = match value.value {
         Value::Text(text) => vec![text],
@@ -68,16 +81,25 @@ fn entry(text: &str, name: String, value: Spanned<Value>) -> Entry {
             .into_iter()
             .map(|item| item_text(text, item))
             .collect(),
+        Value::Nested => {
+            let finding = Diagnostic::error(
+                Code::ConfigInvalid,
+                format!(
+                    "key `{name}` of `{path}` holds keys or lists of its own, expected a text, a number, true, false or a list of them"
+                ),
+            );
+            return Err(Box::new(finding.at(Location::line(path, line))));
+        }
     };
-    Entry { name, values, line }
+    Ok(Entry { name, values, line })
 }
 
 fn item_text(text: &str, item: Spanned<Value>) -> String {
     match item.value {
         Value::Text(value) => value,
         Value::Number(shown) => as_written(text, item.referenced).unwrap_or(shown),
-        // Refused by the visitor before.
-        Value::List(_) => String::new(),
+        // The visitor has made the whole list `Nested`.
+        Value::List(_) | Value::Nested => String::new(),
     }
 }
 
@@ -99,6 +121,8 @@ enum Value {
     /// A number or boolean, as serde saw it.
     Number(String),
     List(Vec<Spanned<Self>>),
+    /// What no input can be: a map, or a list that holds one or another list.
+    Nested,
 }
 
 impl<'de> Deserialize<'de> for Value {
@@ -141,16 +165,21 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
+        let (mut list, mut nested) = (Vec::new(), false);
         while let Some(item) = items.next_element::<Spanned<Value>>()? {
-            if matches!(item.value, Value::List(_)) {
-                return Err(serde::de::Error::custom(
-                    "a list inside a list is not allowed here",
-                ));
-            }
+            nested |= matches!(item.value, Value::List(_) | Value::Nested);
             list.push(item);
         }
-        Ok(Value::List(list))
+        Ok(if nested {
+            Value::Nested
+        } else {
+            Value::List(list)
+        })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Value::Nested)
     }
 }
 
@@ -159,7 +188,10 @@ mod tests {
     use super::*;
 
     fn only(text: &str) -> Entry {
-        read(text, "ml-deploy.yml").unwrap().remove(0)
+        let mut findings = Vec::new();
+        let entry = read(text, "ml-deploy.yml", &mut findings).remove(0);
+        assert!(findings.is_empty(), "{findings:?}");
+        entry
     }
 
     #[test]
@@ -169,7 +201,7 @@ mod tests {
         assert_eq!(only("reuse: true").values, ["true"]);
         assert_eq!(only("tags: [a, 1.0, '2']").values, ["a", "1.0", "2"]);
         assert_eq!(only("train: |\n  python a.py\n").values, ["python a.py\n"]);
-        assert!(read("", "x").unwrap().is_empty());
+        assert!(read("", "x", &mut Vec::new()).is_empty());
     }
 
     #[test]
@@ -181,7 +213,10 @@ mod tests {
             ("a: 1\na: 2\n", 2),
             ("a: 1\nb: [[1]]\n", 2),
         ] {
-            let finding = read(text, "ml-deploy.yml").unwrap_err();
+            let mut findings = Vec::new();
+            read(text, "ml-deploy.yml", &mut findings);
+            let finding = findings.remove(0);
+            assert!(!finding.message.contains("error: line"), "{finding:?}");
             let at = finding.at.clone().unwrap();
             assert_eq!(finding.code, Code::ConfigInvalid);
             assert!(at.line.is_some_and(|found| found >= line), "{text:?}: {at}");

@@ -92,7 +92,7 @@ pub(crate) struct Inputs {
         help_heading = "Image"
     )]
     pub(crate) image: Option<String>,
-    /// Tags; by default the short commit
+    /// Tags; by default the one in `image`, else the short commit
     #[arg(long, value_name = "LIST", help_heading = "Image")]
     pub(crate) tags: Vec<String>,
     /// Build context, a folder
@@ -161,6 +161,42 @@ pub(crate) struct Inputs {
     /// Take over fields that another field manager owns
     #[arg(long, value_name = "BOOL", default_value = "false", value_parser = boolean, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Deployment to Kubernetes")]
     pub(crate) force_conflicts: bool,
+    /// Name under which the deployment is recorded in its namespace, for status, rollback and prune; by default that of the first workload
+    #[arg(long, value_name = "NAME", help_heading = "Deployment to Kubernetes")]
+    pub(crate) deployment_name: Option<String>,
+    /// How the new version takes over: rolling, `canary: 10%` or blue-green
+    #[arg(
+        long,
+        value_name = "STRATEGY",
+        default_value = "rolling",
+        help_heading = "Deployment to Kubernetes"
+    )]
+    pub(crate) strategy: String,
+    /// When a rollout or its verification fails: rollback (put back what was live) or keep
+    #[arg(
+        long,
+        value_name = "ACTION",
+        default_value = "rollback",
+        help_heading = "Deployment to Kubernetes"
+    )]
+    pub(crate) on_failure: String,
+    /// When the first deployment fails and there is nothing to go back to: keep, scale-down or remove
+    #[arg(
+        long,
+        value_name = "ACTION",
+        default_value = "keep",
+        help_heading = "Deployment to Kubernetes"
+    )]
+    pub(crate) on_first_failure: String,
+    /// Remove objects that an earlier deployment of the same name applied and the manifests no longer have
+    #[arg(long, value_name = "BOOL", default_value = "false", value_parser = boolean, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Deployment to Kubernetes")]
+    pub(crate) prune: bool,
+    /// Wait longer before a code counts as failure, CODE=TIME, such as unschedulable=15m
+    #[arg(long, value_name = "LIST", help_heading = "Deployment to Kubernetes")]
+    pub(crate) tolerate: Vec<String>,
+    /// Go back to the last verified deployment instead of running the job
+    #[arg(long, value_name = "BOOL", default_value = "false", value_parser = boolean, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Deployment to Kubernetes")]
+    pub(crate) rollback: bool,
     /// Name of the container; by default the last part of the image's name
     #[arg(long, value_name = "NAME", help_heading = "Deployment to Docker")]
     pub(crate) container_name: Option<String>,
@@ -208,7 +244,7 @@ fn boolean(text: &str) -> Result<bool, String> {
 }
 
 /// A time such as `90s`, `10m`, `1h 30m`; a bare number is refused because its unit would be a guess.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let parsed: jiff::SignedDuration = text
         .parse()
         .map_err(|_| "expected a time with its unit, such as 90s, 10m or 2h".to_owned())?;

@@ -206,16 +206,10 @@ fn config_entries(
             return Vec::new();
         }
     };
-    match file::read(&text, &path) {
-        Ok(entries) => entries
-            .into_iter()
-            .map(|entry| (Location::line(path.clone(), entry.line), entry))
-            .collect(),
-        Err(finding) => {
-            findings.push(*finding);
-            Vec::new()
-        }
-    }
+    file::read(&text, &path, findings)
+        .into_iter()
+        .map(|entry| (Location::line(path.clone(), entry.line), entry))
+        .collect()
 }
 
 /// A value that is needed before the layers can be read: from the flags or the environment.

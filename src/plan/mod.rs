@@ -15,9 +15,21 @@ use crate::event::Stage;
 use crate::host::Host;
 use crate::registry::Reference;
 
+/// What the program is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// The job, or some of its stages.
+    Run,
+    /// Go back to the last verified deployment.
+    Rollback,
+    /// Say what is live.
+    Status,
+}
+
 /// Everything the run will do.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
+    pub(crate) task: Task,
     pub(crate) workspace: Workspace,
     pub(crate) host: Host,
     /// Stages that run, in order; preflight always does.

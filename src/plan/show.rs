@@ -1,6 +1,6 @@
 //! The plan as text: what `ml-deploy plan` prints and what stands at the head of every log. Secrets have no place in it.
 
-use super::{DeploySpec, Plan, Requirements, TrackingUri};
+use super::{DeploySpec, Plan, Requirements, Task, TrackingUri};
 use crate::event::Stage;
 
 impl Plan {
@@ -89,6 +89,9 @@ impl Plan {
         match &self.deploy {
             Some(DeploySpec::Kubernetes(spec)) => {
                 let namespace = spec.namespace.as_deref().unwrap_or("of the kubeconfig");
+                if self.task == Task::Rollback {
+                    return format!("back to the last verified deployment, namespace {namespace}");
+                }
                 format!(
                     "{} to Kubernetes, namespace {namespace}",
                     spec.manifests.join(", ")
@@ -102,6 +105,9 @@ impl Plan {
     }
 
     fn checks(&self) -> String {
+        if self.task == Task::Status {
+            return "what is live".to_owned();
+        }
         let mut checks = vec!["the digest that runs".to_owned()];
         checks.extend(
             self.verify

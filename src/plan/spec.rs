@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
+use crate::code::Code;
 use crate::registry::Reference;
 
 /// How the training's Python environment is made.
@@ -97,6 +98,8 @@ pub(crate) struct BuildSpec {
     pub(crate) cache_from: Vec<String>,
     /// Repository to tag; registry host included.
     pub(crate) repository: Reference,
+    /// For base images in its registry.
+    pub(crate) login: Option<RegistryLogin>,
     /// At least one.
     pub(crate) tags: Vec<String>,
     /// URL of the sources and commit, for OCI labels.
@@ -111,6 +114,8 @@ pub(crate) struct BuildSpec {
 /// Credentials for one registry, from inputs; `DOCKER_CONFIG` is asked where there are none.
 #[derive(Clone, Debug)]
 pub(crate) struct RegistryLogin {
+    /// The registry that it is for; no other one is ever given it.
+    pub(crate) host: String,
     pub(crate) username: String,
     pub(crate) password: SecretString,
 }
@@ -149,10 +154,53 @@ pub(crate) struct KubernetesSpec {
     pub(crate) namespace: Option<String>,
     pub(crate) allow_namespaces: bool,
     pub(crate) force_conflicts: bool,
+    /// Name under which it is recorded in its namespace; `None`: that of the first workload.
+    pub(crate) name: Option<String>,
+    pub(crate) strategy: Strategy,
+    pub(crate) on_failure: OnFailure,
+    pub(crate) on_first_failure: OnFirstFailure,
+    /// Remove what an earlier deployment of the same name applied and this one no longer lists.
+    pub(crate) prune: bool,
+    /// Graces that replace those of the table of rules.
+    pub(crate) tolerate: Vec<(Code, Duration)>,
+    /// How long the container took to become ready when it was tried before the push; `None` when it was not tried.
+    pub(crate) measured_start: Option<Duration>,
     pub(crate) deadline: Duration,
+    /// Path and port that are asked after a rollback.
+    pub(crate) health_path: Option<String>,
+    pub(crate) port: Option<u16>,
     /// Repository whose images are pinned to the digest; `None`: manifests are applied as they are.
     pub(crate) repository: Option<Reference>,
     pub(crate) commit: Option<String>,
+}
+
+/// How a new version takes over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Strategy {
+    /// The workload's own strategy.
+    Rolling,
+    /// A second workload behind the same Service takes a share of the requests until it is verified.
+    Canary {
+        /// Share of the replicas, 1 to 99.
+        percent: u8,
+    },
+    /// A second workload beside the first; the Service is switched when it is verified.
+    BlueGreen,
+}
+
+/// What happens to what is live when a rollout or its verification fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnFailure {
+    Rollback,
+    Keep,
+}
+
+/// What happens when there is nothing to go back to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnFirstFailure {
+    Keep,
+    ScaleDown,
+    Remove,
 }
 
 /// A deployment to the local engine.

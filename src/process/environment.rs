@@ -17,7 +17,7 @@ impl Inherited {
     ) -> Self {
         let mut divided = Self::default();
         for (name, value) in variables {
-            if pass(&name) || !looks_secret(&name) {
+            if pass(&name) || !(looks_secret(&name) || holds_login(&name, &value)) {
                 divided.kept.push((name, value));
             } else if !value.is_empty() {
                 divided.withheld.push(name);
@@ -103,6 +103,19 @@ pub(crate) fn looks_secret(name: &str) -> bool {
         || upper.ends_with("_PAT")
 }
 
+/// A package index whose URL holds a name or password: what is needed is installed before the program starts.
+fn holds_login(name: &str, value: &str) -> bool {
+    let upper = name.to_uppercase();
+    let index = upper.starts_with("UV_") || upper.starts_with("PIP_");
+    let mut hosts = value.split("://").skip(1).map(|rest| {
+        let end = rest
+            .find(|c: char| c == '/' || c.is_whitespace())
+            .unwrap_or(rest.len());
+        rest.get(..end).unwrap_or_default()
+    });
+    index && hosts.any(|host| host.contains('@'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,6 +159,14 @@ mod tests {
         ] {
             assert!(!looks_secret(plain), "{plain}");
         }
+    }
+
+    #[test]
+    fn an_index_with_a_password_is_withheld_and_one_without_is_not() {
+        assert!(holds_login("PIP_INDEX_URL", "https://u:p@h/simple"));
+        assert!(holds_login("UV_INDEX", "a=https://h/x b=https://t@h/y"));
+        assert!(!holds_login("UV_INDEX_URL", "https://h/simple/a@b"));
+        assert!(!holds_login("HTTPS_PROXY", "http://u:p@proxy:3128"));
     }
 
     #[test]

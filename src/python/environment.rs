@@ -9,11 +9,11 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 
-use super::Interpreter;
 use super::kept::{Kind, MARKER, lock, prune, touch};
 use super::key::Key;
 use super::requirement::{self, Needs};
 use super::uv::Uv;
+use super::{Interpreter, cache};
 use crate::code::Code;
 use crate::context::Context;
 use crate::failure::{Fail, Outcome};
@@ -23,7 +23,8 @@ use crate::plan::{MlflowVersion, PythonSpec, Requirements};
 /// Gives an environment with everything that the specification asks for. With the same inputs as before, nothing is
 /// installed. Layout: `<cache>/envs/<key>/`, `<cache>/envs/<key>.lock`.
 pub(crate) async fn ensure(ctx: &Context, spec: &PythonSpec) -> Outcome<Interpreter> {
-    let uv = Uv::find(ctx).await?;
+    let cache = cache::folder(ctx).await?;
+    let uv = Uv::find(ctx, &cache).await?;
     let needs = requirement::read(ctx, &spec.requirements)?;
     let extra = extra_requirements(spec, &needs);
     let found = uv.find_python(ctx, spec.version.as_deref()).await?;
@@ -51,7 +52,7 @@ pub(crate) async fn ensure(ctx: &Context, spec: &PythonSpec) -> Outcome<Interpre
     }
     let key = key.finish();
 
-    let envs = ctx.workspace.cache.join("envs");
+    let envs = cache.join("envs");
     fs::create_dir_all(&envs)
         .with_context(|| format!("failed to create `{}`", envs.display()))
         .fail(Code::Internal)?;
@@ -78,7 +79,7 @@ pub(crate) async fn ensure(ctx: &Context, spec: &PythonSpec) -> Outcome<Interpre
         return Ok(interpreter);
     }
     let begun = Instant::now();
-    make(
+    let made = make(
         ctx,
         &uv,
         spec,
@@ -86,8 +87,12 @@ pub(crate) async fn ensure(ctx: &Context, spec: &PythonSpec) -> Outcome<Interpre
         &extra,
         found.as_deref(),
         &interpreter,
-    )
-    .await?;
+    );
+    if let Err(failure) = made.await {
+        // A ruin is of no use to anybody; what cannot be removed is made anew next time.
+        drop(fs::remove_dir_all(&interpreter.venv));
+        return Err(failure);
+    }
     drop(alone);
     interpreter.hold = Some(Arc::new(lock(ctx, &own, Kind::Shared).await?));
     // Nobody waits for it: what is not removed now is removed another time.

@@ -29,17 +29,10 @@ pub(super) fn for_uv(
     variable: impl Fn(&str) -> Option<String>,
     files: &[String],
 ) -> Vec<(&'static str, String)> {
-    let mut file = BTreeMap::new();
-    for text in files {
-        // The section of the command is stronger than [global].
-        for section in ["global", "install"] {
-            file.extend(section_of(text, section));
-        }
-    }
+    let file = settings(files);
     let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
     let pip = |key: &str| {
-        let name = format!("PIP_{}", key.to_uppercase().replace('-', "_"));
-        variable(&name)
+        variable(&pip_variable(key))
             .or_else(|| file.get(key).cloned())
             .filter(|value| !value.is_empty())
     };
@@ -100,6 +93,24 @@ pub(super) fn for_uv(
         out.extend(cert.map(|cert| ("SSL_CERT_FILE", cert)));
     }
     out
+}
+
+/// The variable that says what this key of pip.conf says.
+pub(super) fn pip_variable(key: &str) -> String {
+    format!("PIP_{}", key.to_uppercase().replace('-', "_"))
+}
+
+/// pip's settings for an installation: `files` are the texts of `pip_files`, weakest first.
+pub(super) fn settings(files: &[String]) -> BTreeMap<String, String> {
+    let mut file = BTreeMap::new();
+    for text in files {
+        // The section of the command is stronger than [global].
+        for section in ["global", "install"] {
+            file.extend(section_of(text, section));
+        }
+    }
+    file.retain(|_, value: &mut String| !value.trim().is_empty());
+    file
 }
 
 /// The settings of one section of an INI file; an indented line goes on with the one before.

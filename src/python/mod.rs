@@ -1,12 +1,15 @@
 //! Python environments: made by uv, keyed by their content, described by their own interpreter.
 //! It knows uv, pip's configuration and requirement files, and no stage.
 
+mod cache;
 mod environment;
 mod freeze;
 mod index;
 mod kept;
 mod key;
+mod pip_conf;
 mod requirement;
+mod story;
 mod uv;
 
 use std::fs::File;
@@ -15,6 +18,7 @@ use std::sync::Arc;
 
 pub(crate) use environment::ensure;
 pub(crate) use freeze::freeze;
+pub(crate) use pip_conf::{PackageIndex, package_index};
 
 /// An environment that is ready.
 #[derive(Clone, Debug)]

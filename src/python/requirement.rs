@@ -64,6 +64,21 @@ impl Needs {
             .count();
         Some(ctx.workspace.locate(path, u32::try_from(lines + 1).ok()?))
     }
+
+    /// The line of a file, when uv says "`file` … at line N".
+    pub(super) fn at_line(&self, ctx: &Context, reason: &str) -> Option<Location> {
+        let (_, after) = reason.split_once(" at line ")?;
+        let digits = after
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(after.len());
+        let line = after[..digits].parse().ok()?;
+        let named = |path: &Path| {
+            path.file_name()
+                .is_some_and(|name| reason.contains(&*name.to_string_lossy()))
+        };
+        let (path, _) = self.files.iter().find(|(path, _)| named(path))?;
+        Some(ctx.workspace.locate(path, line))
+    }
 }
 
 /// Position of `word` in `text` where it is no part of a longer name.

@@ -9,8 +9,9 @@ use anyhow::Context as _;
 use secrecy::SecretString;
 use tokio::process::Command;
 
-use super::index;
 use super::requirement::Needs;
+use super::story::{failure, hints, is_full, reason};
+use super::{cache, index};
 use crate::code::Code;
 use crate::context::Context;
 use crate::failure::{Fail, Failure, Outcome};
@@ -20,12 +21,14 @@ use crate::process::{self, End, Finished, Inherited};
 /// A found uv with the environment it is called in.
 pub(super) struct Uv {
     program: PathBuf,
+    /// Of ours: what it makes lies below.
+    cache: PathBuf,
     environment: Vec<(String, String)>,
 }
 
 impl Uv {
     /// Looks on `PATH`, then where its installers put it.
-    pub(super) async fn find(ctx: &Context) -> Outcome<Self> {
+    pub(super) async fn find(ctx: &Context, cache: &Path) -> Outcome<Self> {
         let home = env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
         let path = env::var_os("PATH").unwrap_or_default();
         let usual = [
@@ -43,7 +46,14 @@ impl Uv {
                     "install it, for example with `pip install uv` or `curl -LsSf https://astral.sh/uv/install.sh | sh`; the action's image has it",
                 )
             })?;
-        let environment = environment();
+        let mut environment = environment();
+        let set = |name: &str| environment.iter().any(|(known, _)| known == name);
+        let places = cache::for_uv(cache, set);
+        environment.extend(
+            places
+                .into_iter()
+                .map(|(name, place)| (name.to_owned(), place.display().to_string())),
+        );
         for (name, value) in &environment {
             let password = name.starts_with("UV_INDEX_") && name.ends_with("_PASSWORD");
             let own = password.then(|| value.clone());
@@ -53,6 +63,7 @@ impl Uv {
         }
         Ok(Self {
             program,
+            cache: cache.to_owned(),
             environment,
         })
     }
@@ -122,6 +133,9 @@ impl Uv {
             return Ok(());
         }
         let reason = reason(&finished.tail);
+        if is_full(&reason) {
+            return Err(cache::full(&self.cache));
+        }
         let asked = version.map_or_else(
             || "any Python".to_owned(),
             |version| format!("Python `{version}`"),
@@ -176,7 +190,7 @@ impl Uv {
         ]);
         arguments.extend([folder.into(), OsString::from("--output-file"), to.into()]);
         let finished = self.run(ctx, &arguments).await?;
-        unresolved(ctx, &finished, needs)
+        self.unresolved(ctx, &finished, needs)
     }
 
     /// Installs everything in one resolution.
@@ -201,7 +215,31 @@ impl Uv {
         arguments.push("--".into());
         arguments.extend(extra.iter().map(OsString::from));
         let finished = self.run(ctx, &arguments).await?;
-        unresolved(ctx, &finished, needs)
+        self.unresolved(ctx, &finished, needs)
+    }
+
+    /// What an installation that failed means.
+    fn unresolved(&self, ctx: &Context, finished: &Finished, needs: &Needs) -> Outcome<()> {
+        if succeeded(finished) {
+            return Ok(());
+        }
+        let reason = reason(&finished.tail);
+        if is_full(&reason) {
+            return Err(cache::full(&self.cache).evidence([reason]));
+        }
+        let hints = hints(&finished.tail);
+        let at = needs
+            .at_offset(ctx, &reason)
+            .or_else(|| needs.at_line(ctx, &reason))
+            .or_else(|| needs.blamed(ctx, &reason));
+        let story = format!("{reason}\n{}", hints.join("\n"));
+        Err(failure(
+            Code::RequirementsUnresolved,
+            format!("failed to install the requirements: {reason}"),
+            &story,
+        )
+        .evidence(hints)
+        .at(at))
     }
 }
 
@@ -245,98 +283,4 @@ fn environment() -> Vec<(String, String)> {
         }
     }
     all
-}
-
-fn unresolved(ctx: &Context, finished: &Finished, needs: &Needs) -> Outcome<()> {
-    if succeeded(finished) {
-        return Ok(());
-    }
-    let reason = reason(&finished.tail);
-    let at = needs
-        .at_offset(ctx, &reason)
-        .or_else(|| needs.blamed(ctx, &reason));
-    Err(failure(
-        Code::RequirementsUnresolved,
-        format!("failed to install the requirements: {reason}"),
-        &reason,
-    )
-    .at(at))
-}
-
-fn failure(code: Code, message: String, reason: &str) -> Failure {
-    if reason.contains("No space left on device") || reason.contains("os error 28") {
-        return Failure::new(Code::DiskFull, message);
-    }
-    let failure = Failure::new(code, message);
-    if reason.contains("certificate") {
-        return failure.help("give the company's CA as a PEM file through SSL_CERT_FILE");
-    }
-    let unreachable = ["error sending request", "dns error", "timed out"];
-    if unreachable.iter().any(|text| reason.contains(text)) {
-        return failure.help(
-            "check the network and the package index (`UV_INDEX_URL`, `PIP_INDEX_URL` or pip.conf)",
-        );
-    }
-    failure
-}
-
-/// What uv says after its last `error:` or `×`, in one line: `Because x was not found …`.
-fn reason(tail: &[String]) -> String {
-    let from = tail
-        .iter()
-        .rposition(|line| line.starts_with("error:") || line.trim_start().starts_with('×'))
-        .unwrap_or_else(|| tail.len().saturating_sub(3));
-    let mut causes: Vec<String> = Vec::new();
-    for line in &tail[from..] {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with("hint:") {
-            break;
-        }
-        let text = line.trim_start_matches(['×', '╰', '├', '─', '▶', '│', ' ']);
-        let text = text
-            .strip_prefix("error:")
-            .or_else(|| text.strip_prefix("cause:"))
-            .unwrap_or(text)
-            .trim();
-        if text.chars().all(|c| c == '^') {
-            continue;
-        }
-        causes.push(text.to_owned());
-    }
-    // Wrapped lines go on; everything is one sentence for a person.
-    let text = causes
-        .iter()
-        .map(|cause| cause.trim_end_matches(':'))
-        .collect::<Vec<_>>()
-        .join(": ");
-    if text.is_empty() {
-        "uv gave no reason".to_owned()
-    } else {
-        text
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn lines(text: &str) -> Vec<String> {
-        text.lines().map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn the_reason_is_one_line() {
-        let text = "Using Python 3.11.7 environment at: v\nerror: No solution found when resolving dependencies\n  cause: Because x was not found";
-        assert_eq!(
-            reason(&lines(text)),
-            "No solution found when resolving dependencies: Because x was not found"
-        );
-        let text =
-            "  × No solution found when resolving dependencies:\n  ╰─▶ Because x was not found";
-        assert_eq!(
-            reason(&lines(text)),
-            "No solution found when resolving dependencies: Because x was not found"
-        );
-        assert_eq!(reason(&[]), "uv gave no reason");
-    }
 }

@@ -34,7 +34,7 @@ pub(crate) struct Credentials {
     pub(crate) origin: String,
 }
 
-/// The login for a registry host: the inputs' (which the caller only gives for its own registry), else Docker's.
+/// The login for a registry host: the inputs' when it is for this host, else Docker's.
 /// `None`: the registry is asked without a name. Callers mask the secret before they do anything else.
 ///
 /// Fails with `InputInvalid` when Docker's configuration cannot be read or its helper is not here or fails.
@@ -42,7 +42,7 @@ pub(crate) async fn credentials(
     host: &str,
     login: Option<&RegistryLogin>,
 ) -> Outcome<Option<Credentials>> {
-    if let Some(login) = login {
+    if let Some(login) = login.filter(|login| login.host == host) {
         return Ok(Some(Credentials {
             username: login.username.clone(),
             secret: login.password.clone(),

@@ -105,7 +105,7 @@ impl FromStr for Reference {
                     .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
             {
                 return Err(format!(
-                    "digest `{digest}` is not `sha256:` and 64 hex digits"
+                    "has the digest `{digest}`, which is not `sha256:` and 64 hex digits"
                 ));
             }
         }
@@ -116,7 +116,7 @@ impl FromStr for Reference {
             None => (rest, None),
         };
         if let Some(tag) = tag {
-            check_tag(tag)?;
+            check_tag(tag).map_err(|why| format!("has a bad tag: {why}"))?;
         }
         let (host, path) = match name.split_once('/') {
             Some((first, path)) if first.contains(['.', ':']) || first == "localhost" => {
@@ -165,7 +165,7 @@ fn check_path(path: &str) -> Result<(), String> {
         let edge = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         if !part.bytes().all(valid) || !edge(part.bytes().next()) || !edge(part.bytes().last()) {
             return Err(format!(
-                "part `{part}` is not lower-case letters and digits, separated by `.`, `_` or `-`"
+                "has the part `{part}`, which is not lower-case letters and digits, separated by `.`, `_` or `-`"
             ));
         }
     }

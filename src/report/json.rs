@@ -100,6 +100,9 @@ fn report(facts: &Facts<'_>) -> Value {
         "pushed": pushed,
         "deployment": record.deployment,
         "verification": record.verification,
+        "changes": record.changes,
+        "rolled-back": record.rolled_back,
+        "bundle": record.bundle,
         "findings": record.ranked().into_iter().map(finding).collect::<Vec<_>>(),
         "outputs": outputs,
     })

@@ -8,6 +8,7 @@
 //! reporters.await?.finish(&Verdict::…);                 // the verdict, after everything else was written
 //! ```
 
+mod changes;
 mod console;
 mod github;
 mod json;
@@ -25,17 +26,21 @@ mod summary;
 mod telling;
 mod terminal;
 mod text;
+mod undone;
 
 pub(crate) use text::{clap, lines};
 
 use std::borrow::Cow;
+use std::fs::Permissions;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::artifact::Artifact;
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::event::{Event, EventKind};
@@ -210,9 +215,26 @@ impl Reporters {
                 self.console.finding(finding, source.as_deref());
             }
             EventKind::Finished { end, took } => self.console.finished(stage, *end, *took),
+            EventKind::Produced(Artifact::Bundle(bundle)) => {
+                self.scrub_file(&bundle.path);
+            }
             EventKind::Produced(_) => {}
         }
         self.record.take(event);
+    }
+
+    /// Hides secrets in a file that a stage left: only here it is known what is secret. Until then nobody else may read it.
+    fn scrub_file(&mut self, path: &str) {
+        let path = self.settings.workspace_root.join(path);
+        let scrubbed = fs_err::read_to_string(&path).and_then(|text| {
+            if let Cow::Owned(clean) = self.redactor.redact(&text) {
+                fs_err::write(&path, clean)?;
+            }
+            fs_err::set_permissions(&path, Permissions::from_mode(0o644))
+        });
+        if let Err(error) = scrubbed {
+            self.console.warning(&neutral::line(&error.to_string()));
+        }
     }
 
     /// Foreign lines, fit for the log. What neutralising changed may show a secret that was broken up before.

@@ -76,6 +76,16 @@ pub(crate) const OUTPUTS: &[Output] = &[
         value: |f| f.record.deployment.as_ref()?.endpoint.clone(),
     },
     Output {
+        name: "rolled-back",
+        help: "true when a failed deployment was put back to what was live before; empty otherwise",
+        value: |f| f.record.rolled_back.as_ref().map(|_| "true".to_owned()),
+    },
+    Output {
+        name: "bundle",
+        help: "Path of the evidence that a failed rollout left, for ml-deploy explain",
+        value: |f| Some(f.record.bundle.as_ref()?.path.clone()),
+    },
+    Output {
         name: "status",
         help: "success, failure, cancelled or reused",
         value: |f| Some(f.verdict.status.name().to_owned()),

@@ -8,7 +8,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::artifact::{Artifact, Deployment, Environment, Image, Model, Pushed, Verification};
+use crate::artifact::{
+    Artifact, Bundle, Changes, Deployment, Environment, Image, Model, Pushed, RolledBack,
+    Verification,
+};
 use crate::diagnostic::Diagnostic;
 use crate::event::{End, Event, EventKind, Stage};
 
@@ -48,6 +51,9 @@ pub(super) struct Record {
     pub(super) pushed: Option<Pushed>,
     pub(super) deployment: Option<Deployment>,
     pub(super) verification: Option<Verification>,
+    pub(super) changes: Option<Changes>,
+    pub(super) rolled_back: Option<RolledBack>,
+    pub(super) bundle: Option<Bundle>,
 }
 
 impl Record {
@@ -138,6 +144,9 @@ impl Record {
             Artifact::Pushed(pushed) => self.pushed = Some(pushed),
             Artifact::Deployment(deployment) => self.deployment = Some(deployment),
             Artifact::Verification(verification) => self.verification = Some(verification),
+            Artifact::Changes(changes) => self.changes = Some(changes),
+            Artifact::RolledBack(rolled_back) => self.rolled_back = Some(rolled_back),
+            Artifact::Bundle(bundle) => self.bundle = Some(bundle),
         }
     }
 
@@ -170,6 +179,9 @@ impl Record {
         scrub(&mut self.pushed, redactor);
         scrub(&mut self.deployment, redactor);
         scrub(&mut self.verification, redactor);
+        scrub(&mut self.changes, redactor);
+        scrub(&mut self.rolled_back, redactor);
+        scrub(&mut self.bundle, redactor);
     }
 }
 

@@ -9,6 +9,7 @@ use super::markdown::{block, code, link, table, text};
 use super::outputs::{Facts, metrics};
 use super::paint::{duration, size};
 use super::record::{Finding, StageRecord};
+use super::undone;
 
 /// GitHub takes 1 MiB for a step and loses all of a longer summary.
 const LONGEST: usize = 900 << 10;
@@ -20,8 +21,10 @@ const EVIDENCE_LINE: usize = 2000;
 pub(super) fn markdown(facts: &Facts<'_>) -> String {
     let mut sections = vec![
         verdict(facts),
+        undone::section(facts),
         left(facts),
         results(facts),
+        super::changes::section(facts.record.changes.as_ref()),
         timeline(&facts.record.stages),
         numbers(facts),
         checks(facts),

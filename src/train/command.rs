@@ -18,6 +18,9 @@ pub(super) fn resolve(ctx: &Context, spec: &TrainSpec, python: &Interpreter) -> 
     }
     if word.contains('/') {
         let path = ctx.workspace.folder.join(word);
+        if path.is_dir() {
+            return Err(failure(spec, word, "is a folder"));
+        }
         return match (path.exists(), is_program(&path)) {
             (_, true) => Ok(path),
             (true, false) => Err(

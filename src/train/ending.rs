@@ -84,7 +84,28 @@ fn exited(
         Some(why) => format!("training `{shown}` failed: {why}"),
         None => format!("training `{shown}` ended with status {code} and said nothing"),
     };
-    Failure::new(Code::TrainFailed, message)
+    let failure = Failure::new(Code::TrainFailed, message);
+    match advice(tail) {
+        Some(advice) => failure.help(advice),
+        None => failure,
+    }
+}
+
+/// What the exception's own words call for, when it is nothing in the script.
+fn advice(tail: &[String]) -> Option<&'static str> {
+    let said = |text: &str| tail.iter().any(|line| line.contains(text));
+    if said("No space left on device") {
+        return Some("free disk space on the machine that trains, or write less");
+    }
+    if said("MemoryError") {
+        return Some("use a machine with more memory, or load less data at once");
+    }
+    if said("ModuleNotFoundError: ") {
+        return Some(
+            "add the package that holds the module to `requirements` or `extra-requirements`",
+        );
+    }
+    None
 }
 
 fn signal_name(signal: i32) -> String {

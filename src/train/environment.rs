@@ -44,6 +44,11 @@ pub(super) fn of_training(
     // Lines are shown when they are printed, and a crash in native code or a hang has a traceback.
     add.push(("PYTHONUNBUFFERED", "1".to_owned()));
     add.push(("PYTHONFAULTHANDLER", "1".to_owned()));
+    // Bytecode belongs beside the environment that is kept for the next run, not into the workspace.
+    add.push((
+        "PYTHONPYCACHEPREFIX",
+        python.venv.join("pycache").display().to_string(),
+    ));
     add.push((
         "MLFLOW_RUN_CONTEXT",
         run_context(
@@ -91,12 +96,14 @@ pub(super) fn of_training(
         .chain(set)
         .collect();
     let mut variables = kept;
-    // A Python of another environment must not leak into this one.
+    // A Python of another environment must not leak into this one. Without bytecode every run would compile all libraries
+    // anew; images for serving set that, and it costs a training seconds.
     variables.retain(|(name, _)| {
-        !matches!(
+        let foreign = matches!(
             name.as_str(),
-            "PYTHONHOME" | "CONDA_PREFIX" | "__PYVENV_LAUNCHER__"
-        )
+            "PYTHONHOME" | "CONDA_PREFIX" | "__PYVENV_LAUNCHER__" | "PYTHONDONTWRITEBYTECODE"
+        );
+        !foreign || spec.pass.contains(name)
     });
     variables.extend(added);
     Environment {

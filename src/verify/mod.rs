@@ -2,6 +2,7 @@
 
 mod compare;
 mod golden;
+mod running;
 mod service;
 
 use std::time::Duration;
@@ -63,8 +64,14 @@ pub(crate) async fn run(
     let work = async {
         let (mut checks, mut findings) = (Vec::new(), Vec::new());
         record(ctx, &mut checks, &mut findings, digests).await;
+        let Some(service) = &service else {
+            if spec.health_path.is_some() || spec.predict_path.is_some() {
+                findings.push(nobody());
+            }
+            return (checks, findings);
+        };
         if let Some(path) = &spec.health_path {
-            let health = healthy(&service, path).await;
+            let health = healthy(service, path).await;
             let failed = health.1.is_some();
             record(ctx, &mut checks, &mut findings, Some(health)).await;
             if failed {
@@ -73,7 +80,7 @@ pub(crate) async fn run(
             }
         }
         if let Some(path) = spec.predict_path.as_deref().filter(|_| !rows.is_empty()) {
-            predictions(ctx, spec, &service, path, &rows, &mut checks, &mut findings).await;
+            predictions(ctx, spec, service, path, &rows, &mut checks, &mut findings).await;
         }
         (checks, findings)
     };
@@ -93,6 +100,15 @@ pub(crate) async fn run(
         Some(failure) => Err(failure),
         None => Ok(verification),
     }
+}
+
+/// Something is to be asked, and there is nobody to ask.
+fn nobody() -> Diagnostic {
+    Diagnostic::error(
+        Code::VerifyHealth,
+        "failed to find who answers: no Service selects the pods, and no container declares a port",
+    )
+    .help("give the port in `port`, or add a Service to the manifests")
 }
 
 fn stopped() -> Failure {
@@ -123,9 +139,14 @@ async fn record(
 async fn healthy(service: &Service, path: &str) -> Checked {
     let until = Instant::now() + HEALTHY_WITHIN;
     let mut pause = Duration::from_millis(100);
+    let mut left = service.count();
     loop {
         let detail = match service.ask("GET", path, None).await {
             Ok(answer) if (200..300).contains(&answer.status) => {
+                left = left.saturating_sub(1);
+                if left > 0 {
+                    continue;
+                }
                 let detail = format!("{service}{path} answers {}", answer.status);
                 return (
                     Check {
@@ -143,6 +164,8 @@ async fn healthy(service: &Service, path: &str) -> Checked {
             ),
             Err(why) => why,
         };
+        // Whoever did not answer is asked again in its turn, and the others with it.
+        left = service.count();
         if Instant::now() >= until {
             let finding = Diagnostic::error(Code::VerifyHealth, detail.clone());
             return (

@@ -1,18 +1,15 @@
-//! Who is asked: the published port of a container, or a Service through the API server; and which image it runs.
+//! Who is asked: the published port of a container, or a Service through the API server.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use serde_json::Value;
-
-use super::Checked;
-use crate::artifact::{Check, Deployment, Pushed};
-use crate::cluster::{Backend, Cluster, Request, Serving, http, name_of, serving, text};
+use super::{Checked, running};
+use crate::artifact::{Deployment, Pushed};
+use crate::cluster::{Backend, Cluster, Request, http, serving};
 use crate::code::Code;
-use crate::diagnostic::Diagnostic;
 use crate::engine::Engine;
 use crate::failure::{Fail, Failure, Outcome, chain};
 use crate::plan::{DeploySpec, DockerSpec, VerifySpec};
-use crate::registry::Reference;
 
 /// How long one answer may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -23,9 +20,11 @@ pub(super) enum Service {
         base: String,
         client: reqwest::Client,
     },
+    /// Several backends are pods that are asked by turns.
     Cluster {
         cluster: Box<Cluster>,
-        backend: Backend,
+        backends: Vec<Backend>,
+        asked: AtomicUsize,
     },
 }
 
@@ -33,7 +32,10 @@ impl std::fmt::Display for Service {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Address { base, .. } => f.write_str(base),
-            Self::Cluster { backend, .. } => write!(f, "{backend}"),
+            Self::Cluster { backends, .. } => {
+                let names: Vec<String> = backends.iter().map(ToString::to_string).collect();
+                f.write_str(&names.join(", "))
+            }
         }
     }
 }
@@ -45,6 +47,14 @@ pub(super) struct Answer {
 }
 
 impl Service {
+    /// How many answer: so many requests reach each of them once.
+    pub(super) fn count(&self) -> usize {
+        match self {
+            Self::Address { .. } => 1,
+            Self::Cluster { backends, .. } => backends.len(),
+        }
+    }
+
     /// Sends a request with a JSON body; the error is one line.
     pub(super) async fn ask(
         &self,
@@ -73,7 +83,15 @@ impl Service {
                 let body = response.text().await.map_err(told)?;
                 Ok(Answer { status, body })
             }
-            Self::Cluster { cluster, backend } => {
+            Self::Cluster {
+                cluster,
+                backends,
+                asked,
+            } => {
+                let turn = asked.fetch_add(1, Ordering::Relaxed);
+                let backend = backends
+                    .get(turn % backends.len().max(1))
+                    .ok_or_else(|| "nothing is there to be asked".to_owned())?;
                 let request = Request {
                     method,
                     path,
@@ -96,16 +114,20 @@ impl Service {
     }
 }
 
-/// Finds who is to be asked, and compares the image that runs with the one that was pushed.
+/// Finds who is to be asked, and compares the image that runs with the one that was deployed. Nobody can be asked where
+/// nothing serves: a Job, a ConfigMap.
 pub(super) async fn open(
     spec: &VerifySpec,
     target: &DeploySpec,
     engine: Option<&Engine>,
     deployment: Option<&Deployment>,
     pushed: Option<&Pushed>,
-) -> Outcome<(Service, Option<Checked>)> {
+) -> Outcome<(Option<Service>, Option<Checked>)> {
     match target {
-        DeploySpec::Docker(docker) => local(docker, engine, deployment, pushed).await,
+        DeploySpec::Docker(docker) => {
+            let (service, checked) = local(docker, engine, deployment, pushed).await?;
+            Ok((Some(service), checked))
+        }
         DeploySpec::Kubernetes(kubernetes) => {
             let Some(deployment) = deployment else {
                 return Err(Failure::new(
@@ -118,21 +140,25 @@ pub(super) async fn open(
                 .as_deref()
                 .or(kubernetes.namespace.as_deref());
             let cluster = Cluster::connect(&kubernetes.cluster, namespace).await?;
-            let found =
-                serving(&cluster, &cluster.namespace, &deployment.objects, spec.port).await?;
-            let digest = pushed.map(|pushed| cluster_digest(&found, pushed));
-            let Some(backend) = found.backend else {
-                // Manifests without a server (a Job, a ConfigMap) have nothing to ask, and nothing was asked for.
-                let message = format!(
-                    "failed to find who answers in namespace `{}`: no pod of the deployment is ready",
-                    cluster.namespace
-                );
-                return Err(Failure::new(Code::VerifyHealth, message).help(
-                    "give the port in `port` when the container declares none, or look at the pods",
-                ));
-            };
-            let cluster = Box::new(cluster);
-            Ok((Service::Cluster { cluster, backend }, digest))
+            let (objects, direct) = (&deployment.objects, deployment.direct);
+            let found = serving(&cluster, &cluster.namespace, objects, spec.port, direct).await?;
+            if found.wanted && found.pods.is_empty() {
+                return Err(Failure::new(
+                    Code::VerifyHealth,
+                    format!(
+                        "failed to find who answers in namespace `{}`: no pod of the deployment is ready",
+                        cluster.namespace
+                    ),
+                )
+                .help("see why with `ml-deploy status` and `kubectl describe pods`"));
+            }
+            let checked = running::in_cluster(&found, &deployment.containers, pushed);
+            let service = (!found.backends.is_empty()).then(|| Service::Cluster {
+                cluster: Box::new(cluster),
+                backends: found.backends,
+                asked: AtomicUsize::new(0),
+            });
+            Ok((service, checked))
         }
     }
 }
@@ -170,7 +196,7 @@ async fn local(
         )
     })?;
     let digest = match (engine, pushed) {
-        (Some(engine), Some(pushed)) => Some(local_digest(engine, &spec.name, pushed).await?),
+        (Some(engine), Some(pushed)) => Some(running::in_engine(engine, &spec.name, pushed).await?),
         _ => None,
     };
     Ok((Service::Address { base, client }, digest))
@@ -184,105 +210,4 @@ async fn reachable(client: &reqwest::Client, places: &[String]) -> Option<String
         }
     }
     None
-}
-
-async fn local_digest(engine: &Engine, name: &str, pushed: &Pushed) -> Outcome<Checked> {
-    let Some(state) = engine
-        .inspect_container(name)
-        .await
-        .fail(Code::VerifyDigest)?
-    else {
-        return Ok(digest(
-            vec![format!("container `{name}` is not there")],
-            pushed,
-            1,
-        ));
-    };
-    let image = engine
-        .inspect_image(&state.image_id)
-        .await
-        .fail(Code::VerifyDigest)?
-        .unwrap_or_default();
-    let same = image
-        .digests
-        .iter()
-        .any(|digest| digest.ends_with(&pushed.digest));
-    let wrong = (!same).then(|| format!("container `{name}` runs {}", image.digests.join(", ")));
-    Ok(digest(wrong.into_iter().collect(), pushed, 1))
-}
-
-/// Compares every ready pod. A container whose reference is pinned to the digest runs it, even when the engine reports
-/// the digest of one platform of the image.
-fn cluster_digest(found: &Serving, pushed: &Pushed) -> Checked {
-    let ours = pushed.repository.parse::<Reference>().ok();
-    let is_ours = |image: &str| {
-        let parsed = image.parse::<Reference>().ok();
-        parsed
-            .zip(ours.as_ref())
-            .is_some_and(|(parsed, ours)| parsed.same_repository(ours))
-    };
-    let mut wrong = Vec::new();
-    for pod in &found.pods {
-        let containers = pod.pointer("/spec/containers").and_then(Value::as_array);
-        let mut mine = containers
-            .into_iter()
-            .flatten()
-            .filter(|container| is_ours(text(container, "/image")))
-            .peekable();
-        if mine.peek().is_none() {
-            wrong.push(format!(
-                "pod `{}` has no container of {}",
-                name_of(pod),
-                pushed.repository
-            ));
-        }
-        for container in mine {
-            let name = text(container, "/name");
-            let statuses = pod
-                .pointer("/status/containerStatuses")
-                .and_then(Value::as_array);
-            let running = statuses
-                .into_iter()
-                .flatten()
-                .find(|status| text(status, "/name") == name);
-            let id = running.map_or("", |status| text(status, "/imageID"));
-            if !id.contains(&pushed.digest) && !text(container, "/image").contains(&pushed.digest) {
-                wrong.push(format!(
-                    "pod `{}` container `{name}` runs {id}",
-                    name_of(pod)
-                ));
-            }
-        }
-    }
-    digest(wrong, pushed, found.pods.len())
-}
-
-fn digest(wrong: Vec<String>, pushed: &Pushed, all: usize) -> Checked {
-    let name = "digest".to_owned();
-    if wrong.is_empty() {
-        let detail = format!("{all} of {all} run {}", pushed.digest);
-        return (
-            Check {
-                name,
-                passed: true,
-                detail,
-            },
-            None,
-        );
-    }
-    let detail = format!(
-        "{} of {all} do not run {}: {}",
-        wrong.len(),
-        pushed.digest,
-        wrong[0]
-    );
-    let finding = Diagnostic::error(Code::VerifyDigest, detail.clone()).evidence(wrong);
-    (
-        Check {
-            name,
-            passed: false,
-            detail,
-        },
-        Some(finding),
-    )
 }

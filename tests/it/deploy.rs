@@ -104,7 +104,7 @@ fn a_crash_loop_is_called_with_its_log() {
         &namespace,
     )
     .expect(50)
-    .code("rollout-failed")
+    .code("crash-loop")
     .says("container `model` exits 3 — CrashLoopBackOff")
     .says("no module named sklearn");
 }
@@ -118,7 +118,7 @@ fn an_image_that_is_not_there_is_called() {
         &namespace,
     )
     .expect(50)
-    .code("rollout-failed")
+    .code("image-not-found")
     .says("is not found");
 }
 
@@ -169,7 +169,7 @@ fn an_immutable_field_and_a_conflict_are_told_apart() {
         .0
     );
     deploy(&manifest(SERVE), &namespace)
-        .expect(50)
+        .expect(10)
         .code("apply-conflict")
         .says("`spec.replicas` is owned by field manager `kubectl`");
 }
@@ -231,7 +231,7 @@ fn a_signal_ends_the_wait_and_says_what_was_left() {
 }
 
 /// A container of the engine that is removed with the test.
-struct Container(String);
+pub(crate) struct Container(pub(crate) String);
 
 impl Drop for Container {
     fn drop(&mut self) {

@@ -6,20 +6,36 @@
     reason = "a test that cannot go on must fail where it stands"
 )]
 
+mod access;
 mod act;
 mod architecture;
+mod bad_input;
 mod cancel;
 mod cluster;
 mod contract;
 mod deploy;
+mod diagnose;
 mod e2e;
+mod endpoints;
+mod environment;
+mod explain;
+mod gate;
 mod image;
-
 mod inputs;
 mod jobs;
+mod preflight;
+mod preflight_live;
+mod registries;
 mod rights;
+mod rollback;
+mod rollouts;
+mod scale;
 mod secrecy;
+mod servers;
+mod status;
+mod strategy;
 mod support;
+mod swap;
 mod swap_again;
 mod train;
 mod workflows;

@@ -4,8 +4,8 @@ use crate::cluster::{Namespace, kubectl};
 use crate::deploy::{SERVE, manifest};
 use crate::support::{Project, bed};
 
-/// A kubeconfig of a service account whose role has these rules (`verb,verb:resource,resource`).
-fn kubeconfig(namespace: &str, rules: &[&str]) -> String {
+/// A kubeconfig of a service account whose role has these rules (`verb,verb:resource,resource`, and `@name` for one object only).
+pub(crate) fn kubeconfig(namespace: &str, rules: &[&str]) -> String {
     let ran = |arguments: &[&str]| {
         let (succeeded, printed) = kubectl(arguments);
         assert!(succeeded, "{arguments:?}: {printed}");
@@ -15,8 +15,12 @@ fn kubeconfig(namespace: &str, rules: &[&str]) -> String {
     for (number, rule) in rules.iter().enumerate() {
         let (verbs, resources) = rule.split_once(':').unwrap();
         let name = format!("limited-{number}");
+        let (resources, only) = resources.split_once('@').unwrap_or((resources, ""));
         let (verbs, resources) = (format!("--verb={verbs}"), format!("--resource={resources}"));
-        ran(&["-n", namespace, "create", "role", &name, &verbs, &resources]);
+        let only = format!("--resource-name={only}");
+        let mut role = vec!["-n", namespace, "create", "role", &name, &verbs, &resources];
+        role.extend((only != "--resource-name=").then_some(only.as_str()));
+        ran(&role);
         let (role, account) = (
             format!("--role={name}"),
             format!("--serviceaccount={namespace}:limited"),
@@ -69,7 +73,13 @@ fn an_account_that_may_only_read_is_refused_before_anything_is_changed() {
     let ended = deploy(&namespace.0, &kubeconfig)
         .expect(10)
         .code("cluster-denied");
-    assert!(ended.stdout.contains("patch"), "{}", ended.stdout);
+    let ended = ended
+        .says(":limited` may not create, patch deployments.apps; ")
+        .says("resources: [\"deployments\"]")
+        .says("verbs: [\"create\", \"patch\"]");
+    // One finding for all that is missing, and a warning for what only the record needs.
+    let denied = ended.stdout.matches("(cluster-denied)::").count();
+    assert_eq!(denied, 2, "{}", ended.stdout);
     let (_, found) = kubectl(&[
         "-n",
         &namespace.0,
@@ -86,12 +96,72 @@ fn an_account_with_the_rights_of_a_namespace_can_deploy() {
     let namespace = Namespace::new("it-rights");
     let rules = [
         "get,list,watch,create,patch,update:deployments.apps,services",
-        "get,list,watch:pods,replicasets.apps,events",
+        "get,list,watch:pods,replicasets.apps,events,endpointslices.discovery.k8s.io",
         "get:pods/log,services/proxy,pods/proxy",
         "create,update,patch,delete:pods/proxy,services/proxy",
     ];
     let kubeconfig = kubeconfig(&namespace.0, &rules);
     deploy(&namespace.0, &kubeconfig).expect(0);
+}
+
+#[test]
+fn rights_on_named_objects_are_enough_when_they_are_there() {
+    let namespace = Namespace::new("it-rights");
+    let project = Project::new().file("k8s/app.yaml", &manifest(SERVE));
+    let file = project.path().join("k8s/app.yaml").display().to_string();
+    let applied = kubectl(&[
+        "-n",
+        &namespace.0,
+        "apply",
+        "--server-side",
+        "--field-manager=ml-deploy",
+        "-f",
+        &file,
+    ]);
+    assert!(applied.0);
+    let kubeconfig = kubeconfig(
+        &namespace.0,
+        &[
+            "get,list,watch:deployments.apps,services,pods,replicasets.apps,events,endpointslices.discovery.k8s.io",
+            "get:pods/log",
+            "patch:deployments.apps,services@wine",
+        ],
+    );
+    // Neither `create` nor quotas, nodes and classes are needed for what changes nothing else.
+    let run = project
+        .ml_deploy("deploy")
+        .input("manifests", "k8s")
+        .input("namespace", &namespace.0)
+        .input("kubeconfig", &kubeconfig)
+        .env("GITHUB_EVENT_NAME", "pull_request");
+    run.run().expect(0).says("Deployment/wine would stay");
+}
+
+#[test]
+fn what_verification_sends_through_the_api_server_is_asked_for() {
+    let namespace = Namespace::new("it-rights");
+    let rules = [
+        "get,list,watch,create,patch:deployments.apps,services",
+        "get,list,watch:pods,replicasets.apps,events,endpointslices.discovery.k8s.io",
+        "get:pods/log",
+    ];
+    let kubeconfig = kubeconfig(&namespace.0, &rules);
+    let project = Project::new().file("k8s/app.yaml", &manifest(SERVE)).file(
+        "golden.jsonl",
+        "{\"request\": {\"x\": 1}, \"response\": {\"y\": [1]}}\n",
+    );
+    let run = project
+        .ml_deploy("deploy")
+        .input("manifests", "k8s")
+        .input("namespace", &namespace.0)
+        .input("kubeconfig", &kubeconfig)
+        .input("predict-path", "/predict")
+        .input("golden", "golden.jsonl")
+        .env("GITHUB_EVENT_NAME", "pull_request");
+    run.run()
+        .expect(10)
+        .code("cluster-denied")
+        .says("may not create services/proxy in namespace");
 }
 
 #[test]

@@ -26,6 +26,18 @@ pub(crate) fn unique(prefix: &str) -> String {
     )
 }
 
+/// Waits until something is so; a minute is more than anything here takes.
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "not within a minute: {what}"
+        );
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
 /// Root of the checkout.
 pub(crate) fn checkout() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -71,11 +83,18 @@ impl Project {
 
     /// Prepares `ml-deploy SUBCOMMAND` in this workspace.
     pub(crate) fn ml_deploy(&self, subcommand: &str) -> Run<'_> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ml-deploy"));
+        self.through(&[env!("CARGO_BIN_EXE_ml-deploy")], subcommand)
+    }
+
+    /// The same, started by other words than the program alone: as another user, in a namespace.
+    pub(crate) fn through(&self, words: &[&str], subcommand: &str) -> Run<'_> {
+        let (program, arguments) = words.split_first().unwrap();
+        let mut command = Command::new(program);
         let kept = |name: &str| std::env::var_os(name).map(|value| (name.to_owned(), value));
         command
             .env_clear()
             .current_dir(self.path())
+            .args(arguments)
             .arg(subcommand)
             .stdin(Stdio::null());
         command.envs(
@@ -188,7 +207,17 @@ impl Run<'_> {
 
     /// Starts, waits until a line of output contains `marker`, sends the signal (or several, one after the other), and waits
     /// for the end.
-    pub(crate) fn signal_at(mut self, marker: &str, signal: &str) -> Ended {
+    pub(crate) fn signal_at(self, marker: &str, signal: &str) -> Ended {
+        self.signal_when(marker, || true, signal)
+    }
+
+    /// The same, but after the marker it also waits until `is_time` says so.
+    pub(crate) fn signal_when(
+        mut self,
+        marker: &str,
+        is_time: impl Fn() -> bool,
+        signal: &str,
+    ) -> Ended {
         use std::io::{BufRead, BufReader};
         let files = self.prepare();
         let mut child: Child = self
@@ -209,6 +238,9 @@ impl Run<'_> {
             if line.contains(marker) {
                 break;
             }
+        }
+        while !is_time() {
+            std::thread::sleep(Duration::from_millis(50));
         }
         let began = Instant::now();
         for (number, signal) in signal.split(' ').enumerate() {

@@ -206,6 +206,8 @@ const STYLES: &[&str] = &[
     "with mlflow.start_run():\n    mlflow.log_metric('acc', 0.5); mlflow.log_metric('acc', 0.75); mlflow.log_param('depth', 3)",
     "mlflow.log_metric('acc', 0.75); mlflow.log_param('depth', 3)",
     "with mlflow.start_run():\n    mlflow.log_metric('acc', 0.75); mlflow.log_param('depth', 3)\n    with mlflow.start_run(nested=True):\n        mlflow.log_metric('acc', 0.1)",
+    "for acc in (0.1, 0.75):\n    with mlflow.start_run():\n        mlflow.log_metric('acc', acc); mlflow.log_param('depth', 3)",
+    "run = mlflow.start_run(); mlflow.log_metric('acc', 0.1); mlflow.end_run()\nwith mlflow.start_run(run_id=run.info.run_id):\n    mlflow.log_metric('acc', 0.75); mlflow.log_param('depth', 3)",
     "mlflow.set_experiment('it-of-its-own')\nmlflow.start_run()\nmlflow.log_metric('acc', 0.75); mlflow.log_param('depth', 3)\nmlflow.end_run()",
 ];
 
@@ -227,6 +229,27 @@ fn every_style(server: &str, version: &str) {
         assert!(said(&ended).contains("depth"), "{style}");
     }
     assert_eq!(tracked(server, version, "").output("run-id"), "");
+}
+
+/// A library that logs by itself, in both versions: nothing in the script names a run.
+#[test]
+fn runs_of_autolog_are_found() {
+    let body = "import mlflow\nmlflow.sklearn.autolog(log_models=False)\nfrom sklearn.linear_model import Ridge\nmodel = Ridge(alpha=0.25).fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0])\n";
+    let project = Project::new().file("train.py", &format!("{body}{MODEL}"));
+    for (server, mlflow) in [("MLFLOW", "3.17.2"), ("MLFLOW2", "2.22.5")] {
+        let requirements = format!("mlflow-skinny=={mlflow}\nscikit-learn==1.5.2\npandas<3\n");
+        std::fs::write(project.path().join("requirements.txt"), requirements).unwrap();
+        let run = project
+            .ml_deploy("train")
+            .input("train", "python train.py")
+            .input("mlflow-tracking-uri", &bed(server));
+        let run = run.input("mlflow-experiment-name", &unique("it"));
+        let ended = run.run().expect(0);
+        assert_eq!(ended.output("run-id").len(), 32, "{}", ended.stdout);
+        let metrics = ended.output("metrics");
+        assert!(metrics.contains("training_"), "{metrics}");
+        assert!(said(&ended).contains("alpha"), "{}", said(&ended));
+    }
 }
 
 #[test]

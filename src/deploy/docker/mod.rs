@@ -50,6 +50,8 @@ pub(crate) async fn run(
         endpoint: Some(endpoint),
         image: Some(shown),
         namespace: None,
+        containers: Vec::new(),
+        direct: false,
     };
     ctx.events.produced(deployment.clone()).await;
     Ok(deployment)

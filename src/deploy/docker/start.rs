@@ -1,4 +1,4 @@
-//! One container: made, started, and asked until it answers.
+//! One container of the engine: made, started, and asked until it answers. It knows nothing of the one that it replaces.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::code::Code;
 use crate::context::Context;
 use crate::engine::{ContainerSpec, ContainerState, Engine};
-use crate::failure::{Fail, Failure, Outcome};
+use crate::failure::{Fail, Failure, Outcome, chain};
 use crate::plan::DockerSpec;
 
 /// Pause between two questions to a container that does not answer yet.
@@ -31,7 +31,7 @@ pub(super) async fn start(
     engine
         .create_container(container)
         .await
-        .fail(Code::ContainerFailed)?;
+        .map_err(|error| not_started(&chain(&error)))?;
     // From the engine's answer on there is something to undo; before it there is not.
     if ctx.cancel.is_cancelled() {
         return Err(stopped(name));
@@ -39,7 +39,7 @@ pub(super) async fn start(
     engine
         .start_container(name)
         .await
-        .fail(Code::ContainerFailed)?;
+        .map_err(|error| not_started(&chain(&error)))?;
     ctx.events
         .note(format!(
             "container `{name}` is started; waiting until it answers"
@@ -51,6 +51,17 @@ pub(super) async fn start(
         () = ctx.cancel.cancelled() => Err(stopped(name)),
         answered = answered(engine, spec, name, deadline) => answered,
     }
+}
+
+/// A container that never ran has no log: the engine's answer is all there is.
+fn not_started(why: &str) -> Failure {
+    let taken = ["port is already allocated", "address already in use"];
+    let help = if taken.iter().any(|text| why.contains(text)) {
+        "choose another host port with `ports`, or stop what listens there"
+    } else {
+        "correct what the engine names"
+    };
+    Failure::new(Code::ContainerFailed, why).help(help)
 }
 
 fn stopped(name: &str) -> Failure {

@@ -15,7 +15,7 @@ use crate::plan::DockerSpec;
 const STOP: u16 = 3;
 
 /// A person must look: neither the new nor the old container serves.
-const NOT_PUT_BACK: Code = Code::ContainerFailed;
+const NOT_PUT_BACK: Code = Code::RollbackFailed;
 
 /// Undoes what an interrupted run may have left.
 pub(super) async fn tidy(

@@ -35,6 +35,19 @@ impl Kinds {
         client: &Client,
         objects: &[Object],
     ) -> Result<Self, Vec<Diagnostic>> {
+        let (kinds, findings) = Self::discover_all(client, objects).await;
+        if findings.is_empty() {
+            Ok(kinds)
+        } else {
+            Err(findings)
+        }
+    }
+
+    /// The same, with what is known and with the findings about the rest.
+    pub(super) async fn discover_all(
+        client: &Client,
+        objects: &[Object],
+    ) -> (Self, Vec<Diagnostic>) {
         let mut first: HashMap<(String, String), &Object> = HashMap::new();
         for object in objects {
             first
@@ -57,11 +70,12 @@ impl Kinds {
                 Err(error) => findings.push(unknown(object, error)),
             }
         }
-        if findings.is_empty() {
-            Ok(kinds)
-        } else {
-            Err(findings)
-        }
+        (kinds, findings)
+    }
+
+    /// Takes in what is known elsewhere.
+    pub(super) fn extend(&mut self, more: Self) {
+        self.known.extend(more.known);
     }
 
     /// The resource of an object, and whether it lives in a namespace; `None` while its definition is not applied.
@@ -128,6 +142,25 @@ pub(super) fn order(objects: &mut [Object]) {
     objects.sort_by_key(|object| rank(&object.kind));
 }
 
+/// Whether it is what workloads are given and not one of them: it can be there before a new version is.
+pub(super) fn is_configuration(kind: &str) -> bool {
+    rank(kind) < rank("Deployment")
+}
+
+/// The place of an object in the cluster.
+pub(super) fn api(
+    cluster: &Cluster,
+    (resource, namespaced): (&ApiResource, bool),
+    object: &Object,
+) -> Api<DynamicObject> {
+    if namespaced {
+        let namespace = object.namespace.as_deref().unwrap_or(&cluster.namespace);
+        Api::namespaced_with(cluster.client.clone(), namespace, resource)
+    } else {
+        Api::all_with(cluster.client.clone(), resource)
+    }
+}
+
 /// How an object is applied.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Manner {
@@ -142,17 +175,11 @@ pub(super) async fn apply(
     object: &Object,
     manner: Manner,
 ) -> Result<DynamicObject, kube::Error> {
-    let (resource, namespaced) = resource;
-    let api: Api<DynamicObject> = if namespaced {
-        let namespace = object.namespace.as_deref().unwrap_or(&cluster.namespace);
-        Api::namespaced_with(cluster.client.clone(), namespace, resource)
-    } else {
-        Api::all_with(cluster.client.clone(), resource)
-    };
     let mut params = PatchParams::apply(MANAGER).validation_strict();
     params.dry_run = manner.dry_run;
     params.force = manner.force;
-    api.patch(&object.name, &params, &Patch::Apply(&object.value))
+    api(cluster, resource, object)
+        .patch(&object.name, &params, &Patch::Apply(&object.value))
         .await
 }
 
@@ -186,7 +213,7 @@ pub(super) async fn apply_surely(
 }
 
 /// Whether the same request may succeed in a moment: nothing was decided about the object itself.
-fn transient(error: &kube::Error) -> bool {
+pub(super) fn transient(error: &kube::Error) -> bool {
     match error {
         kube::Error::Api(status) => {
             matches!(status.code, 429 | 502..=504)

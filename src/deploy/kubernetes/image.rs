@@ -3,12 +3,13 @@
 use serde_json::Value;
 
 use super::manifest::Object;
+use crate::cluster::text;
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::registry::Reference;
 
 /// Where an object keeps its pod template's `spec`, and the annotations of those pods.
-fn pod_of(kind: &str) -> Option<(&'static str, &'static str)> {
+pub(super) fn pod_of(kind: &str) -> Option<(&'static str, &'static str)> {
     Some(match kind {
         "Pod" => ("spec", "metadata"),
         "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "Job" => {
@@ -22,7 +23,7 @@ fn pod_of(kind: &str) -> Option<(&'static str, &'static str)> {
     })
 }
 
-fn pointer(path: &str) -> String {
+pub(super) fn pointer(path: &str) -> String {
     format!("/{}", path.replace('.', "/"))
 }
 
@@ -44,6 +45,31 @@ fn images(object: &Object) -> Vec<(String, String)> {
         }
     }
     found
+}
+
+/// Name and image of each container of a workload, as it is applied or as it is live; init containers left out.
+pub(super) fn containers(object: &Value) -> Vec<(String, String)> {
+    let Some((spec, _)) = pod_of(text(object, "/kind")) else {
+        return Vec::new();
+    };
+    let found = object
+        .pointer(&pointer(&format!("{spec}.containers")))
+        .and_then(Value::as_array);
+    let named = |one: &Value| {
+        (
+            text(one, "/name").to_owned(),
+            text(one, "/image").to_owned(),
+        )
+    };
+    found.into_iter().flatten().map(named).collect()
+}
+
+/// Whether a container of the object runs an image of the repository.
+pub(super) fn uses(object: &Object, repository: &Reference) -> bool {
+    images(object).iter().any(|(_, image)| {
+        let parsed = image.parse::<Reference>().ok();
+        parsed.is_some_and(|parsed| parsed.same_repository(repository))
+    })
 }
 
 /// Replaces every image of `repository` by `pinned` and returns how many there were. None is an error that lists all

@@ -312,4 +312,4 @@ pub(super) fn namespace(spec: &KubernetesSpec, objects: &[Object]) -> Option<Str
 
 #[cfg(test)]
 #[path = "manifest_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::plan::ClusterSpec;
+use crate::plan::{OnFailure, OnFirstFailure, Strategy};
 
-fn spec(folder: &Path, manifests: &[&str]) -> KubernetesSpec {
+pub(in crate::deploy::kubernetes) fn spec(folder: &Path, manifests: &[&str]) -> KubernetesSpec {
     KubernetesSpec {
         cluster: ClusterSpec {
             kubeconfig: None,
@@ -15,8 +16,17 @@ fn spec(folder: &Path, manifests: &[&str]) -> KubernetesSpec {
         folder: folder.to_owned(),
         namespace: None,
         allow_namespaces: false,
+        name: None,
+        strategy: Strategy::Rolling,
+        on_failure: OnFailure::Rollback,
+        on_first_failure: OnFirstFailure::Keep,
+        prune: false,
+        tolerate: Vec::new(),
+        measured_start: None,
         force_conflicts: false,
         deadline: Duration::from_secs(1),
+        health_path: None,
+        port: None,
         repository: None,
         commit: None,
     }

@@ -1,68 +1,215 @@
 //! The Kubernetes target, readable top to bottom: load, pin the image, apply, wait until the newest revision serves.
 
 mod apply;
+mod bundle;
 mod diagnose;
+mod diff;
+mod history;
 mod image;
-mod judge;
 mod manifest;
 mod preflight;
+mod prune;
+mod record;
 mod reject;
+mod rollback;
 mod rollout;
+mod secret;
+mod status;
+mod strategy;
 mod tree;
-mod watch;
+mod undo;
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
-use kube::ResourceExt as _;
-
+pub(crate) use bundle::explain;
 pub(crate) use preflight::preflight;
+pub(crate) use status::status;
 
 use self::apply::Kinds;
 use self::manifest::Object;
+use self::record::Release;
 use self::rollout::Target;
+use self::strategy::Staged;
+use self::undo::Before;
 use crate::artifact::{Deployment, Pushed};
 use crate::cluster::Cluster;
 use crate::code::Code;
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
 use crate::failure::{Failure, Outcome};
-use crate::plan::KubernetesSpec;
+use crate::plan::{KubernetesSpec, Strategy};
 
-/// How far our clock may be ahead of the API server's.
-const SKEW: SignedDuration = SignedDuration::from_secs(5);
+/// A deployment that serves, but is not final: verification decides whether it is finished or undone.
+#[derive(Debug)]
+pub(crate) struct Rollout {
+    /// What is to be verified.
+    pub(crate) deployment: Deployment,
+    cluster: Cluster,
+    objects: Vec<Object>,
+    before: Before,
+    release: Release,
+    /// Under which it is recorded.
+    name: Option<String>,
+    /// With a strategy that tries the new version beside the old one.
+    staged: Option<Staged>,
+}
 
-/// Applies the manifests and waits until what they ask for is what serves.
+impl Rollout {
+    /// What verification is to judge: as long as a new version stands beside the old one, that one alone.
+    pub(crate) fn judged(&self) -> Deployment {
+        match &self.staged {
+            Some(staged) => staged.judged(&self.deployment),
+            None => self.deployment.clone(),
+        }
+    }
+}
+
+/// Applies the manifests and waits until what they ask for is what serves. A rollout that fails is undone here.
 ///
 /// # Errors
-/// What the API server refuses, a rollout that cannot succeed, the deadline, or a cancel; nothing is rolled back.
+/// What the API server refuses, a rollout that cannot succeed, the deadline, or a cancel, which never starts a rollback.
 pub(crate) async fn run(
     ctx: &Context,
     spec: &KubernetesSpec,
     image: Option<&Pushed>,
     run_id: Option<&str>,
-) -> Outcome<Deployment> {
+) -> Outcome<Rollout> {
     let mut objects = load(ctx, spec)?;
     let cluster = connect(spec, &objects).await?;
     let reference = image.map(Pushed::reference);
     let marks = marks(spec, image, run_id);
     prepare(&mut objects, spec, reference.as_deref(), &marks)?;
+    let release = Release {
+        image: reference,
+        digest: image.map(|image| image.digest.clone()),
+        commit: spec.commit.clone(),
+        run_id: run_id.map(str::to_owned),
+        run_url: ctx.run_url.clone(),
+        ..Release::default()
+    };
+    roll_out(ctx, spec, cluster, objects, release).await
+}
+
+/// Goes back to the last verified deployment before the live one, as it was applied then.
+///
+/// # Errors
+/// `RevisionMissing` when there is none; else as `run`.
+pub(crate) async fn rollback(ctx: &Context, spec: &KubernetesSpec) -> Outcome<Rollout> {
+    let (cluster, objects, release) = rollback::choose(ctx, spec).await?;
+    // Whoever changed the fields since is the reason to go back.
+    let spec = KubernetesSpec {
+        force_conflicts: true,
+        strategy: Strategy::Rolling,
+        ..spec.clone()
+    };
+    roll_out(ctx, &spec, cluster, objects, release).await
+}
+
+/// Applies objects that are ready for it, waits, and undoes what fails.
+async fn roll_out(
+    ctx: &Context,
+    spec: &KubernetesSpec,
+    cluster: Cluster,
+    mut objects: Vec<Object>,
+    mut release: Release,
+) -> Outcome<Rollout> {
     let kinds = Kinds::discover(&cluster.client, &objects)
         .await
         .map_err(all)?;
-    let applied = Timestamp::now().checked_sub(SKEW).unwrap_or(Timestamp::MIN);
-    let targets = apply_all(ctx, spec, &cluster, kinds, &objects).await?;
-    rollout::wait(ctx, &cluster, &targets, applied, spec.deadline).await?;
-    let deployment = describe(&cluster, &objects, reference);
-    ctx.events.produced(deployment.clone()).await;
-    Ok(deployment)
+    // A strategy gives workloads other names.
+    let name = record::name(spec.name.as_deref(), &objects);
+    let staged = strategy::stage(ctx, spec, &cluster, &kinds, &mut objects).await?;
+    let lasting = strategy::lasting(staged.as_ref(), &objects);
+    let before = Before::snapshot(ctx, spec, &cluster, &kinds, &lasting).await?;
+    release.containers = record::containers(&cluster.namespace, &objects);
+    if release.image.is_none() {
+        release.image = release.containers.first().map(|first| first.image.clone());
+    }
+    let deployment = describe(&cluster, &objects, release.image.clone());
+    let mut rollout = Rollout {
+        deployment,
+        cluster,
+        objects,
+        before,
+        release,
+        name,
+        staged,
+    };
+    let done = async {
+        match rollout.staged.as_mut() {
+            Some(staged) => strategy::begin(ctx, spec, &rollout.cluster, staged).await,
+            None => apply_and_wait(ctx, spec, &rollout.cluster, kinds, &rollout.objects).await,
+        }
+    };
+    match done.await {
+        Ok(()) => {
+            if rollout.staged.is_none() {
+                ctx.events.produced(rollout.deployment.clone()).await;
+            }
+            Ok(rollout)
+        }
+        Err(failure) => Err(undo(ctx, spec, &rollout, failure).await),
+    }
+}
+
+/// Makes a verified rollout final: a staged one is promoted and checked again by `recheck` through its Service; then it is
+/// recorded, and what it no longer lists is pruned.
+///
+/// # Errors
+/// What the API server refuses, a promotion that fails, or what `recheck` finds.
+pub(crate) async fn finish(
+    ctx: &Context,
+    spec: &KubernetesSpec,
+    rollout: Rollout,
+    recheck: impl AsyncFnOnce(&Deployment) -> Outcome<()>,
+) -> Outcome<()> {
+    if let Some(staged) = &rollout.staged {
+        strategy::finish(ctx, spec, &rollout, staged, recheck).await?;
+    }
+    history::succeed(ctx, spec, &rollout).await;
+    Ok(())
+}
+
+/// Puts back what was live before, unless the inputs or a cancel forbid it. Returns the failure with what was done about it.
+pub(crate) async fn undo(
+    ctx: &Context,
+    spec: &KubernetesSpec,
+    rollout: &Rollout,
+    failure: Failure,
+) -> Failure {
+    let (failure, ended) = match &rollout.staged {
+        Some(staged) => strategy::abandon(ctx, spec, &rollout.cluster, staged, failure).await,
+        None if ctx.cancel.is_cancelled() => {
+            return undo::cancelled(&rollout.before, spec, failure);
+        }
+        None => undo::undo(ctx, spec, &rollout.cluster, &rollout.before, failure).await,
+    };
+    if ended == undo::Ended::RolledBack {
+        let live = Deployment {
+            image: Some(rollout.before.image(spec)),
+            containers: Vec::new(),
+            ..rollout.deployment.clone()
+        };
+        ctx.events.produced(live).await;
+    }
+    history::fail(ctx, rollout, &failure, ended).await;
+    failure
 }
 
 /// What the manifests name, as a deployment that is already there: for a check of what is live without deploying.
 pub(crate) async fn live(ctx: &Context, spec: &KubernetesSpec) -> Outcome<Deployment> {
-    let objects = load(ctx, spec)?;
+    let mut objects = load(ctx, spec)?;
     let cluster = connect(spec, &objects).await?;
-    Ok(describe(&cluster, &objects, None))
+    strategy::rename(spec, &cluster, &mut objects).await?;
+    let mut deployment = describe(&cluster, &objects, None);
+    // What the manifests name as our image is only a placeholder for what was pushed.
+    if let Some(repository) = &spec.repository {
+        deployment.containers.retain(|container| {
+            let parsed = container.image.parse::<crate::registry::Reference>().ok();
+            !parsed.is_some_and(|parsed| parsed.same_repository(repository))
+        });
+    }
+    Ok(deployment)
 }
 
 fn load(ctx: &Context, spec: &KubernetesSpec) -> Outcome<Vec<Object>> {
@@ -121,10 +268,33 @@ fn prepare(
         .cloned()
         .collect();
     for object in objects.iter_mut() {
+        secret::encode(object);
         image::annotate(object, marks, &on_pods);
     }
     apply::order(objects);
     Ok(())
+}
+
+/// Applies everything in order and waits until it serves.
+async fn apply_and_wait(
+    ctx: &Context,
+    spec: &KubernetesSpec,
+    cluster: &Cluster,
+    kinds: Kinds,
+    objects: &[Object],
+) -> Outcome<()> {
+    let applied = cluster.clock().await;
+    let targets = apply_all(ctx, spec, cluster, kinds, objects).await?;
+    rollout::wait(
+        ctx,
+        cluster,
+        &targets,
+        objects,
+        applied,
+        spec.deadline,
+        &spec.tolerate,
+    )
+    .await
 }
 
 /// Applies everything in order and returns what is to be waited for.
@@ -164,16 +334,7 @@ async fn apply_all(
             .await
             .map_err(all)?;
         ctx.events.note(format!("{} applied", object.label())).await;
-        if is_workload(&object.kind) {
-            targets.push(Target {
-                kind: object.kind.clone(),
-                name: object.name.clone(),
-                namespace: live.namespace().unwrap_or_default(),
-                uid: live.uid().unwrap_or_default(),
-                generation: live.metadata.generation.unwrap_or_default(),
-                at: object.at("metadata.name"),
-            });
-        }
+        targets.push(Target::of(&live, resource.0, object.at("metadata.name")));
     }
     Ok(targets)
 }
@@ -194,11 +355,18 @@ async fn established(cluster: &Cluster, objects: &[Object], object: &Object) -> 
 }
 
 fn describe(cluster: &Cluster, objects: &[Object], image: Option<String>) -> Deployment {
+    let own = cluster.namespace.as_str();
+    let named = |object: &Object| {
+        let namespace = object.namespace.as_deref();
+        crate::cluster::written(&object.kind, &object.name, namespace, own)
+    };
     Deployment {
         target: "kubernetes".to_owned(),
-        objects: objects.iter().map(Object::label).collect(),
+        objects: objects.iter().map(named).collect(),
         endpoint: None,
         image,
         namespace: Some(cluster.namespace.clone()),
+        containers: record::containers(&cluster.namespace, objects),
+        direct: false,
     }
 }

@@ -2,14 +2,31 @@
 
 use kube::core::Status;
 use kube::core::response::StatusCause;
+use serde_json::{Map, Value};
 
+use super::diff;
 use super::manifest::Object;
-use crate::cluster::transport;
+use crate::cluster::{text, transport};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 
 /// The findings behind an error of applying `object`; at least one.
 pub(super) fn explain(object: &Object, error: kube::Error) -> Vec<Diagnostic> {
+    explain_against(object, None, error)
+}
+
+/// Whether the API server refused the object's own fields, and nothing about the namespace or the account.
+pub(super) fn is_about_fields(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status)
+        if matches!(status.code, 400 | 422) || status.message.contains("typed patch object"))
+}
+
+/// The same, with the object as it is live, so that values can be told.
+pub(super) fn explain_against(
+    object: &Object,
+    live: Option<&Value>,
+    error: kube::Error,
+) -> Vec<Diagnostic> {
     let tried = format!("failed to apply `{}`", object.label());
     let status = match error {
         kube::Error::Api(status) => status,
@@ -24,9 +41,9 @@ pub(super) fn explain(object: &Object, error: kube::Error) -> Vec<Diagnostic> {
     };
     match status.code {
         409 if causes(&status).any(|cause| cause.reason == "FieldManagerConflict") => {
-            conflicts(object, &status, &tried)
+            conflicts(object, live, &status, &tried)
         }
-        422 => invalid(object, &status, &tried),
+        422 => invalid(object, live, &status, &tried),
         401 => one(Code::ClusterDenied, ""),
         // Quota and admission answer 403 as missing rights do; only the latter names the user.
         403 if status.message.contains("is forbidden: User ")
@@ -47,54 +64,80 @@ pub(super) fn explain(object: &Object, error: kube::Error) -> Vec<Diagnostic> {
 }
 
 /// Fields that somebody else owns.
-fn conflicts(object: &Object, status: &Status, tried: &str) -> Vec<Diagnostic> {
-    let places: Vec<String> = causes(status)
-        .map(|cause| {
-            let field = cause.field.trim_start_matches('.');
-            let owner = cause.message.split('"').nth(1).unwrap_or("another manager");
-            format!(
-                "{}: `{field}` is owned by `{owner}`",
-                object.at(&cause.field)
-            )
-        })
-        .collect();
-    let at = causes(status).next().map(|cause| object.at(&cause.field));
-    let first = causes(status).next();
-    let field = first.map_or("?", |cause| cause.field.trim_start_matches('.'));
-    let owner = first
-        .and_then(|cause| cause.message.split('"').nth(1))
-        .unwrap_or("another manager");
-    let more = match places.len() {
-        0 | 1 => String::new(),
+fn conflicts(
+    object: &Object,
+    live: Option<&Value>,
+    status: &Status,
+    tried: &str,
+) -> Vec<Diagnostic> {
+    let all: Vec<&StatusCause> = causes(status).collect();
+    let Some(first) = all.first() else {
+        return Vec::new();
+    };
+    let places = all.iter().map(|cause| {
+        let field = cause.field.trim_start_matches('.');
+        let values = live.map_or(String::new(), |live| {
+            let side = |value: &Value| {
+                diff::value_at(object, value, field).unwrap_or_else(|| "nothing".to_owned())
+            };
+            format!(", live {}, wanted {}", side(live), side(&object.value))
+        });
+        format!(
+            "{}: `{field}` is owned by `{}`{values}",
+            object.at(&cause.field),
+            owner(cause)
+        )
+    });
+    let field = first.field.trim_start_matches('.');
+    let more = match all.len() {
+        1 => String::new(),
         n => format!(" and {} more", n - 1),
     };
-    vec![
-        Diagnostic::error(
-            Code::ApplyConflict,
-            format!("{tried}: `{field}`{more} is owned by field manager `{owner}`"),
-        )
-        .at(at)
-        .evidence(places.into_iter().filter(|_| !more.is_empty())),
-    ]
+    let owner = owner(first);
+    let finding = Diagnostic::error(
+        Code::ApplyConflict,
+        format!("{tried}: `{field}`{more} is owned by field manager `{owner}`"),
+    )
+    .at(object.at(&first.field))
+    .evidence(places);
+    let scaled = first.message.contains("subresource \"scale\"");
+    vec![match owner {
+        "kubectl-client-side-apply" => finding.help("it was applied with kubectl before: set `force-conflicts: true` once, so that ml-deploy owns these fields from then on"),
+        _ if scaled => finding.help("somebody scales it: remove `replicas` from the manifest when that is an autoscaler, or set `force-conflicts: true`"),
+        _ => finding,
+    }]
+}
+
+fn owner(cause: &StatusCause) -> &str {
+    cause.message.split('"').nth(1).unwrap_or("another manager")
 }
 
 /// Values that the API server refuses, one finding for each.
-fn invalid(object: &Object, status: &Status, tried: &str) -> Vec<Diagnostic> {
+fn invalid(object: &Object, live: Option<&Value>, status: &Status, tried: &str) -> Vec<Diagnostic> {
     let found: Vec<Diagnostic> = causes(status)
         .map(|cause| {
-            let immutable = cause.message.contains("immutable") || cause.message.contains("updates to");
-            let code = if immutable { Code::FieldImmutable } else { Code::ManifestRejected };
-            let message = format!("{tried}: `{}`: {}", cause.field, shorten(&line(&cause.message)));
-            let finding = Diagnostic::error(code, message).at(object.at(&cause.field));
-            if immutable {
-                finding.help(format!(
-                    "keep the field as it is live, or delete the object first: `kubectl delete {} {}`",
-                    object.kind.to_lowercase(),
-                    object.name
-                ))
-            } else {
-                finding
+            if is_immutable(&cause.message) {
+                return immutable(object, live, cause, tried);
             }
+            let why = shorten(&line(&cause.message));
+            let message = format!("{tried}: `{}`: {why}", cause.field);
+            if cause
+                .message
+                .contains("`selector` does not match template `labels`")
+            {
+                return mismatch(object, tried);
+            }
+            let finding =
+                Diagnostic::error(Code::ManifestRejected, message).at(object.at(&cause.field));
+            // What the server filled in for the other strategy stays, and applying cannot take it away.
+            if cause.message.contains("`type` is 'Recreate'") {
+                let namespace = live.map_or("", |live| text(live, "/metadata/namespace"));
+                return finding.help(format!(
+                    "run once: `kubectl -n {namespace} patch deployment {} -p '{{\"spec\":{{\"strategy\":{{\"type\":\"Recreate\",\"rollingUpdate\":null}}}}}}'`",
+                    object.name
+                ));
+            }
+            finding
         })
         .collect();
     if found.is_empty() {
@@ -102,6 +145,141 @@ fn invalid(object: &Object, status: &Status, tried: &str) -> Vec<Diagnostic> {
         return vec![Diagnostic::error(Code::ManifestRejected, message).at(object.at(""))];
     }
     found
+}
+
+/// The many ways in which the API server says that a field stays as it was made.
+fn is_immutable(message: &str) -> bool {
+    [
+        "immutable",
+        "updates to",
+        "may not change",
+        "may not be changed",
+        "cannot change",
+        "field can not be less than previous value",
+    ]
+    .iter()
+    .any(|words| message.contains(words))
+}
+
+/// A field that stays as it was made: which one, both values, and the two ways out.
+fn immutable(
+    object: &Object,
+    live: Option<&Value>,
+    cause: &StatusCause,
+    tried: &str,
+) -> Diagnostic {
+    // For some kinds the API server names only `spec`, and in a sentence what may be changed all the same.
+    let free = |path: &str| {
+        let field = path.trim_start_matches("spec.");
+        let field = field.split(['.', '[']).next().unwrap_or_default();
+        let listed = cause.field == "spec" && cause.message.contains(&format!("'{field}'"));
+        listed || (object.kind == "Pod" && path.ends_with(".image"))
+    };
+    let wishes = live.map(|live| diff::wishes(object, live, &cause.field));
+    let wishes: Vec<_> = wishes
+        .into_iter()
+        .flatten()
+        .filter(|wish| !free(&wish.path))
+        .collect();
+    let field = wishes
+        .first()
+        .map_or(cause.field.as_str(), |wish| wish.path.as_str());
+    let side = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+    let values = wishes.first().map_or(String::new(), |wish| {
+        format!(
+            ": live {}, wanted {}",
+            side(&wish.before),
+            side(&wish.after)
+        )
+    });
+    let more = match wishes.len() {
+        0 | 1 => String::new(),
+        n => format!(", and {} more", n - 1),
+    };
+    let evidence: Vec<String> = wishes
+        .iter()
+        .filter(|_| wishes.len() > 1)
+        .map(|wish| {
+            let (before, after) = (side(&wish.before), side(&wish.after));
+            format!(
+                "{}: {}: live {before}, wanted {after}",
+                object.at(&wish.path),
+                wish.path
+            )
+        })
+        .collect();
+    let namespace = live
+        .map(|live| text(live, "/metadata/namespace"))
+        .unwrap_or_default();
+    let namespace = if namespace.is_empty() {
+        String::new()
+    } else {
+        format!("-n {namespace} ")
+    };
+    let delete = format!(
+        "kubectl {namespace}delete {} {}",
+        object.kind.to_lowercase(),
+        object.name
+    );
+    let lost = match object.kind.as_str() {
+        "PersistentVolumeClaim" => " (its data goes too)",
+        "Deployment" | "StatefulSet" | "DaemonSet" | "Pod" => {
+            " (its pods stop until the next ones are ready)"
+        }
+        _ => "",
+    };
+    let (code, what) = if object.kind == "Pod" {
+        (
+            Code::PodExists,
+            "the pod exists already, and it cannot be changed in",
+        )
+    } else {
+        (
+            Code::FieldImmutable,
+            "a field cannot be changed once it is made:",
+        )
+    };
+    let instead = if object.kind == "Pod" {
+        ", or use a Deployment"
+    } else {
+        ""
+    };
+    Diagnostic::error(code, format!("{tried}: {what} `{field}`{values}{more}"))
+        .help(format!(
+            "keep the field as it is live, or delete the object first{lost}: `{delete}`, or give it a new name{instead}"
+        ))
+        .at(object.at(field))
+        .evidence(evidence)
+}
+
+/// A workload whose selector does not choose its own pods.
+fn mismatch(object: &Object, tried: &str) -> Diagnostic {
+    let map = |pointer: &str| object.value.pointer(pointer).and_then(Value::as_object);
+    let labels = map("/spec/template/metadata/labels");
+    let wanted = map("/spec/selector/matchLabels").into_iter().flatten();
+    let mut differing =
+        wanted.filter(|(key, value)| labels.and_then(|labels| labels.get(*key)) != Some(*value));
+    let has = |labels: Option<&Map<String, Value>>, key: &str| {
+        labels.and_then(|labels| labels.get(key)).map_or_else(
+            || "has no such label".to_owned(),
+            |value| format!("has `{key}: {}`", value.as_str().unwrap_or_default()),
+        )
+    };
+    let (message, path) = match differing.next() {
+        Some((key, value)) => (
+            format!(
+                "{tried}: its selector wants `{key}: {}`, and its pod template {}",
+                value.as_str().unwrap_or_default(),
+                has(labels, key)
+            ),
+            format!("spec.selector.matchLabels[{key}]"),
+        ),
+        None => (
+            format!("{tried}: its selector does not match the labels of its pod template"),
+            "spec.selector".to_owned(),
+        ),
+    };
+    Diagnostic::error(Code::SelectorMismatch, message).at(object.at(&path))
 }
 
 /// `failed to create typed patch object (…): .spec.replicaz: field not declared in schema`, or several in lines.
@@ -154,69 +332,5 @@ fn shorten(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::deploy::kubernetes::manifest::parse;
-
-    const TEXT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: wine\nspec:\n  replicaz: 2\n  replicas: 2\n  selector:\n    matchLabels: {app: x}\n";
-
-    fn findings(answer: &str) -> Vec<Diagnostic> {
-        let status: Status = serde_json::from_str(answer).unwrap();
-        let objects = parse("k.yaml", TEXT).unwrap();
-        explain(&objects[0], kube::Error::Api(status.boxed()))
-    }
-
-    fn seen(answer: &str) -> (Code, String, String) {
-        let finding = findings(answer).remove(0);
-        (
-            finding.code,
-            finding.at.unwrap().to_string(),
-            finding.message,
-        )
-    }
-
-    // All answers were recorded from API server 1.34.
-    #[test]
-    fn an_unknown_field_is_found() {
-        let (code, at, message) = seen(
-            r#"{"status":"Failure","message":"failed to create typed patch object (x/wine; apps/v1, Kind=Deployment): .spec.replicaz: field not declared in schema","code":500}"#,
-        );
-        assert_eq!((code, at.as_str()), (Code::ManifestRejected, "k.yaml:6"));
-        assert_eq!(
-            message,
-            "failed to apply `Deployment/wine`: `spec.replicaz`: no such field"
-        );
-    }
-
-    #[test]
-    fn an_immutable_field_is_told_from_a_wrong_one() {
-        let (code, at, _) = seen(
-            r#"{"status":"Failure","message":"m","reason":"Invalid","details":{"causes":[{"reason":"FieldValueInvalid","message":"Invalid value: {}: field is immutable","field":"spec.selector"}]},"code":422}"#,
-        );
-        assert_eq!((code, at.as_str()), (Code::FieldImmutable, "k.yaml:8"));
-    }
-
-    #[test]
-    fn a_conflict_names_the_other_manager() {
-        let (code, at, message) = seen(
-            r#"{"status":"Failure","message":"m","reason":"Conflict","details":{"causes":[{"reason":"FieldManagerConflict","message":"conflict with \"kubectl\" with subresource \"scale\" using apps/v1","field":".spec.replicas"}]},"code":409}"#,
-        );
-        assert_eq!((code, at.as_str()), (Code::ApplyConflict, "k.yaml:7"));
-        assert!(
-            message.ends_with("`spec.replicas` is owned by field manager `kubectl`"),
-            "{message}"
-        );
-    }
-
-    #[test]
-    fn quota_is_no_missing_right() {
-        let (code, ..) = seen(
-            r#"{"status":"Failure","message":"pods \"a\" is forbidden: exceeded quota: q","reason":"Forbidden","code":403}"#,
-        );
-        assert_eq!(code, Code::ManifestRejected);
-        let (code, ..) = seen(
-            r#"{"status":"Failure","message":"deployments.apps \"a\" is forbidden: User \"x\" cannot patch resource","reason":"Forbidden","code":403}"#,
-        );
-        assert_eq!(code, Code::ClusterDenied);
-    }
-}
+#[path = "reject_tests.rs"]
+mod tests;

@@ -104,37 +104,80 @@ impl Node {
     }
 
     /// The line of a field path as the API server writes it: `spec.ports[0].port`, `.spec.containers[name="x"].image`,
-    /// `metadata.labels[app]`. Where the path leaves the file, the line of the last part that is there.
+    /// `metadata.labels[app]`, `spec.containers{x}`. Apply writes keys with dots bare (`.metadata.labels.app.kubernetes.io/name`),
+    /// so at each map the longest key that fits is taken. Where the path leaves the file, the line of the last part that
+    /// is there.
     pub(super) fn line_of(&self, path: &str) -> u32 {
-        let (mut node, mut line) = (self, self.line);
-        for step in steps(path) {
-            let found = match &step {
-                Step::Key(key) => node.entry(key).map(|entry| (&entry.node, entry.line)),
-                Step::Select(text) => node.select(text),
-            };
-            let Some((next, at)) = found else { break };
-            (node, line) = (next, at);
-        }
-        line
+        self.walk(path).1
     }
 
-    /// What stands in brackets: an index, `key=value` pairs that choose an item, or a map's key.
+    /// The value at such a path, when all of it is there.
+    pub(super) fn value_of(&self, path: &str) -> Option<Value> {
+        let (node, _, rest) = self.walk(path);
+        rest.is_empty().then(|| node.value())
+    }
+
+    /// How far a path leads: the node, its line, and what is left of the path.
+    fn walk<'a>(&self, path: &'a str) -> (&Self, u32, &'a str) {
+        let (mut node, mut line) = (self, self.line);
+        let mut rest = path;
+        loop {
+            rest = rest.strip_prefix('.').unwrap_or(rest);
+            let found = match rest.chars().next() {
+                None => break,
+                Some('[') => {
+                    let (text, after) = enclosed(rest, ']');
+                    node.select(text).map(|(next, at)| (next, at, after))
+                }
+                Some('{') => {
+                    let (name, after) = enclosed(rest, '}');
+                    node.select(&format!("name={name}"))
+                        .map(|(next, at)| (next, at, after))
+                }
+                Some(_) => node.step(rest),
+            };
+            let Some((next, at, after)) = found else {
+                break;
+            };
+            (node, line, rest) = (next, at, after);
+        }
+        (node, line, rest)
+    }
+
+    /// The entry whose key begins the path; the longest one wins.
+    fn step<'a>(&self, path: &'a str) -> Option<(&Self, u32, &'a str)> {
+        let Kind::Map(entries) = &self.kind else {
+            return None;
+        };
+        entries
+            .iter()
+            .filter_map(|entry| {
+                let after = path.strip_prefix(entry.key.as_str())?;
+                let ends = after.is_empty() || after.starts_with(['.', '[', '{']);
+                (ends && !entry.key.is_empty()).then_some((&entry.node, entry.line, after))
+            })
+            .min_by_key(|(.., after)| after.len())
+    }
+
+    /// What stands in brackets: an index, `key=value` pairs that choose an item, `="value"` for an item that is a plain
+    /// value, or a map's key.
     fn select(&self, text: &str) -> Option<(&Self, u32)> {
         if let Ok(index) = text.parse::<usize>() {
             return self.items().get(index).map(|item| (item, item.line));
         }
-        if let Some(entry) = self.entry(text.trim_matches('"')) {
+        if let Some(entry) = self.entry(text.trim_matches(['"', '\''])) {
             return Some((&entry.node, entry.line));
         }
-        let pairs: Vec<(&str, Value)> = text
-            .split(',')
+        let value = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
+        if let Some(plain) = text.strip_prefix('=') {
+            let wanted = value(plain);
+            let item = self.items().iter().find(|item| item.value() == wanted)?;
+            return Some((item, item.line));
+        }
+        let pairs: Vec<(&str, Value)> = outside_quotes(text, ',')
+            .into_iter()
             .filter_map(|pair| pair.split_once('='))
-            .map(|(key, value)| {
-                (
-                    key,
-                    serde_json::from_str(value).unwrap_or_else(|_| value.into()),
-                )
-            })
+            .map(|(key, text)| (key, value(text)))
             .collect();
         // Keys that the server has defaulted (`protocol="TCP"`) do not stand in the file.
         let matches = |item: &&Self| {
@@ -151,28 +194,43 @@ impl Node {
     }
 }
 
-enum Step {
-    Key(String),
-    Select(String),
+/// The text between an opening bracket and its end, which may be quoted inside, and what follows.
+fn enclosed(path: &str, close: char) -> (&str, &str) {
+    let inside = path.get(1..).unwrap_or_default();
+    let parts = outside_quotes(inside, close);
+    let text = parts.first().copied().unwrap_or_default();
+    let after = inside.get(text.len() + 1..).unwrap_or_default();
+    (text, after)
 }
 
-fn steps(path: &str) -> Vec<Step> {
-    let mut steps = Vec::new();
-    let mut rest = path;
-    while !rest.is_empty() {
-        if let Some(tail) = rest.strip_prefix('.') {
-            rest = tail;
-        } else if let Some(tail) = rest.strip_prefix('[') {
-            let end = tail.find(']').unwrap_or(tail.len());
-            steps.push(Step::Select(tail[..end].to_owned()));
-            rest = tail.get(end + 1..).unwrap_or_default();
-        } else {
-            let end = rest.find(['.', '[']).unwrap_or(rest.len());
-            steps.push(Step::Key(rest[..end].to_owned()));
-            rest = &rest[end..];
-        }
+/// Splits at a character wherever it stands outside of double quotes.
+fn outside_quotes(text: &str, at: char) -> Vec<&str> {
+    let mut quoted = false;
+    text.split(|c| {
+        quoted ^= c == '"';
+        c == at && !quoted
+    })
+    .collect()
+}
+
+impl From<&Value> for Node {
+    /// What was never in a file has no lines.
+    fn from(value: &Value) -> Self {
+        let kind = match value {
+            Value::Array(items) => Kind::List(items.iter().map(Self::from).collect()),
+            Value::Object(map) => Kind::Map(
+                map.iter()
+                    .map(|(key, value)| Entry {
+                        key: key.clone(),
+                        line: 0,
+                        node: value.into(),
+                    })
+                    .collect(),
+            ),
+            scalar => Kind::Scalar(scalar.clone()),
+        };
+        Self { line: 0, kind }
     }
-    steps
 }
 
 impl<'de> Deserialize<'de> for Node {

@@ -76,3 +76,49 @@ fn broken_text_names_its_line() {
         assert!(!broken.why.is_empty());
     }
 }
+
+#[test]
+fn keys_with_dots_brackets_and_quotes_are_found() {
+    let text = "\
+metadata:
+  labels:
+    app: x
+    app.kubernetes.io/name: wine
+  finalizers:
+  - a.b/c
+  - d.e/f
+spec:
+  containers:
+  - name: a]b
+    image: x
+  - name: b
+    env:
+    - name: X
+";
+    let document = parse(text).unwrap().remove(0);
+    for (path, line) in [
+        (".metadata.labels.app.kubernetes.io/name", 4),
+        ("metadata.labels.app", 3),
+        ("metadata.labels[\"app.kubernetes.io/name\"]", 4),
+        ("metadata.labels['app.kubernetes.io/name']", 4),
+        (".metadata.finalizers[=\"d.e/f\"]", 7),
+        (".spec.containers[name=\"a]b\"].image", 11),
+        ("spec.containers{b}.env", 13),
+        ("spec.containers[name=\"b\"].env[name=\"X\"].value", 14),
+        ("spec.containers[7].image", 9),
+        ("metadata.labels.application", 2),
+    ] {
+        assert_eq!(document.line_of(path), line, "{path}");
+    }
+}
+
+#[test]
+fn anchors_and_merged_keys_are_resolved() {
+    let text = "a: &x\n  p: 1\n  q: 2\nb: *x\nc:\n  <<: *x\n  q: 3\n";
+    let document = parse(text).unwrap().remove(0);
+    let value = document.value();
+    assert_eq!(value["b"], serde_json::json!({"p": 1, "q": 2}));
+    assert_eq!(value["c"], serde_json::json!({"p": 1, "q": 3}));
+    assert_eq!(document.line_of("b"), 4);
+    assert_eq!(document.line_of("c.q"), 7);
+}

@@ -1,13 +1,24 @@
 //! The part of the plan that deploys and verifies.
 
+use std::time::Duration;
+
 use super::super::*;
 use super::{Resolver, values};
+use crate::code::Code;
 use crate::context::Workspace;
+use crate::inputs::flags::duration;
 use crate::registry::Reference;
 
 impl Resolver<'_> {
     pub(super) fn target(&mut self) -> Option<&'static str> {
-        match self.inputs.target.as_deref() {
+        let asked = self.inputs.target.as_deref();
+        if self.task != Task::Run {
+            if !matches!(asked, None | Some("kubernetes")) {
+                self.invalid("target", "must be kubernetes here: only there deployments are recorded, to be looked at and gone back to");
+            }
+            return Some("kubernetes");
+        }
+        match asked {
             None if self.inputs.manifests.is_empty() => None,
             None | Some("kubernetes") => Some("kubernetes"),
             Some("docker") => Some("docker"),
@@ -33,14 +44,44 @@ impl Resolver<'_> {
         let commit = self.host.commit.clone();
         if target? == "kubernetes" {
             let manifests = values::list(&inputs.manifests, false);
-            if manifests.is_empty() {
+            if manifests.is_empty() && self.task == Task::Run {
                 self.missing("manifests", "target kubernetes needs manifests");
+            } else if manifests.is_empty() && inputs.deployment_name.is_none() {
+                self.missing(
+                    "deployment-name",
+                    "it or `manifests` says which deployment is meant",
+                );
             }
             let cluster = ClusterSpec {
                 kubeconfig: inputs.kubeconfig.clone(),
                 context: inputs.kube_context.clone(),
             };
+            let strategy = self.strategy();
+            let on_failure = self.one_of(
+                "on-failure",
+                &inputs.on_failure,
+                [("rollback", OnFailure::Rollback), ("keep", OnFailure::Keep)],
+                OnFailure::Rollback,
+            );
+            let on_first_failure = self.one_of(
+                "on-first-failure",
+                &inputs.on_first_failure,
+                [
+                    ("keep", OnFirstFailure::Keep),
+                    ("scale-down", OnFirstFailure::ScaleDown),
+                    ("remove", OnFirstFailure::Remove),
+                ],
+                OnFirstFailure::Keep,
+            );
+            let tolerate = self.tolerated();
             return Some(DeploySpec::Kubernetes(KubernetesSpec {
+                name: inputs.deployment_name.clone(),
+                strategy,
+                on_failure,
+                on_first_failure,
+                prune: inputs.prune,
+                tolerate,
+                measured_start: None,
                 cluster,
                 manifests,
                 folder: workspace.folder.clone(),
@@ -48,6 +89,8 @@ impl Resolver<'_> {
                 allow_namespaces: inputs.allow_namespaces,
                 force_conflicts: inputs.force_conflicts,
                 deadline: inputs.deploy_timeout,
+                health_path: inputs.health_path.clone(),
+                port: inputs.port,
                 repository: image,
                 commit,
             }));
@@ -85,6 +128,62 @@ impl Resolver<'_> {
         }))
     }
 
+    /// The value that a word stands for; another word is a finding, and the first value stands in.
+    fn one_of<T: Copy, const N: usize>(
+        &mut self,
+        name: &str,
+        given: &str,
+        known: [(&str, T); N],
+        standing_in: T,
+    ) -> T {
+        if let Some((_, value)) = known.iter().find(|(word, _)| *word == given) {
+            return *value;
+        }
+        let words = known.map(|(word, _)| word).join(", ");
+        self.invalid(name, format!("is `{given}`, expected one of {words}"));
+        standing_in
+    }
+
+    /// `rolling`, `blue-green`, or `canary` with its share: `canary: 10%`, `canary=10%`, `canary 10%`.
+    fn strategy(&mut self) -> Strategy {
+        let given = self.inputs.strategy.trim();
+        match given {
+            "rolling" => return Strategy::Rolling,
+            "blue-green" => return Strategy::BlueGreen,
+            _ => {}
+        }
+        let share = given
+            .strip_prefix("canary")
+            .map(|rest| rest.trim_matches([':', '=', '%', ' ']));
+        match share.and_then(|share| share.parse().ok()) {
+            Some(percent @ 1..=99) => Strategy::Canary { percent },
+            _ => {
+                self.invalid(
+                    "strategy",
+                    format!("is `{given}`, expected rolling, blue-green, or canary with a share from 1% to 99%, such as `canary: 10%`"),
+                );
+                Strategy::Rolling
+            }
+        }
+    }
+
+    /// `CODE=TIME`, one a line.
+    fn tolerated(&mut self) -> Vec<(Code, Duration)> {
+        let mut tolerated = Vec::new();
+        for text in values::list(&self.inputs.tolerate, true) {
+            let (slug, time) = text.split_once('=').unwrap_or((&text, ""));
+            let code = Code::ALL
+                .iter()
+                .find(|code| code.slug() == slug.trim() && code.exit() == 50);
+            match (code, duration(time.trim())) {
+                (Some(code), Ok(time)) => tolerated.push((*code, time)),
+                (None, _) => self.invalid("tolerate", format!("has `{text}`, and `{slug}` is no code of a rollout; docs/codes.md lists those with exit status 50")),
+                (_, Err(why)) => self.invalid("tolerate", format!("has `{text}`: {why}")),
+            }
+        }
+        tolerated
+    }
+
     pub(super) fn verify(&mut self, workspace: &Workspace) -> VerifySpec {
         let inputs = self.inputs;
         for (name, path) in [
@@ -94,6 +193,14 @@ impl Resolver<'_> {
             if path.as_deref().is_some_and(|path| !path.starts_with('/')) {
                 self.invalid(name, "does not begin with `/`");
             }
+        }
+        if self.task != Task::Run {
+            return VerifySpec {
+                health_path: inputs.health_path.clone(),
+                predict_path: None,
+                golden: None,
+                port: inputs.port,
+            };
         }
         let golden = inputs
             .golden

@@ -27,12 +27,18 @@ impl Resolver<'_> {
         }
     }
 
-    pub(super) fn login(&mut self) -> Option<RegistryLogin> {
+    /// The login, for the registry of the image that is pushed, else of the one that is deployed.
+    pub(super) fn login(&mut self, image: Option<&Reference>) -> Option<RegistryLogin> {
+        let host = image.map_or("", Reference::host).to_owned();
         match (
             self.inputs.registry_username.clone(),
             self.inputs.registry_password.clone(),
         ) {
-            (Some(username), Some(password)) => Some(RegistryLogin { username, password }),
+            (Some(username), Some(password)) => Some(RegistryLogin {
+                host,
+                username,
+                password,
+            }),
             (Some(_), None) => {
                 self.missing(
                     "registry-password",
@@ -48,8 +54,27 @@ impl Resolver<'_> {
         }
     }
 
-    pub(super) fn tags(&mut self) -> Vec<String> {
+    /// The tags of the image: those of `tags`, else the one that stands in `image`, else the commit.
+    pub(super) fn tags(&mut self, image: Option<&Reference>) -> Vec<String> {
         let mut tags = values::list(&self.inputs.tags, true);
+        if image.is_some_and(|image| image.digest().is_some()) {
+            self.invalid(
+                "image",
+                "has a digest, which only the push can give; name an image that exists with `image-ref`",
+            );
+        }
+        if let Some(tag) = image.and_then(Reference::tag) {
+            if tags.is_empty() {
+                tags.push(tag.to_owned());
+            } else if !tags.iter().any(|listed| listed == tag) {
+                self.invalid(
+                    "image",
+                    format!(
+                        "has the tag `{tag}`, which is not among `tags`; give tags in one place"
+                    ),
+                );
+            }
+        }
         for tag in &tags {
             if let Err(why) = crate::registry::check_tag(tag) {
                 self.invalid("tags", format!("cannot be used: {why}"));
@@ -70,6 +95,7 @@ impl Resolver<'_> {
         &mut self,
         workspace: &Workspace,
         repository: Reference,
+        login: Option<RegistryLogin>,
         tags: &[String],
     ) -> Option<BuildSpec> {
         let inputs = self.inputs;
@@ -103,6 +129,7 @@ impl Resolver<'_> {
             platform: platforms.into_iter().next(),
             cache_from: values::list(&inputs.cache_from, false),
             repository,
+            login,
             tags: tags.to_vec(),
             source: self.host.source.clone(),
             commit: self.host.commit.clone(),

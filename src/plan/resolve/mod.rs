@@ -18,6 +18,7 @@ use crate::host::Host;
 use crate::inputs::flags::{Inputs, SECRET_INPUTS};
 use crate::inputs::layers::{self, Source, Sources};
 use crate::passwords;
+use crate::registry::Reference;
 
 /// Where things lie that are not inputs.
 #[derive(Clone, Debug)]
@@ -140,9 +141,11 @@ pub(crate) fn resolve(
     sources: &Sources,
     host: Host,
     places: &Places,
+    task: Task,
     only: Option<&[Stage]>,
 ) -> Result<Plan, Vec<Diagnostic>> {
     let mut resolver = Resolver {
+        task,
         inputs,
         sources,
         host: &host,
@@ -152,14 +155,22 @@ pub(crate) fn resolve(
     let image = resolver.reference("image", inputs.image.as_deref());
     let image_ref = resolver.reference("image-ref", inputs.image_ref.as_deref());
     let target = resolver.target();
-    let login = resolver.login();
-    let tags = resolver.tags();
+    let tags = resolver.tags(image.as_ref());
+    // The tag is among the tags now.
+    let image = image.and_then(|image| image.repository().parse::<Reference>().ok());
+    let named = image.clone().or_else(|| image_ref.clone());
+    let login = resolver.login(named.as_ref());
     let tracking = resolver.tracking(&workspace, places);
-    let train = resolver.train(&workspace, tracking);
+    let runs = task == Task::Run;
+    let train = if runs {
+        resolver.train(&workspace, tracking)
+    } else {
+        None
+    };
     let build = image
         .clone()
-        .and_then(|image| resolver.build(&workspace, image, &tags));
-    let named = image.clone().or_else(|| image_ref.clone());
+        .filter(|_| runs)
+        .and_then(|image| resolver.build(&workspace, image, login.clone(), &tags));
     // Also where nothing is pushed: the login is for the registry that an earlier job has pushed to.
     let push = named.clone().map(|repository| PushSpec {
         repository,
@@ -171,13 +182,15 @@ pub(crate) fn resolve(
     let (stages, left_out) = resolver.stages(
         only,
         train.is_some(),
-        build.is_some(),
+        // One that cannot be used is another finding already.
+        build.is_some() || inputs.image.is_some(),
         image_ref.is_some(),
         deploy.is_some(),
     );
     let model = workspace.folder.join(&inputs.model);
     resolver.model(&stages, only, &model, train.is_some());
-    if stages.contains(&Stage::Deploy)
+    if runs
+        && stages.contains(&Stage::Deploy)
         && image.is_some()
         && image_ref.is_none()
         && !stages.contains(&Stage::Push)
@@ -192,6 +205,7 @@ pub(crate) fn resolve(
     }
     let report = workspace.folder.join(&inputs.report);
     Ok(Plan {
+        task,
         workspace,
         host,
         stages,
@@ -210,6 +224,7 @@ pub(crate) fn resolve(
 }
 
 struct Resolver<'a> {
+    task: Task,
     inputs: &'a Inputs,
     sources: &'a Sources,
     host: &'a Host,

@@ -1,0 +1,330 @@
+//! From a place as the container knows it to a file and a line of the user's repository: frames by the longest suffix of
+//! their path, modules and versions by the requirements that the Dockerfile installs, fields by the manifest.
+
+use std::path::{Path, PathBuf};
+
+use super::causes::{Cause, Place, ours};
+use super::traceback::Frame;
+use crate::context::Workspace;
+use crate::deploy::kubernetes::manifest::Object;
+use crate::diagnostic::Location;
+
+/// Folders and files that are looked at for a frame whose path in the image is another one than in the repository.
+const MOST: usize = 2_000;
+const DEPTH: usize = 4;
+
+/// A place in the repository, and better advice when looking there gave one.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) at: Option<Location>,
+    pub(super) help: Option<String>,
+}
+
+/// The first place of a cause that exists. `object` is the workload as the manifest has it.
+pub(super) fn resolve(
+    cause: &Cause,
+    workspace: &Workspace,
+    object: Option<&Object>,
+    container: &str,
+) -> Found {
+    for place in &cause.places {
+        let found = match place {
+            Place::Module(name) => module(workspace, name),
+            Place::Requirements => Found {
+                at: requirements(workspace),
+                help: None,
+            },
+            Place::Frames(frames) => Found {
+                at: frame(workspace, frames),
+                help: None,
+            },
+            Place::Field(path) => Found {
+                at: object.and_then(|object| field(object, container, path)),
+                help: None,
+            },
+        };
+        if found.at.is_some() {
+            return found;
+        }
+    }
+    Found::default()
+}
+
+/// A field of the container in the manifest; the nearest line above when the field is not there.
+fn field(object: &Object, container: &str, path: &str) -> Option<Location> {
+    let pod = match object.kind.as_str() {
+        "Pod" => "spec",
+        "CronJob" => "spec.jobTemplate.spec.template.spec",
+        _ => "spec.template.spec",
+    };
+    let list = |name: &str| {
+        let pointer = format!("/{}/{name}", pod.replace('.', "/"));
+        object.value.pointer(&pointer).and_then(|list| {
+            list.as_array()?.iter().position(|one| {
+                one.get("name").and_then(serde_json::Value::as_str) == Some(container)
+            })
+        })
+    };
+    ["containers", "initContainers"]
+        .into_iter()
+        .find_map(|name| {
+            list(name).map(|index| object.at(&format!("{pod}.{name}[{index}].{path}")))
+        })
+}
+
+/// The innermost frame of the user's own code that is a file of the repository with that many lines.
+fn frame(workspace: &Workspace, frames: &[Frame]) -> Option<Location> {
+    frames
+        .iter()
+        .rev()
+        .filter(|frame| ours(frame))
+        .find_map(|frame| {
+            let long_enough = |path: &PathBuf| {
+                let lines = std::fs::read_to_string(path).map_or(0, |text| text.lines().count());
+                usize::try_from(frame.line).is_ok_and(|line| line <= lines)
+            };
+            let parts: Vec<&str> = frame
+                .file
+                .split('/')
+                .filter(|part| !part.is_empty() && *part != "." && *part != "..")
+                .collect();
+            let found = (0..parts.len()).find_map(|skip| {
+                let suffix: PathBuf = parts[skip..].iter().collect();
+                [&workspace.folder, &workspace.root]
+                    .into_iter()
+                    .map(|folder| folder.join(&suffix))
+                    .find(|path| path.is_file())
+            });
+            let path = found.or_else(|| only(workspace, &parts))?;
+            long_enough(&path).then(|| workspace.locate(&path, frame.line))
+        })
+}
+
+/// The only file below the working directory whose path ends like this; none when there are several.
+fn only(workspace: &Workspace, parts: &[&str]) -> Option<PathBuf> {
+    let mut files = Vec::new();
+    walk(&workspace.folder, DEPTH, &mut files);
+    (0..parts.len()).find_map(|skip| {
+        let suffix: PathBuf = parts[skip..].iter().collect();
+        let mut ending = files.iter().filter(|file| file.ends_with(&suffix));
+        let first = ending.next()?;
+        ending.next().is_none().then(|| first.clone())
+    })
+}
+
+/// Python files below a folder, without environments and hidden folders.
+fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if files.len() >= MOST {
+            return;
+        }
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy();
+        let foreign = name.starts_with('.')
+            || matches!(&*name, "venv" | "node_modules" | "site-packages" | "target");
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() && !foreign && depth > 0 => walk(&path, depth - 1, files),
+            Ok(kind) if kind.is_file() && name.ends_with(".py") => files.push(path),
+            _ => {}
+        }
+    }
+}
+
+/// A module of the user's own that was not copied, else the requirements.
+fn module(workspace: &Workspace, name: &str) -> Found {
+    let own = [
+        format!("{name}.py"),
+        format!("{name}/__init__.py"),
+        format!("src/{name}/__init__.py"),
+    ];
+    let own = own
+        .iter()
+        .find(|file| workspace.folder.join(file).is_file());
+    if let Some(own) = own {
+        let shown = own.trim_end_matches("/__init__.py");
+        return Found {
+            at: copy(workspace).or_else(|| Some(workspace.locate(&workspace.folder.join(own), 0))),
+            help: Some(format!(
+                "`{shown}` is in the repository, but not where the service looks in the image: COPY it there (`.dockerignore` must not leave it out)"
+            )),
+        };
+    }
+    Found {
+        at: requirements(workspace),
+        help: None,
+    }
+}
+
+/// Lines of the Dockerfile, with their numbers, comments left out.
+fn dockerfile(workspace: &Workspace) -> Option<(PathBuf, Vec<(u32, String)>)> {
+    let path = workspace.folder.join("Dockerfile");
+    let text = std::fs::read_to_string(&path).ok()?;
+    let lines = text
+        .lines()
+        .zip(1..)
+        .filter(|(line, _)| !line.trim_start().starts_with('#'))
+        .map(|(line, number)| (number, line.to_owned()));
+    Some((path, lines.collect()))
+}
+
+/// The last COPY of the Dockerfile that takes from the context.
+fn copy(workspace: &Workspace) -> Option<Location> {
+    let (path, lines) = dockerfile(workspace)?;
+    let (line, _) = lines.iter().rfind(|(_, line)| {
+        let word = line.split_whitespace().next().unwrap_or_default();
+        word.eq_ignore_ascii_case("COPY") && !line.contains("--from=")
+    })?;
+    Some(workspace.locate(&path, *line))
+}
+
+/// The last line of the requirements that the image installs, else the instruction that installs without a file.
+fn requirements(workspace: &Workspace) -> Option<Location> {
+    let mut installs = None;
+    if let Some((path, lines)) = dockerfile(workspace) {
+        for (number, line) in &lines {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            for pair in words.windows(2) {
+                if let [flag, file] = pair
+                    && matches!(*flag, "-r" | "--requirement" | "--requirements")
+                {
+                    let file = file.rsplit('/').next().unwrap_or(file);
+                    if let Some(at) = last_line(workspace, &workspace.folder.join(file)) {
+                        return Some(at);
+                    }
+                }
+            }
+            if line.contains("pip install") || line.contains("uv add") || line.contains("uv sync") {
+                installs = Some(workspace.locate(&path, *number));
+            }
+        }
+    }
+    installs.or_else(|| {
+        ["requirements-serve.txt", "requirements.txt"]
+            .iter()
+            .find_map(|file| last_line(workspace, &workspace.folder.join(file)))
+    })
+}
+
+/// The last line of a file that is not empty.
+fn last_line(workspace: &Workspace, path: &Path) -> Option<Location> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let (_, number) = text
+        .lines()
+        .zip(1..)
+        .filter(|(line, _)| !line.trim().is_empty())
+        .last()?;
+    Some(workspace.locate(path, number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deploy::kubernetes::manifest::parse;
+
+    struct Repository(tempfile::TempDir);
+
+    impl Repository {
+        fn new(files: &[(&str, &str)]) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            for (path, text) in files {
+                let path = folder.path().join(path);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, text).unwrap();
+            }
+            Self(folder)
+        }
+
+        fn workspace(&self) -> Workspace {
+            let root = self.0.path().to_owned();
+            Workspace {
+                folder: root.clone(),
+                state: root.join(".ml-deploy"),
+                cache: root.join(".cache"),
+                root,
+            }
+        }
+
+        fn frame(&self, frames: &[(&str, u32)]) -> String {
+            let frames: Vec<Frame> = frames
+                .iter()
+                .map(|(file, line)| Frame {
+                    file: (*file).to_owned(),
+                    line: *line,
+                    function: String::new(),
+                })
+                .collect();
+            let found = frame(&self.workspace(), &frames);
+            found.map_or(String::new(), |at| at.to_string())
+        }
+    }
+
+    #[test]
+    fn a_frame_is_the_longest_suffix_that_exists() {
+        let repository = Repository::new(&[
+            ("serve.py", "a\nb\n"),
+            ("app/serve.py", "a\nb\nc\n"),
+            ("src/wine/model.py", "a\n"),
+            ("one/same.py", "a\n"),
+            ("two/same.py", "a\n"),
+        ]);
+        assert_eq!(
+            repository.frame(&[("/srv/app/serve.py", 3)]),
+            "app/serve.py:3"
+        );
+        assert_eq!(repository.frame(&[("/code/serve.py", 2)]), "serve.py:2");
+        assert_eq!(
+            repository.frame(&[("/app/wine/model.py", 1)]),
+            "src/wine/model.py:1"
+        );
+        let library = "/usr/lib/python3/dist-packages/serve.py";
+        assert_eq!(
+            repository.frame(&[("/code/serve.py", 1), (library, 2), ("<frozen os>", 1)]),
+            "serve.py:1"
+        );
+        // Another file of the same name, or several: no place is better than a wrong one.
+        assert_eq!(repository.frame(&[("/code/serve.py", 90)]), "");
+        assert_eq!(repository.frame(&[("/code/same.py", 1)]), "");
+        assert_eq!(repository.frame(&[("/code/other.py", 1)]), "");
+    }
+
+    #[test]
+    fn a_module_is_the_users_own_or_a_requirement() {
+        let repository = Repository::new(&[
+            ("features.py", "x"),
+            (
+                "Dockerfile",
+                "FROM x\nCOPY requirements-serve.txt /tmp/\nRUN pip install -r /tmp/requirements-serve.txt\nCOPY serve.py .\n",
+            ),
+            ("requirements-serve.txt", "flask\ngunicorn\n\n"),
+            ("requirements.txt", "pandas\n"),
+        ]);
+        let own = module(&repository.workspace(), "features");
+        assert_eq!(own.at.unwrap().to_string(), "Dockerfile:4");
+        assert!(own.help.unwrap().contains("`features.py`"));
+        let other = module(&repository.workspace(), "sklearn");
+        assert_eq!(other.at.unwrap().to_string(), "requirements-serve.txt:2");
+        assert!(other.help.is_none());
+        let inline = Repository::new(&[("Dockerfile", "FROM x\nRUN pip install flask\n")]);
+        assert_eq!(
+            requirements(&inline.workspace()).unwrap().to_string(),
+            "Dockerfile:2"
+        );
+        assert_eq!(requirements(&Repository::new(&[]).workspace()), None);
+    }
+
+    #[test]
+    fn a_field_is_found_in_the_right_container() {
+        let text = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: wine\nspec:\n  template:\n    spec:\n      containers:\n      - name: proxy\n      - name: model\n        livenessProbe:\n          httpGet:\n            path: /x\n";
+        let objects = parse("k.yaml", text).unwrap();
+        let at = |container: &str, path: &str| {
+            field(&objects[0], container, path).map(|at| at.to_string())
+        };
+        assert_eq!(
+            at("model", "livenessProbe.httpGet.path").unwrap(),
+            "k.yaml:13"
+        );
+        assert_eq!(at("model", "resources.limits.memory").unwrap(), "k.yaml:10");
+        assert_eq!(at("proxy", "livenessProbe").unwrap(), "k.yaml:9");
+        assert_eq!(at("other", "livenessProbe"), None);
+    }
+}

@@ -1,0 +1,176 @@
+//! Writes into the record how a deployment ended. A record that cannot be written never changes the deployment's result.
+
+use futures_util::stream::{self, StreamExt as _};
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+
+use super::apply::{Kinds, api};
+use super::manifest::Object;
+use super::record::{self, Failed, Item, Release, Stored};
+use super::undo::{Before, Ended};
+use super::{Rollout, prune};
+use crate::cluster::Cluster;
+use crate::context::Context;
+use crate::diagnostic::Severity;
+use crate::failure::Failure;
+use crate::plan::KubernetesSpec;
+
+/// Requests that are sent at once.
+const AT_ONCE: usize = 16;
+
+/// The objects with their uids; those that were there `before` are not asked for again. One that cannot be read has none,
+/// and is never pruned.
+pub(super) async fn inventory(
+    cluster: &Cluster,
+    kinds: &Kinds,
+    objects: &[Object],
+    before: Option<&Before>,
+) -> Vec<Item> {
+    let known = |index| {
+        before
+            .and_then(|before| before.uid(index))
+            .map(str::to_owned)
+    };
+    let all: Vec<_> = objects
+        .iter()
+        .enumerate()
+        .map(|(index, object)| item(cluster, kinds, object, known(index)))
+        .collect();
+    stream::iter(all).buffered(AT_ONCE).collect().await
+}
+
+async fn item(cluster: &Cluster, kinds: &Kinds, object: &Object, known: Option<String>) -> Item {
+    let mut item = Item {
+        api_version: object.api_version.clone(),
+        kind: object.kind.clone(),
+        namespace: None,
+        name: object.name.clone(),
+        uid: String::new(),
+    };
+    let Some(resource) = kinds.of(object) else {
+        return item;
+    };
+    let (_, namespaced) = resource;
+    let namespace = object.namespace.as_ref().unwrap_or(&cluster.namespace);
+    item.namespace = namespaced.then(|| namespace.clone());
+    item.uid = match known {
+        Some(uid) => uid,
+        None => {
+            let live = api(cluster, resource, object)
+                .get_metadata_opt(&object.name)
+                .await;
+            live.ok()
+                .flatten()
+                .and_then(|live| live.uid())
+                .unwrap_or_default()
+        }
+    };
+    item
+}
+
+/// A verified deployment: prunes what it no longer lists when that was asked for, and keeps its manifests.
+pub(super) async fn succeed(ctx: &Context, spec: &KubernetesSpec, rollout: &Rollout) {
+    let cluster = &rollout.cluster;
+    let Some(name) = rollout.name.clone() else {
+        return;
+    };
+    let earlier = match record::read(cluster, &name).await {
+        Ok(stored) => stored,
+        Err(failure) => return warn(ctx, failure).await,
+    };
+    let kinds = kinds(cluster, &rollout.objects).await;
+    let mut items = inventory(cluster, &kinds, &rollout.objects, Some(&rollout.before)).await;
+    let left = prune::settle(ctx, spec, cluster, &earlier.record, &items).await;
+    items.extend(left);
+    let (manifests, at) = (record::manifests(&rollout.objects), now());
+    let change = |stored: &mut Stored| {
+        let number = stored.record.succeed(Release {
+            at: at.clone(),
+            objects: items.clone(),
+            ..rollout.release.clone()
+        });
+        stored.keep(number, &manifests);
+    };
+    match record::change(cluster, &name, change).await {
+        Ok(stored) => told(ctx, &name, &stored).await,
+        Err(failure) => warn(ctx, failure).await,
+    }
+}
+
+async fn told(ctx: &Context, name: &str, stored: &Stored) {
+    let Some(current) = &stored.record.current else {
+        return;
+    };
+    let number = current.number;
+    let note = if stored.manifests(number).is_some() {
+        format!("recorded as revision {number} of `{name}`")
+    } else {
+        format!(
+            "recorded as revision {number} of `{name}`, but its manifests are too large to go back to"
+        )
+    };
+    ctx.events.note(note).await;
+}
+
+/// A deployment that failed, and what became of it.
+pub(super) async fn fail(ctx: &Context, rollout: &Rollout, failure: &Failure, ended: Ended) {
+    // After a cancel there is no time for it, and what is live was said.
+    if ended == Ended::Untouched || ctx.cancel.is_cancelled() {
+        return;
+    }
+    let cluster = &rollout.cluster;
+    let Some(name) = rollout.name.clone() else {
+        return;
+    };
+    let failed = Failed {
+        code: failure.code().slug().to_owned(),
+        image: rollout.release.image.clone(),
+        commit: rollout.release.commit.clone(),
+        run_url: rollout.release.run_url.clone(),
+        at: now(),
+        rolled_back: ended == Ended::RolledBack,
+    };
+    let live = if ended == Ended::Kept {
+        let kinds = kinds(cluster, &rollout.objects).await;
+        Some(Release {
+            at: now(),
+            objects: inventory(cluster, &kinds, &rollout.objects, Some(&rollout.before)).await,
+            ..rollout.release.clone()
+        })
+    } else {
+        None
+    };
+    let change = |stored: &mut Stored| {
+        let mut live = live.clone();
+        if let Some(live) = &mut live {
+            // What an earlier deployment owns stays in the inventory until it is pruned.
+            let more: Vec<Item> = stored.record.no_longer(&live.objects).cloned().collect();
+            live.objects.extend(more);
+        }
+        stored.record.fail(failed.clone(), live);
+    };
+    if let Err(failure) = record::change(cluster, &name, change).await {
+        warn(ctx, failure).await;
+    }
+}
+
+async fn kinds(cluster: &Cluster, objects: &[Object]) -> Kinds {
+    Kinds::discover(&cluster.client, objects)
+        .await
+        .unwrap_or_default()
+}
+
+fn now() -> String {
+    let now = Timestamp::now();
+    Timestamp::from_second(now.as_second())
+        .unwrap_or(now)
+        .to_string()
+}
+
+/// The deployment itself is what it is; only the record is missing.
+pub(super) async fn warn(ctx: &Context, failure: Failure) {
+    for mut finding in failure.into_findings() {
+        finding.severity = Severity::Warning;
+        ctx.events.diagnosed(finding).await;
+    }
+}

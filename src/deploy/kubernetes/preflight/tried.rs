@@ -1,0 +1,128 @@
+//! Every object as it is live and as a server-side dry run would leave it. Read-only: nothing is changed.
+
+use std::collections::BTreeSet;
+
+use kube::Api;
+use kube::core::ApiResource;
+use kube::core::DynamicObject;
+use serde_json::Value;
+
+use super::super::apply::{Kinds, Manner, apply};
+use super::super::manifest::Object;
+use super::super::reject;
+use crate::cluster::{Cluster, together};
+use crate::diagnostic::Diagnostic;
+
+/// What the cluster says of one object.
+#[derive(Debug)]
+pub(in super::super) struct Tried<'a> {
+    pub(in super::super) object: &'a Object,
+    /// As it is now; `None` when it is not there or may not be read.
+    pub(in super::super) live: Option<Value>,
+    /// As it would be; `None` when it was refused or could not be tried.
+    pub(in super::super) after: Option<Value>,
+    /// It is surely not there yet.
+    pub(in super::super) new: bool,
+    pub(in super::super) refused: Vec<Diagnostic>,
+}
+
+/// Tries all objects of kinds that the cluster knows.
+pub(super) async fn try_all<'a>(
+    cluster: &Cluster,
+    force: bool,
+    objects: &'a [Object],
+    kinds: &Kinds,
+    absent: &BTreeSet<String>,
+) -> Vec<Tried<'a>> {
+    let known = objects
+        .iter()
+        .filter_map(|object| Some((object, kinds.of(object)?)));
+    together(known.map(|(object, resource)| one(cluster, object, resource, force, absent))).await
+}
+
+async fn one<'a>(
+    cluster: &Cluster,
+    object: &'a Object,
+    resource: (&ApiResource, bool),
+    force: bool,
+    absent: &BTreeSet<String>,
+) -> Tried<'a> {
+    let namespace = object.namespace.as_deref().unwrap_or(&cluster.namespace);
+    if resource.1 && absent.contains(namespace) {
+        elsewhere(cluster, object, resource).await
+    } else {
+        here(cluster, object, resource, force).await
+    }
+}
+
+async fn here<'a>(
+    cluster: &Cluster,
+    object: &'a Object,
+    (resource, namespaced): (&ApiResource, bool),
+    force: bool,
+) -> Tried<'a> {
+    let api: Api<DynamicObject> = if namespaced {
+        let namespace = object.namespace.as_deref().unwrap_or(&cluster.namespace);
+        Api::namespaced_with(cluster.client.clone(), namespace, resource)
+    } else {
+        Api::all_with(cluster.client.clone(), resource)
+    };
+    let manner = Manner {
+        dry_run: true,
+        force,
+    };
+    let (live, after) = tokio::join!(
+        api.get_opt(&object.name),
+        apply(cluster, (resource, namespaced), object, manner)
+    );
+    let new = matches!(live, Ok(None));
+    let live = live.ok().flatten().and_then(plain);
+    let (after, refused) = match after {
+        Ok(after) => (plain(after), Vec::new()),
+        Err(error) => (None, reject::explain_against(object, live.as_ref(), error)),
+    };
+    Tried {
+        object,
+        live,
+        after,
+        new,
+        refused,
+    }
+}
+
+/// In a namespace that is not there nothing can be tried, but what the API server says of the object's fields in another
+/// one holds there too. Only that is kept; quota, policies and rights of the other namespace mean nothing.
+async fn elsewhere<'a>(
+    cluster: &Cluster,
+    object: &'a Object,
+    resource: (&ApiResource, bool),
+) -> Tried<'a> {
+    let mut moved = object.clone();
+    moved.namespace = Some("default".to_owned());
+    if let Some(metadata) = moved
+        .value
+        .get_mut("metadata")
+        .and_then(Value::as_object_mut)
+    {
+        metadata.insert("namespace".to_owned(), "default".into());
+    }
+    let manner = Manner {
+        dry_run: true,
+        force: true,
+    };
+    let refused = match apply(cluster, resource, &moved, manner).await {
+        Err(error) if reject::is_about_fields(&error) => reject::explain(object, error),
+        _ => Vec::new(),
+    };
+    Tried {
+        object,
+        live: None,
+        after: None,
+        new: true,
+        refused,
+    }
+}
+
+fn plain(object: DynamicObject) -> Option<Value> {
+    serde_json::to_value(object).ok()
+}

@@ -1,0 +1,181 @@
+//! Removes what an earlier deployment of the same name applied and this one no longer lists. Only objects that are still
+//! the same and still carry our fields; never what may hold things of others.
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::apply::{Kinds, api};
+use super::history::inventory;
+use super::manifest::{self, Object};
+use super::record::{self, Item, Record};
+use super::undo::fields::has_ours;
+use super::undo::{is_precious, remove};
+use crate::cluster::{Cluster, uid_of};
+use crate::code::Code;
+use crate::context::Context;
+use crate::diagnostic::Diagnostic;
+use crate::plan::KubernetesSpec;
+
+/// What becomes of an object.
+enum Fate {
+    Remove,
+    /// It stays, is still ours and will be offered again.
+    Keep(&'static str),
+    /// It is gone or not ours any more.
+    Forget,
+}
+
+/// Prunes, if asked to. Returns what is left of the earlier inventory and still ours.
+pub(super) async fn settle(
+    ctx: &Context,
+    spec: &KubernetesSpec,
+    cluster: &Cluster,
+    earlier: &Record,
+    now: &[Item],
+) -> Vec<Item> {
+    let gone: Vec<Item> = earlier.no_longer(now).cloned().collect();
+    // An empty set would remove everything; nobody means that.
+    if gone.is_empty() || now.is_empty() {
+        return gone;
+    }
+    let judged = judge(cluster, gone).await;
+    let listed = list(&judged);
+    let (mut left, mut removable) = (Vec::new(), Vec::new());
+    for (item, object, fate) in judged {
+        match fate {
+            Fate::Remove if spec.prune => removable.push((item, object)),
+            Fate::Remove => left.push(item),
+            Fate::Keep(why) => {
+                ctx.events
+                    .note(format!(
+                        "{} is no longer listed and stays: {why}",
+                        item.label()
+                    ))
+                    .await;
+                left.push(item);
+            }
+            Fate::Forget => {}
+        }
+    }
+    if listed.is_empty() {
+        return left;
+    }
+    if !spec.prune {
+        let note = format!("no longer listed, and left: {listed}; `prune: true` removes it");
+        ctx.events.note(note).await;
+        return left;
+    }
+    ctx.events
+        .note(format!("no longer listed, and removed now: {listed}"))
+        .await;
+    let kinds = kinds(cluster, removable.iter().map(|(_, object)| object)).await;
+    for (item, object) in removable.into_iter().rev() {
+        match remove(cluster, &kinds, &object, &item.uid).await {
+            Ok(()) => ctx.events.note(format!("{} removed", item.label())).await,
+            Err(why) => {
+                let message = format!(
+                    "failed to remove `{}`, which is no longer listed: {why}",
+                    item.label()
+                );
+                let finding = Diagnostic::warning(Code::ApplyFailed, message)
+                    .help("remove it by hand, or give the account the verb `delete` for its kind");
+                ctx.events.diagnosed(finding).await;
+                left.push(item);
+            }
+        }
+    }
+    left
+}
+
+/// Says before anything is changed what a deployment of these objects will remove. What cannot be read is met again, and
+/// said, when it is time to prune.
+pub(super) async fn announce(
+    ctx: &Context,
+    spec: &KubernetesSpec,
+    cluster: &Cluster,
+    objects: &[Object],
+) {
+    let Some(name) = record::name(spec.name.as_deref(), objects).filter(|_| spec.prune) else {
+        return;
+    };
+    let Ok(earlier) = record::read(cluster, &name).await else {
+        return;
+    };
+    let kinds = kinds(cluster, objects.iter()).await;
+    let now = inventory(cluster, &kinds, objects, None).await;
+    let gone: Vec<Item> = earlier.record.no_longer(&now).cloned().collect();
+    let listed = list(&judge(cluster, gone).await);
+    if !listed.is_empty() {
+        let note = format!("will be removed after verification (`prune: true`): {listed}");
+        ctx.events.note(note).await;
+    }
+}
+
+fn list(judged: &[(Item, Object, Fate)]) -> String {
+    let labels = judged
+        .iter()
+        .filter(|(_, _, fate)| matches!(fate, Fate::Remove))
+        .map(|(item, _, _)| item.label());
+    labels.collect::<Vec<_>>().join(", ")
+}
+
+async fn kinds(cluster: &Cluster, objects: impl Iterator<Item = &Object>) -> Kinds {
+    let objects: Vec<Object> = objects.cloned().collect();
+    let mut known = Kinds::default();
+    // One by one: a kind that is gone must not hide the others.
+    for object in &objects {
+        if known.of(object).is_none()
+            && let Ok(found) = Kinds::discover(&cluster.client, std::slice::from_ref(object)).await
+        {
+            known.extend(found);
+        }
+    }
+    known
+}
+
+async fn judge(cluster: &Cluster, gone: Vec<Item>) -> Vec<(Item, Object, Fate)> {
+    let objects: Vec<(Item, Object)> = gone
+        .into_iter()
+        .filter_map(|item| Some((object(&item)?, item)))
+        .map(|(object, item)| (item, object))
+        .collect();
+    let kinds = kinds(cluster, objects.iter().map(|(_, object)| object)).await;
+    join_all(objects.into_iter().map(async |(item, object)| {
+        let fate = fate(cluster, &kinds, &item, &object).await;
+        (item, object, fate)
+    }))
+    .await
+}
+
+async fn fate(cluster: &Cluster, kinds: &Kinds, item: &Item, object: &Object) -> Fate {
+    let Some(resource) = kinds.of(object) else {
+        return Fate::Forget;
+    };
+    let live = match api(cluster, resource, object).get_opt(&object.name).await {
+        Ok(Some(live)) => serde_json::to_value(live).unwrap_or_default(),
+        Ok(None) => return Fate::Forget,
+        Err(_) => return Fate::Keep("it cannot be read"),
+    };
+    if item.uid.is_empty() || uid_of(&live) != item.uid || !has_ours(&live) {
+        return Fate::Forget;
+    }
+    if is_precious(&item.kind) {
+        return Fate::Keep(
+            "others may have put something there that would go with it; delete it by hand",
+        );
+    }
+    Fate::Remove
+}
+
+/// The object of an inventory, without its contents.
+fn object(item: &Item) -> Option<Object> {
+    let mut value = json!({
+        "apiVersion": item.api_version,
+        "kind": item.kind,
+        "metadata": {"name": item.name},
+    });
+    if let Some(namespace) = &item.namespace {
+        value["metadata"]["namespace"] = namespace.as_str().into();
+    }
+    manifest::parse("inventory", &value.to_string()).ok()?.pop()
+}

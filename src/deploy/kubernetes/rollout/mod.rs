@@ -1,0 +1,66 @@
+//! Rollouts: `wait` watches what was applied, `scene` holds what was seen, `judge` gives the verdict by the table in `rules`.
+
+mod autoscaling;
+mod conditions;
+#[cfg(test)]
+mod container_examples;
+mod containers;
+mod daemon_set;
+mod deployment;
+mod ended;
+mod events;
+mod job;
+mod judge;
+#[cfg(test)]
+mod judge_tests;
+mod logs;
+mod network;
+mod observation;
+mod pods;
+mod probes;
+mod pull;
+mod record;
+mod refusals;
+#[cfg(test)]
+mod replay;
+mod rules;
+#[cfg(test)]
+mod rules_tests;
+mod scene;
+mod schedule;
+mod settle;
+mod sightings;
+mod state;
+mod stateful_set;
+mod storage;
+mod target;
+mod trim;
+mod wait;
+mod waiting;
+mod watch;
+#[cfg(test)]
+mod workload_examples;
+
+use serde_json::Value;
+
+pub(super) use self::observation::Verdict;
+pub(super) use self::record::time;
+pub(super) use self::scene::Scene;
+pub(super) use self::target::Target;
+pub(super) use self::wait::wait;
+
+/// All container statuses of a pod, those of init containers first.
+pub(super) fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
+    ["/status/initContainerStatuses", "/status/containerStatuses"]
+        .into_iter()
+        .filter_map(|list| pod.pointer(list).and_then(Value::as_array))
+        .flatten()
+}
+
+/// Restarts of a container.
+pub(super) fn restarts(container: &Value) -> u64 {
+    container
+        .get("restartCount")
+        .and_then(Value::as_u64)
+        .unwrap_or_default()
+}

@@ -1,0 +1,168 @@
+//! What happens to a trial that does not take over, and how a promotion that fails half-way is taken back.
+
+use std::time::Duration;
+
+use super::super::undo::Ended;
+use super::super::{Rollout, history, undo};
+use super::{Staged, Trial, Way, route, trial};
+use crate::cluster::Cluster;
+use crate::code::Code;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::plan::{KubernetesSpec, OnFailure, OnFirstFailure};
+
+/// How long cleaning up may take when the run is told to stop: together with all else less than 5 s.
+const CANCELLED: Duration = Duration::from_millis(3_500);
+
+/// Takes a trial away that did not start or did not verify. Production was never touched.
+pub(in crate::deploy::kubernetes) async fn abandon(
+    ctx: &Context,
+    spec: &KubernetesSpec,
+    cluster: &Cluster,
+    staged: &Staged,
+    failure: Failure,
+) -> (Failure, Ended) {
+    let trial = &staged.trial;
+    let cancelled = ctx.cancel.is_cancelled();
+    let mut told = vec![away(spec, cluster, trial, cancelled).await];
+    told.push(match &trial.live {
+        Some(live) => format!("`{live}` serves as before"),
+        None => "nothing was live before".to_owned(),
+    });
+    let what = told.join(", ");
+    ctx.events.note(what.clone()).await;
+    if cancelled {
+        let message = format!("stopped before the new version took over: {what}");
+        let failure = Failure::new(Code::Interrupted, message).help("run again");
+        return (failure, Ended::Untouched);
+    }
+    let failure = adding(failure, &what);
+    if staged.changed && spec.on_failure == OnFailure::Rollback {
+        return undo::undo(ctx, spec, cluster, &staged.configuration, failure).await;
+    }
+    (failure, Ended::Untouched)
+}
+
+/// Undoes a promotion that failed half-way.
+pub(super) async fn revert(
+    ctx: &Context,
+    spec: &KubernetesSpec,
+    rollout: &Rollout,
+    staged: &Staged,
+    failure: Failure,
+) -> Failure {
+    let (cluster, trial) = (&rollout.cluster, &staged.trial);
+    if ctx.cancel.is_cancelled() {
+        return stopped(cluster, trial, failure).await;
+    }
+    if spec.on_failure == OnFailure::Keep && trial.way == Way::BlueGreen {
+        return adding(
+            failure,
+            "everything is left as it is, because `on-failure` is `keep`",
+        );
+    }
+    let what = away(spec, cluster, trial, false).await;
+    ctx.events.note(what.clone()).await;
+    let failure = adding(failure, &what);
+    let (failure, ended) = undo::undo(ctx, spec, cluster, &rollout.before, failure).await;
+    history::fail(ctx, rollout, &failure, ended).await;
+    failure
+}
+
+/// A cancel during the promotion: no rollback is begun, and it is said what is live.
+async fn stopped(cluster: &Cluster, trial: &Trial, failure: Failure) -> Failure {
+    let what = match trial.way {
+        // The promotion goes on by itself in the cluster; a canary beside it would stay for ever.
+        Way::Canary => cleared(cluster, trial).await,
+        Way::BlueGreen => match within(true, route::leads(cluster, trial)).await {
+            Ok(what) => format!("{what}; the other version still runs, run again to finish"),
+            Err(why) => format!("which version the Service leads to could not be read: {why}"),
+        },
+    };
+    adding(failure, &what)
+}
+
+/// Removes the trial, or keeps it where that was asked for and nobody is sent to it. Says what was done.
+async fn away(spec: &KubernetesSpec, cluster: &Cluster, trial: &Trial, cancelled: bool) -> String {
+    let routes = match trial.way {
+        Way::Canary => Ok(()),
+        Way::BlueGreen => within(cancelled, route::restore(cluster, &trial.routes)).await,
+    };
+    let kept = match (trial.way, &trial.live) {
+        // Its pods would go on answering a share of the requests.
+        (Way::Canary, _) => false,
+        _ if cancelled => false,
+        (Way::BlueGreen, Some(_)) => spec.on_failure == OnFailure::Keep,
+        (Way::BlueGreen, None) => spec.on_first_failure != OnFirstFailure::Remove,
+    };
+    let what = if !kept {
+        cleared_within(cluster, trial, cancelled).await
+    } else if trial.live.is_none() && spec.on_first_failure == OnFirstFailure::ScaleDown {
+        match trial::stop(cluster, &trial.object, &trial.object.name).await {
+            Ok(()) => format!("{} is scaled to 0", trial.label()),
+            Err(error) => format!("{} could not be scaled to 0: {error}", trial.label()),
+        }
+    } else {
+        format!("{} is kept to be looked at", trial.label())
+    };
+    match routes {
+        Ok(()) => what,
+        Err(why) => format!("{what}, the Service's selector could not be put back: {why}"),
+    }
+}
+
+async fn cleared(cluster: &Cluster, trial: &Trial) -> String {
+    cleared_within(cluster, trial, true).await
+}
+
+async fn cleared_within(cluster: &Cluster, trial: &Trial, cancelled: bool) -> String {
+    match within(cancelled, trial::remove(cluster, &trial.object)).await {
+        Ok(true) => format!("{} is removed", trial.label()),
+        Ok(false) => format!("{} was not made", trial.label()),
+        Err(why) => format!(
+            "{} could not be seen to go ({why}); if it is still there, remove it with `kubectl -n {} delete deployment {}`",
+            trial.label(),
+            trial::namespace(cluster, &trial.object),
+            trial.object.name
+        ),
+    }
+}
+
+/// Waits shorter when the run is told to stop.
+async fn within<T>(
+    cancelled: bool,
+    work: impl Future<Output = Result<T, String>>,
+) -> Result<T, String> {
+    if !cancelled {
+        return work.await;
+    }
+    let half = CANCELLED / 2;
+    tokio::time::timeout(half, work)
+        .await
+        .unwrap_or_else(|_| Err(format!("no answer within {} ms", half.as_millis())))
+}
+
+/// The failure, its first finding saying what was done about it.
+fn adding(failure: Failure, what: &str) -> Failure {
+    let mut findings = failure.into_findings();
+    if let Some(first) = findings.first_mut() {
+        first.message = format!("{}; {what}", first.message);
+    }
+    Failure::all(findings).unwrap_or_else(|| Failure::new(Code::Internal, what))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_done_is_said_beside_what_failed() {
+        let failure =
+            Failure::new(Code::VerifyPrediction, "row 1 differs").evidence(["log".to_owned()]);
+        let failure = adding(failure, "it is removed");
+        let finding = failure.findings().next().unwrap();
+        assert_eq!(finding.message, "row 1 differs; it is removed");
+        assert_eq!(finding.evidence, ["log"]);
+        assert_eq!(failure.code(), Code::VerifyPrediction);
+    }
+}

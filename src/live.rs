@@ -1,0 +1,97 @@
+//! What happens to what is live beside the job's own stages: a deployment becomes final or is undone, the last verified one
+//! comes back, or is only described.
+
+use crate::artifact::{Deployment, Pushed};
+use crate::context::Context;
+use crate::deploy::kubernetes;
+use crate::event::Stage;
+use crate::failure::Outcome;
+use crate::pipeline::{Ended, stage, verify_stage};
+use crate::plan::{DeploySpec, Plan};
+
+/// What was deployed, until its verification decides.
+pub(crate) enum Deployed {
+    Kubernetes(Box<kubernetes::Rollout>),
+    Docker(Deployment),
+}
+
+impl Deployed {
+    /// What is to be verified.
+    pub(crate) fn judged(&self) -> Deployment {
+        match self {
+            Self::Kubernetes(rollout) => rollout.judged(),
+            Self::Docker(deployment) => deployment.clone(),
+        }
+    }
+
+    /// What is live when everything is done.
+    pub(crate) fn deployment(&self) -> &Deployment {
+        match self {
+            Self::Kubernetes(rollout) => &rollout.deployment,
+            Self::Docker(deployment) => deployment,
+        }
+    }
+}
+
+/// Makes a verified deployment final, and undoes one that does not verify.
+///
+/// # Errors
+/// The verification's failure, with what was done about it.
+pub(crate) async fn settle(
+    plan: &Plan,
+    ctx: &Context,
+    deployed: Option<Deployed>,
+    pushed: Option<&Pushed>,
+    verified: Outcome<()>,
+) -> Outcome<()> {
+    let (Some(Deployed::Kubernetes(rollout)), Some(DeploySpec::Kubernetes(spec))) =
+        (deployed, &plan.deploy)
+    else {
+        return verified;
+    };
+    let ctx = &ctx.stage(Stage::Deploy);
+    match verified {
+        Ok(()) => {
+            let recheck =
+                async |live: &Deployment| verify_stage(plan, ctx, None, Some(live), pushed).await;
+            kubernetes::finish(ctx, spec, *rollout, recheck).await
+        }
+        Err(failure) => Err(kubernetes::undo(ctx, spec, &rollout, failure).await),
+    }
+}
+
+/// Goes back to the last verified deployment, and verifies that it answers. Recorded predictions are those of the sources
+/// at hand, not of the model that comes back, so they are not asked.
+///
+/// # Errors
+/// As a deployment; nothing to go back to is one too.
+pub(crate) async fn rollback(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
+    let Some(DeploySpec::Kubernetes(spec)) =
+        plan.deploy.as_ref().filter(|_| plan.runs(Stage::Deploy))
+    else {
+        return Ok(Ended::Done);
+    };
+    let rollout = stage(plan, ctx, Stage::Deploy, async |ctx| {
+        kubernetes::rollback(ctx, spec).await
+    })
+    .await?;
+    let deployment = rollout.deployment.clone();
+    let verified = verify_stage(plan, ctx, None, Some(&deployment), None).await;
+    let deployed = Deployed::Kubernetes(Box::new(rollout));
+    settle(plan, ctx, Some(deployed), None, verified).await?;
+    Ok(Ended::Done)
+}
+
+/// Says what is live; it changes nothing.
+///
+/// # Errors
+/// What is not healthy, and what the access fails with.
+pub(crate) async fn status(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
+    if let Some(DeploySpec::Kubernetes(spec)) = &plan.deploy {
+        stage(plan, ctx, Stage::Verify, async |ctx| {
+            kubernetes::status(ctx, spec).await
+        })
+        .await?;
+    }
+    Ok(Ended::Done)
+}

@@ -1,0 +1,167 @@
+//! Engines that are not behind the usual socket: TCP, TLS with certificates, a socket that may not be opened. Build, push and
+//! deployment all go the same way.
+
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::process::Command;
+
+use crate::servers::{Authority, Server};
+use crate::support::{Project, Run, bed, unique};
+
+/// The bed's engine by its socket.
+fn socket() -> String {
+    let engine = bed("ENGINE");
+    engine
+        .strip_prefix("unix://")
+        .unwrap_or_else(|| panic!("the engine of the bed must be a socket, not {engine}"))
+        .to_owned()
+}
+
+fn docker(arguments: &[&str]) -> String {
+    let output = Command::new(bed("DOCKER"))
+        .args(arguments)
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Builds with progress and a secret, pushes, and runs the image, all through the endpoint that `prepare` sets.
+fn whole_job(prepare: impl Fn(Run<'_>) -> Run<'_>, port: &str) {
+    let name = unique("it-endpoint");
+    let image = format!("{}/ml-deploy-test/{name}", bed("REGISTRY"));
+    let text = format!(
+        "FROM {}\nRUN --mount=type=secret,id=word grep -q hidden /run/secrets/word && echo {name}-was-built\nEXPOSE 8080\nCMD [\"python3\", \"-m\", \"http.server\", \"8080\"]\n",
+        bed("BASE")
+    );
+    let project = Project::new().file("Dockerfile", &text).file("model", "m");
+    let run = project
+        .ml_deploy("run")
+        .flag("stages", "build,push,deploy,verify")
+        .flag("image", &image)
+        .flag("secrets", "word=hidden-word")
+        .flag("tags", "v1");
+    let run = run
+        .flag("target", "docker")
+        .flag("container-name", &name)
+        .flag("ports", &format!("{port}:8080"))
+        .flag("health-path", "/")
+        .flag("deploy-timeout", "30s");
+    let ended = prepare(run).run();
+    docker(&["rm", "--force", &name]);
+    docker(&["rmi", "--force", &format!("{image}:v1")]);
+    let ended = ended.expect(0).says(&format!("{name}-was-built"));
+    assert!(ended.output("digest").starts_with("sha256:"));
+    assert!(ended.output("endpoint").ends_with(port));
+}
+
+#[test]
+fn an_engine_by_tcp() {
+    let forwarder = Server::start("forward.py", &[&socket()]);
+    let host = format!("tcp://{}", forwarder.address());
+    whole_job(|run| run.env("DOCKER_HOST", &host), "18941");
+}
+
+/// The way Docker's own client is told to use TLS.
+fn secure<'a>(run: Run<'a>, host: &str, certificates: &Path) -> Run<'a> {
+    run.env("DOCKER_HOST", host)
+        .env("DOCKER_TLS_VERIFY", "1")
+        .env("DOCKER_CERT_PATH", certificates.to_str().unwrap())
+}
+
+#[test]
+fn an_engine_by_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path(), "IP:127.0.0.1,DNS:localhost");
+    let (ca, cert, key) = (
+        authority.path("ca.pem"),
+        authority.path("cert.pem"),
+        authority.path("key.pem"),
+    );
+    let forwarder = Server::start("forward.py", &[&socket(), &ca, &cert, &key]);
+    let host = format!("tcp://localhost:{}", forwarder.port);
+    whole_job(|run| secure(run, &host, folder.path()), "18942");
+
+    // Each thing that can be wrong about it is named.
+    let image = format!("{}/ml-deploy-test/{}", bed("REGISTRY"), unique("none"));
+    let project = Project::new().file("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n");
+    let build = || project.ml_deploy("build").flag("image", &image);
+    let other = tempfile::tempdir().unwrap();
+    Authority::new(other.path(), "IP:127.0.0.1,DNS:localhost");
+    secure(build(), &host, other.path())
+        .run()
+        .expect(10)
+        .code("engine-unreachable")
+        .says("certificate")
+        .says("ca.pem");
+    let empty = tempfile::tempdir().unwrap();
+    secure(build(), &host, empty.path())
+        .run()
+        .expect(10)
+        .code("engine-unreachable")
+        .says("ca.pem")
+        .says("DOCKER_CERT_PATH");
+    let plain = build().env("DOCKER_HOST", &host).run().expect(10);
+    plain.code("engine-unreachable").says("DOCKER_TLS_VERIFY");
+}
+
+#[test]
+fn a_client_certificate_that_the_engine_refuses() {
+    let folder = tempfile::tempdir().unwrap();
+    let ours = Authority::new(&folder.path().join("ours"), "IP:127.0.0.1");
+    let theirs = Authority::new(&folder.path().join("theirs"), "IP:127.0.0.1");
+    let (ca, cert, key) = (
+        theirs.path("ca.pem"),
+        theirs.path("cert.pem"),
+        theirs.path("key.pem"),
+    );
+    let forwarder = Server::start("forward.py", &[&socket(), &ca, &cert, &key]);
+    // We trust them, they do not know us.
+    std::fs::copy(&ca, ours.folder.join("ca.pem")).unwrap();
+    let image = format!("{}/ml-deploy-test/{}", bed("REGISTRY"), unique("none"));
+    let project = Project::new().file("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n");
+    let run = project.ml_deploy("build").flag("image", &image);
+    let host = format!("tcp://{}", forwarder.address());
+    secure(run, &host, &ours.folder)
+        .run()
+        .expect(10)
+        .code("engine-unreachable")
+        .says("certificate");
+}
+
+/// As a user who may not: another one, when we are root, whom nothing is forbidden.
+#[test]
+fn a_socket_that_may_not_be_opened() {
+    let project = Project::new().file("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n");
+    let socket = project.path().join("docker.sock");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let mode = |path: &Path, mode: u32| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(&socket, 0o000);
+    mode(project.path(), 0o777);
+    let program = project.path().join("ml-deploy");
+    std::fs::copy(env!("CARGO_BIN_EXE_ml-deploy"), &program).unwrap();
+    let program = program.to_str().unwrap();
+    let user = std::fs::metadata(program).unwrap().uid();
+    let as_nobody = [
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+    ];
+    let mut words = vec![program];
+    if user == 0 {
+        words.splice(0..0, as_nobody);
+    }
+    let image = format!("{}/ml-deploy-test/{}", bed("REGISTRY"), unique("none"));
+    project
+        .through(&words, "build")
+        .flag("image", &image)
+        .env("DOCKER_HOST", &format!("unix://{}", socket.display()))
+        .env("HOME", "/nonexistent")
+        .terminal()
+        .run()
+        .expect(10)
+        .says("engine-denied")
+        .says("group");
+}

@@ -1,0 +1,444 @@
+//! Mistakes in manifests are found before anything is changed, at their line, all at once; a manifest without them passes.
+//! Everything runs as on a pull request, which deploys nothing, and kubectl proves that nothing was made.
+
+use crate::cluster::{Namespace, kubectl};
+use crate::support::{Ended, Project, bed};
+
+/// Checks a manifest against the cluster.
+pub(crate) fn checked(text: &str, namespace: &str) -> Ended {
+    let project = Project::new().file("k8s/app.yaml", text);
+    project
+        .ml_deploy("deploy")
+        .input("manifests", "k8s")
+        .input("namespace", namespace)
+        .input("kubeconfig", &bed("KUBECONFIG"))
+        .env("GITHUB_EVENT_NAME", "pull_request")
+        .run()
+}
+
+/// Code, severity and line of every finding, in order of lines.
+pub(crate) fn found(ended: &Ended) -> Vec<(String, String, u64)> {
+    let word = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let findings = ended.report["findings"].as_array().unwrap();
+    let mut found: Vec<_> = findings
+        .iter()
+        .map(|finding| {
+            let line = finding["location"]["line"].as_u64().unwrap_or_default();
+            (word(&finding["code"]), word(&finding["severity"]), line)
+        })
+        .collect();
+    found.sort_by_key(|(.., line)| *line);
+    found
+}
+
+/// The line of the first text that contains these words.
+pub(crate) fn line(text: &str, words: &str) -> u64 {
+    let index = text.lines().position(|line| line.contains(words));
+    index.unwrap_or_else(|| panic!("no `{words}` in\n{text}")) as u64 + 1
+}
+
+/// Applies objects as an earlier deployment of ours would have.
+pub(crate) fn applied(namespace: &str, text: &str) {
+    let project = Project::new().file("live.yaml", text);
+    let file = project.path().join("live.yaml").display().to_string();
+    let arguments = [
+        "-n",
+        namespace,
+        "apply",
+        "--server-side",
+        "--field-manager=ml-deploy",
+        "-f",
+        &file,
+    ];
+    let (succeeded, printed) = kubectl(&arguments);
+    assert!(succeeded, "{printed}");
+}
+
+/// What a person could have made in a namespace.
+pub(crate) fn made(namespace: &str) -> String {
+    let kinds =
+        "deployments,statefulsets,jobs,cronjobs,services,ingresses,hpa,pvc,pods,secrets,configmaps";
+    let template = "jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.generation} {.metadata.managedFields[*].manager}{\"\\n\"}{end}";
+    kubectl(&["-n", namespace, "get", kinds, "-o", template]).1
+}
+
+fn error(code: &str, line: u64) -> (String, String, u64) {
+    (code.to_owned(), "error".to_owned(), line)
+}
+
+fn warning(code: &str, line: u64) -> (String, String, u64) {
+    (code.to_owned(), "warning".to_owned(), line)
+}
+
+const REFERRING: &str = r#"apiVersion: batch/v1
+kind: CronJob
+metadata:
+  name: retrain
+spec:
+  schedule: "0 3 * * *"
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          restartPolicy: Never
+          serviceAccountName: trainer
+          priorityClassName: important
+          imagePullSecrets:
+          - name: pull
+          volumes:
+          - name: data
+            persistentVolumeClaim:
+              claimName: data
+          - name: settings
+            projected:
+              sources:
+              - configMap:
+                  name: settings
+                  items: [{key: model.toml, path: model.toml}]
+              - secret:
+                  name: perhaps
+                  optional: true
+          initContainers:
+          - name: fetch
+            image: test.local/box:1
+            envFrom:
+            - secretRef:
+                name: fetch-credentials
+          containers:
+          - name: train
+            image: test.local/box:1
+            env:
+            - name: PASSWORD
+              valueFrom:
+                secretKeyRef:
+                  name: database
+                  key: password
+            - name: COLOUR
+              valueFrom:
+                configMapKeyRef:
+                  name: ours
+                  key: colour
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: ours
+data:
+  colour: red
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata:
+  name: scratch
+spec:
+  accessModes: [ReadWriteOnce]
+  storageClassName: fast-ssd
+  resources: {requests: {storage: 1Gi}}
+"#;
+
+#[test]
+fn references_to_nothing_are_found_all_at_once() {
+    let namespace = Namespace::new("it-preflight");
+    let name = namespace.0.as_str();
+    let key = [
+        "-n",
+        name,
+        "create",
+        "secret",
+        "generic",
+        "database",
+        "--from-literal=Password=x",
+    ];
+    assert!(kubectl(&key).0);
+    let near = [
+        "-n",
+        name,
+        "create",
+        "secret",
+        "generic",
+        "fetch-credential",
+        "--from-literal=a=x",
+    ];
+    assert!(kubectl(&near).0);
+    let before = made(name);
+    let ended = checked(REFERRING, name).expect(10);
+    let at = |words: &str| line(REFERRING, words);
+    assert_eq!(
+        found(&ended),
+        [
+            error("reference-missing", at("serviceAccountName")),
+            error("reference-missing", at("priorityClassName")),
+            warning("reference-missing", at("- name: pull")),
+            error("reference-missing", at("claimName")),
+            error("reference-missing", at("name: settings") + 5 - 1),
+            error("reference-missing", at("name: fetch-credentials")),
+            error("reference-missing", at("key: password")),
+            error("reference-missing", at("storageClassName")),
+        ]
+    );
+    ended
+        .says("did you mean `fetch-credential`?")
+        .says("and it has `Password`")
+        .says("did you mean `Password`?");
+    assert_eq!(made(name), before);
+}
+
+#[test]
+fn references_that_are_there_pass() {
+    let namespace = Namespace::new("it-preflight");
+    let name = namespace.0.as_str();
+    for arguments in [
+        vec![
+            "create",
+            "secret",
+            "generic",
+            "database",
+            "--from-literal=password=x",
+        ],
+        vec![
+            "create",
+            "secret",
+            "generic",
+            "fetch-credentials",
+            "--from-literal=a=x",
+        ],
+        vec![
+            "create",
+            "secret",
+            "docker-registry",
+            "pull",
+            "--docker-username=a",
+            "--docker-password=b",
+        ],
+        vec![
+            "create",
+            "configmap",
+            "settings",
+            "--from-literal=model.toml=x",
+        ],
+        vec!["create", "serviceaccount", "trainer"],
+    ] {
+        assert!(kubectl(&[&["-n", name], arguments.as_slice()].concat()).0);
+    }
+    // The claim and, by its name, the class come with the manifests.
+    let class = crate::support::unique("it-class");
+    let text = REFERRING
+        .replace("important", "system-cluster-critical")
+        .replace("claimName: data", "claimName: scratch")
+        .replace("fast-ssd", &class)
+        + &format!(
+            "---\napiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {{name: {class}}}\nprovisioner: test.local/none\n"
+        );
+    let ended = checked(&text, name).expect(0);
+    assert_eq!(found(&ended), []);
+}
+
+const ROUTED: &str = r#"apiVersion: apps/v1
+kind: Deployment
+metadata: {name: wine}
+spec:
+  selector: {matchLabels: {app: wine}}
+  template:
+    metadata: {labels: {app: wine}}
+    spec:
+      containers:
+      - name: model
+        image: test.local/box:1
+        resources: {requests: {cpu: 10m}}
+        ports: [{name: http, containerPort: 8080}]
+        readinessProbe:
+          httpGet: {path: /, port: http}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: wine}
+spec:
+  selector:
+    app: wine
+  ports:
+  - port: 80
+    targetPort: http
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: wine}
+spec:
+  rules:
+  - http:
+      paths:
+      - path: /
+        pathType: Prefix
+        backend:
+          service:
+            name: wine
+            port: {number: 80}
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: wine}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: wine}
+  maxReplicas: 3
+  metrics:
+  - type: Resource
+    resource: {name: cpu, target: {type: Utilization, averageUtilization: 50}}
+"#;
+
+#[test]
+fn routes_to_nothing_are_found() {
+    let namespace = Namespace::new("it-preflight");
+    let ended = checked(ROUTED, &namespace.0).expect(0);
+    assert_eq!(found(&ended), []);
+    let text = ROUTED
+        .replace("port: http}", "port: web}")
+        .replace("targetPort: http", "targetPort: https")
+        .replace("            name: wine\n", "            name: wien\n")
+        .replace(
+            "kind: Deployment, name: wine",
+            "kind: Deployment, name: beer",
+        )
+        + "---\napiVersion: v1\nkind: Service\nmetadata: {name: other}\nspec:\n  selector: {app: wines}\n  ports: [{port: 80}]\n";
+    let ended = checked(&text, &namespace.0).expect(10);
+    assert_eq!(
+        found(&ended),
+        [
+            error("port-mismatch", line(&text, "port: web")),
+            error("port-mismatch", line(&text, "targetPort: https")),
+            error("backend-missing", line(&text, "name: wien")),
+            error("backend-missing", line(&text, "name: beer")),
+            error("selector-mismatch", line(&text, "selector: {app: wines}")),
+        ]
+    );
+    ended
+        .says("did you mean `wine`?")
+        .says("the pods of `Deployment/wine` have `app: wine`");
+    // Utilisation of a container that requests nothing is no number.
+    let text = ROUTED.replace("        resources: {requests: {cpu: 10m}}\n", "");
+    let ended = checked(&text, &namespace.0).expect(0);
+    assert_eq!(
+        found(&ended),
+        [warning(
+            "scaling-failed",
+            line(&text, "resource: {name: cpu")
+        )]
+    );
+    let text = ROUTED.replace("matchLabels: {app: wine}", "matchLabels: {app: wines}");
+    let ended = checked(&text, &namespace.0).expect(10);
+    assert_eq!(
+        found(&ended),
+        [error("selector-mismatch", line(&text, "matchLabels"))]
+    );
+    ended.says("its selector wants `app: wines`, and its pod template has `app: wine`");
+    assert!(!made(&namespace.0).contains("wine"));
+}
+
+#[test]
+fn what_quota_limits_and_nodes_cannot_take_is_found() {
+    let namespace = Namespace::new("it-preflight");
+    applied(
+        &namespace.0,
+        "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: small}\nspec: {hard: {requests.cpu: 100m}}\n---\napiVersion: v1\nkind: LimitRange\nmetadata: {name: narrow}\nspec: {limits: [{type: Container, max: {memory: 1Gi}}]}\n",
+    );
+    let counted = || {
+        kubectl(&[
+            "-n",
+            &namespace.0,
+            "get",
+            "quota",
+            "small",
+            "-o",
+            "jsonpath={.status.hard}",
+        ])
+        .1
+    };
+    crate::support::eventually("the quota is counted", || counted().contains("100m"));
+    let sized = |replicas: u32, cpu: &str, memory: &str| {
+        let requests = format!(
+            "resources:\n          requests:\n            cpu: {cpu}\n            memory: {memory}"
+        );
+        let text = ROUTED.replace("resources: {requests: {cpu: 10m}}", &requests);
+        text.replacen("spec:\n", &format!("spec:\n  replicas: {replicas}\n"), 1)
+    };
+    assert_eq!(
+        found(&checked(&sized(2, "50m", "1Gi"), &namespace.0).expect(0)),
+        []
+    );
+    let text = sized(3, "50m", "2Gi");
+    let ended = checked(&text, &namespace.0).expect(10);
+    assert_eq!(
+        found(&ended),
+        [
+            error("capacity-exceeded", line(&text, "cpu: 50m")),
+            error("capacity-exceeded", line(&text, "memory: 2Gi")),
+        ]
+    );
+    ended
+        .says("requests.cpu: 150m of 100m")
+        .says("allows at most 1Gi");
+    let namespace = Namespace::new("it-preflight");
+    let text = sized(1, "4000", "1Mi");
+    let ended = checked(&text, &namespace.0).expect(10);
+    assert_eq!(
+        found(&ended),
+        [error("capacity-exceeded", line(&text, "cpu: 4000"))]
+    );
+    ended.says("a pod requests 4000 cpu, and the largest node has ");
+    let text = ROUTED.replace(
+        "    spec:\n",
+        "    spec:\n      nodeSelector: {disk: tape}\n",
+    );
+    let ended = checked(&text, &namespace.0).expect(10);
+    assert_eq!(
+        found(&ended),
+        [error("capacity-exceeded", line(&text, "nodeSelector"))]
+    );
+}
+
+#[test]
+fn a_namespace_of_the_manifests_is_checked_as_far_as_it_can_be() {
+    let name = crate::support::unique("it-preflight-own");
+    let own = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n---\n");
+    let ended = checked(&format!("{own}{ROUTED}"), &name).expect(0);
+    assert_eq!(found(&ended), []);
+    ended.says("Deployment/wine would be created");
+    let broken = ROUTED
+        .replace(
+            "  selector: {matchLabels",
+            "  replicaz: 2\n  selector: {matchLabels",
+        )
+        .replace(
+            "        resources:",
+            "        envFrom: [{secretRef: {name: nowhere}}]\n        resources:",
+        );
+    let text = format!("{own}{broken}");
+    let ended = checked(&text, &name).expect(10);
+    assert_eq!(
+        found(&ended),
+        [
+            error("manifest-rejected", line(&text, "replicaz")),
+            error("reference-missing", line(&text, "nowhere")),
+        ]
+    );
+    assert!(!kubectl(&["get", "namespace", &name]).0);
+}
+
+#[test]
+fn mistakes_of_every_kind_are_told_together() {
+    let namespace = Namespace::new("it-preflight");
+    let text = ROUTED
+        .replace(
+            "  selector: {matchLabels",
+            "  paused: true\n  selector: {matchLabels",
+        )
+        .replace("port: {number: 80}", "port: {number: 8080}")
+        + "---\napiVersion: example.com/v1\nkind: Unheard\nmetadata:\n  name: x\n";
+    let ended = checked(&text, &namespace.0).expect(10);
+    assert_eq!(
+        found(&ended),
+        [
+            error("rollout-paused", line(&text, "paused")),
+            error("backend-missing", line(&text, "number: 8080")),
+            error("manifest-rejected", line(&text, "kind: Unheard")),
+        ]
+    );
+}

@@ -1,0 +1,96 @@
+"""In front of a registry: `proxy.py HOST:PORT METHOD PATH-PART AGENT COUNT FAULT`.
+
+The first COUNT requests of that method and path, by a client whose name holds AGENT, get FAULT: `503` as a gateway says it, `503-json` as a
+registry does, or `reset`. The rest is handed on. An empty word means any. `GET /-/log` answers with what was asked so far: `METHOD PATH STATUS`, one a line."""
+import http, http.client, http.server, os, socket, struct, sys, threading
+
+target, method, part, agent, count, fault = sys.argv[1:]
+left = int(count)
+log, lock = [], threading.Lock()
+CODES = {"401": "UNAUTHORIZED", "403": "DENIED", "404": "NAME_UNKNOWN", "429": "TOOMANYREQUESTS", "500": "UNKNOWN", "503": "UNAVAILABLE"}
+
+
+class Proxy(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def handle_one_request(self):
+        try:
+            # Engines try TLS first and know by the answer that there is none.
+            if self.rfile.peek(1)[:1] == b"\x16":
+                self.wfile.write(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+                self.close_connection = True
+                return
+            super().handle_one_request()
+        except (ConnectionError, http.client.HTTPException):
+            self.close_connection = True
+
+    def faulty(self):
+        global left
+        with lock:
+            hit = (not method or self.command == method) and part in self.path and agent in self.headers.get("User-Agent", "") and left > 0
+            left -= hit
+        return hit
+
+    def do(self):
+        if self.path == "/-/log":
+            return self.reply(200, {}, "\n".join(log).encode())
+        if self.faulty():
+            log.append(f"{self.command} {self.path} {fault}")
+            self.close_connection = True
+            if fault == "reset":
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
+                return
+            status = fault.removesuffix("-json")
+            reason = http.HTTPStatus(int(status)).phrase
+            body, kind = f"<html><h1>{status} {reason}</h1></html>", "text/html"
+            if fault.endswith("-json"):
+                body, kind = '{"errors":[{"code":"%s","message":"%s"}]}' % (CODES[status], reason.lower()), "application/json"
+            return self.reply(int(status), {"Connection": "close", "Content-Type": kind}, body.encode())
+        upstream = http.client.HTTPConnection(target, timeout=60)
+        upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+        for name, value in self.headers.items():
+            upstream.putheader(name, value)
+        upstream.endheaders()
+        for piece in self.body():
+            upstream.send(piece)
+        answer = upstream.getresponse()
+        body = answer.read()
+        log.append(f"{self.command} {self.path} {answer.status}")
+        headers = {k: v for k, v in answer.getheaders() if k.lower() not in ("transfer-encoding", "connection", "date", "server")}
+        self.reply(answer.status, headers, body)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do
+
+    def body(self):
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            while True:
+                line = self.rfile.readline()
+                size = int(line, 16)
+                data = self.rfile.read(size)
+                self.rfile.readline()
+                yield line + data + b"\r\n"
+                if size == 0:
+                    return
+        elif length := int(self.headers.get("Content-Length", 0)):
+            yield self.rfile.read(length)
+
+    def reply(self, status, headers, body):
+        self.send_response_only(status)
+        if not any(name.lower() == "content-length" for name in headers) and status != 204:
+            self.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+print(server.server_address[1])
+sys.stdin.read()
+os._exit(0)

@@ -1,0 +1,490 @@
+//! Canary and blue-green against a real API server with a real kubelet: production stays on the old version until the new
+//! one has answered as recorded.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use crate::cluster::{Namespace, kubectl};
+use crate::deploy::{SERVE, manifest, pushed};
+use crate::support::{Ended, Project, Run, bed};
+
+const CANARY: &str = "canary: 50%";
+
+/// A server that predicts this number.
+fn predicts(number: &str) -> String {
+    SERVE.replace("[1.0]", &format!("[{number}]"))
+}
+
+/// A server that is ready at once, but healthy only after some seconds: time to look at it while it is verified.
+fn slow(number: &str) -> String {
+    predicts(number).replace(
+        "echo ok >/tmp/www/health",
+        "(sleep 6; echo ok >/tmp/www/health) &",
+    )
+}
+
+fn project(text: &str, expected: &str) -> Project {
+    let golden = format!("{{\"request\": {{\"x\": 1}}, \"response\": {{\"y\": [{expected}]}}}}\n");
+    Project::new()
+        .file("k8s/app.yaml", text)
+        .file("golden.jsonl", &golden)
+}
+
+fn prepared<'a>(project: &'a Project, namespace: &Namespace, strategy: &str) -> Run<'a> {
+    project
+        .ml_deploy("deploy")
+        .input("manifests", "k8s")
+        .input("namespace", &namespace.0)
+        .input("kubeconfig", &bed("KUBECONFIG"))
+        .input("deploy-timeout", "90s")
+        .input("strategy", strategy)
+        .input("health-path", "/health")
+        .input("predict-path", "/cgi-bin/predict")
+        .input("golden", "golden.jsonl")
+}
+
+/// Deploys a script and expects this prediction.
+fn deploy(namespace: &Namespace, strategy: &str, script: &str, expected: &str) -> Ended {
+    prepared(&project(&manifest(script), expected), namespace, strategy).run()
+}
+
+fn get(namespace: &Namespace, what: &[&str], path: &str) -> String {
+    let output = format!("jsonpath={path}");
+    let mut arguments = vec!["-n", &namespace.0, "get"];
+    arguments.extend(what);
+    arguments.extend(["-o", &output]);
+    kubectl(&arguments).1
+}
+
+/// `name:replicas` of all Deployments.
+fn deployments(namespace: &Namespace) -> String {
+    let path = "{range .items[*]}{.metadata.name}:{.spec.replicas} {end}";
+    get(namespace, &["deployments"], path).trim_end().to_owned()
+}
+
+/// What would change if the Deployment were touched: its object, its template, its pods.
+fn state(namespace: &Namespace, name: &str) -> String {
+    let path = "{.metadata.uid} {.metadata.generation} {.spec.template}";
+    let pods = "{.items[?(@.metadata.deletionTimestamp==\"\")].metadata.uid}";
+    let pods = get(
+        namespace,
+        &["pods", "-l", "app=wine,!ml-deploy/track,!ml-deploy/colour"],
+        pods,
+    );
+    format!("{} {pods}", get(namespace, &["deployment", name], path))
+}
+
+fn selector(namespace: &Namespace) -> String {
+    get(namespace, &["service", "wine"], "{.spec.selector}")
+}
+
+/// Names of the pods behind the Service.
+fn behind(namespace: &Namespace) -> BTreeSet<String> {
+    let slices = ["endpointslices", "-l", "kubernetes.io/service-name=wine"];
+    let path = "{range .items[*].endpoints[?(@.conditions.ready==true)]}{.targetRef.name} {end}";
+    get(namespace, &slices, path)
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Runs a deployment and collects every set of pods that stood behind the Service meanwhile.
+fn watched(
+    namespace: &Namespace,
+    run: impl FnOnce() -> Ended + Send,
+) -> (Ended, Vec<BTreeSet<String>>) {
+    std::thread::scope(|scope| {
+        let run = scope.spawn(run);
+        let mut seen = Vec::new();
+        while !run.is_finished() {
+            let now = behind(namespace);
+            if seen.last() != Some(&now) {
+                seen.push(now);
+            }
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        (run.join().unwrap(), seen)
+    })
+}
+
+/// Waits until nothing of the trial is left, which the garbage collector does in its own time.
+fn gone(namespace: &Namespace, label: &str) {
+    let until = Instant::now() + Duration::from_secs(30);
+    while !get(
+        namespace,
+        &["pods", "-l", label],
+        "{.items[*].metadata.name}",
+    )
+    .is_empty()
+    {
+        assert!(Instant::now() < until, "pods with {label} stay");
+        std::thread::sleep(Duration::from_millis(300));
+    }
+}
+
+#[test]
+fn a_good_canary_is_promoted() {
+    let namespace = Namespace::new("it-strategy");
+    let settings = |value: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: wine}}\ndata: {{threshold: \"{value}\"}}\n"
+        )
+    };
+    let run = |script: &str, number: &str| {
+        let text = format!("{}{}", manifest(script), settings(number));
+        prepared(&project(&text, number), &namespace, CANARY).run()
+    };
+    let first = run(&predicts("1"), "1").expect(0);
+    first.says("there is nothing to put a canary beside");
+    assert_eq!(deployments(&namespace), "wine:2");
+
+    let second = run(&predicts("2"), "2")
+        .expect(0)
+        .says("`ConfigMap/wine` is changed while the old version still reads it")
+        .says("`Deployment/wine-canary` puts 1 of 3 pods behind the same Service")
+        .says("`Deployment/wine-canary` is verified and takes over")
+        .says("`Deployment/wine-canary` is removed");
+    assert_eq!(second.report["deployment"]["objects"][1], "Deployment/wine");
+    assert_eq!(deployments(&namespace), "wine:2");
+    gone(&namespace, "ml-deploy/track");
+    let commands = "{range .items[*]}{.spec.containers[0].command[2]}{\"|\"}{end}";
+    let commands = get(&namespace, &["pods"], commands);
+    let new = commands.split('|').filter(|script| script.contains("[2]"));
+    assert_eq!(new.count(), 2, "{commands}");
+}
+
+#[test]
+fn a_canary_that_does_not_start_leaves_production_alone() {
+    let namespace = Namespace::new("it-strategy");
+    deploy(&namespace, CANARY, &predicts("1"), "1").expect(0);
+    let before = state(&namespace, "wine");
+    deploy(
+        &namespace,
+        CANARY,
+        "echo no module named sklearn; exit 3",
+        "1",
+    )
+    .expect(50)
+    .says("Deployment/wine-canary: container `model` exits 3")
+    .says("`Deployment/wine-canary` is removed, `Deployment/wine` serves as before")
+    .says("no module named sklearn");
+    assert_eq!(state(&namespace, "wine"), before);
+    assert_eq!(deployments(&namespace), "wine:2");
+    gone(&namespace, "ml-deploy/track");
+}
+
+#[test]
+fn a_canary_answers_beside_the_old_version_and_goes_when_it_predicts_otherwise() {
+    let namespace = Namespace::new("it-strategy");
+    deploy(&namespace, CANARY, &predicts("1"), "1").expect(0);
+    let (before, old) = (state(&namespace, "wine"), behind(&namespace));
+    assert_eq!(old.len(), 2);
+    let (ended, seen) = watched(&namespace, || deploy(&namespace, CANARY, &slow("2"), "1"));
+    ended
+        .expect(60)
+        .code("verify-prediction")
+        .says("$.y[0] is 2 instead of 1")
+        .says("`Deployment/wine-canary` is removed, `Deployment/wine` serves as before");
+    let both = |behind: &BTreeSet<String>| behind.len() == 3 && behind.is_superset(&old);
+    assert!(seen.iter().any(both), "{seen:?}");
+    // Never the new version alone, never fewer of the old one.
+    assert!(
+        seen.iter().all(|behind| behind.is_superset(&old)),
+        "{seen:?}"
+    );
+    assert_eq!(state(&namespace, "wine"), before);
+    assert_eq!(deployments(&namespace), "wine:2");
+    gone(&namespace, "ml-deploy/track");
+    assert_eq!(behind(&namespace), old);
+}
+
+#[test]
+fn a_cancelled_canary_is_removed() {
+    let namespace = Namespace::new("it-strategy");
+    deploy(&namespace, CANARY, &predicts("1"), "1").expect(0);
+    let before = state(&namespace, "wine");
+    let never = manifest(&predicts("2")).replace(
+        "        ports:",
+        "        readinessProbe: {exec: {command: [\"false\"]}}\n        ports:",
+    );
+    let project = project(&never, "2");
+    let ended = prepared(&project, &namespace, CANARY)
+        .signal_at("Deployment/wine-canary: 0 of 1 pods are available", "TERM");
+    assert_eq!(ended.status, 143, "{}", ended.stdout);
+    assert!(ended.took < Duration::from_secs(6), "{:?}", ended.took);
+    let ended =
+        ended.says("`Deployment/wine-canary` is removed, `Deployment/wine` serves as before");
+    assert!(
+        ended.report["left"][0]
+            .as_str()
+            .unwrap()
+            .contains("`Deployment/wine-canary` is removed")
+    );
+    assert_eq!(state(&namespace, "wine"), before);
+    assert_eq!(deployments(&namespace), "wine:2");
+    gone(&namespace, "ml-deploy/track");
+}
+
+#[test]
+fn a_leftover_canary_is_replaced_and_a_strangers_deployment_is_not() {
+    let namespace = Namespace::new("it-strategy");
+    deploy(&namespace, CANARY, &predicts("1"), "1").expect(0);
+    let run = [
+        "-n",
+        &namespace.0,
+        "create",
+        "deployment",
+        "wine-canary",
+        "--image=test.local/box:1",
+        "--",
+        "sleep",
+        "300",
+    ];
+    assert!(kubectl(&run).0);
+    let before = state(&namespace, "wine");
+    deploy(&namespace, CANARY, &predicts("2"), "2")
+        .expect(10)
+        .code("strategy-unfit")
+        .says("there is one already that was not made by ml-deploy");
+    assert_eq!(state(&namespace, "wine"), before);
+    assert_eq!(deployments(&namespace), "wine:2 wine-canary:1");
+
+    let label = [
+        "-n",
+        &namespace.0,
+        "label",
+        "deployment",
+        "wine-canary",
+        "ml-deploy/track=canary",
+    ];
+    assert!(kubectl(&label).0);
+    deploy(&namespace, CANARY, &predicts("2"), "2")
+        .expect(0)
+        .says("`Deployment/wine-canary` of an earlier run is removed")
+        .says("is verified and takes over");
+    assert_eq!(deployments(&namespace), "wine:2");
+}
+
+#[test]
+fn the_digest_is_checked_on_the_canary_and_on_what_it_becomes() {
+    let namespace = Namespace::new("it-strategy");
+    let image = |folder: &str| {
+        let command = format!(
+            "[\"sh\", \"-c\", \"mkdir /{folder}; cd /{folder}; exec python3 -m http.server 8080\"]"
+        );
+        pushed(&namespace.0, &command)
+    };
+    let text = manifest("exit 1");
+    let (head, tail) = text.split_once("        command:").unwrap();
+    let (_, tail) = tail.split_once("        ports:").unwrap();
+    let repository = format!("{}/it/{}", bed("REGISTRY"), namespace.0);
+    let text = format!(
+        "{head}        readinessProbe: {{tcpSocket: {{port: 8080}}}}\n        ports:{tail}"
+    )
+    .replace("test.local/box:1", &repository);
+    let project = Project::new().file("k8s/app.yaml", &text);
+    let run = |image: &str| {
+        project
+            .ml_deploy("deploy")
+            .input("manifests", "k8s")
+            .input("namespace", &namespace.0)
+            .input("kubeconfig", &bed("KUBECONFIG"))
+            .input("strategy", CANARY)
+            .input("health-path", "/")
+            .input("image-ref", image)
+            .run()
+            .expect(0)
+    };
+    run(&image("one"));
+    let second = image("two");
+    let digest = second.split_once('@').unwrap().1;
+    run(&second)
+        .says(&format!("digest: 1 of 1 run {digest}"))
+        .says(&format!("digest: 2 of 2 run {digest}"));
+}
+
+#[test]
+fn blue_and_green_take_turns() {
+    let namespace = Namespace::new("it-strategy");
+    deploy(&namespace, "rolling", &predicts("1"), "1").expect(0);
+    deploy(&namespace, "blue-green", &predicts("2"), "2")
+        .expect(0)
+        .says("`Deployment/wine-blue` is made beside `Deployment/wine`")
+        .says("`Deployment/wine` is scaled to 0 and kept");
+    assert_eq!(deployments(&namespace), "wine:0 wine-blue:2");
+    assert_eq!(
+        selector(&namespace),
+        r#"{"app":"wine","ml-deploy/colour":"blue"}"#
+    );
+
+    let third = deploy(&namespace, "blue-green", &predicts("3"), "3").expect(0);
+    assert_eq!(
+        third.report["deployment"]["objects"][0],
+        "Deployment/wine-green"
+    );
+    assert_eq!(deployments(&namespace), "wine:0 wine-blue:0 wine-green:2");
+    assert_eq!(
+        selector(&namespace),
+        r#"{"app":"wine","ml-deploy/colour":"green"}"#
+    );
+
+    deploy(&namespace, "blue-green", &predicts("4"), "4")
+        .expect(0)
+        .says("`Deployment/wine-blue`, kept from an earlier version, makes room");
+    assert_eq!(deployments(&namespace), "wine:0 wine-blue:2 wine-green:0");
+    assert!(
+        behind(&namespace)
+            .iter()
+            .all(|pod| pod.starts_with("wine-blue-"))
+    );
+
+    // `verify` alone finds the colour that is live.
+    let project = project(&manifest(&predicts("4")), "4");
+    let verify = project
+        .ml_deploy("verify")
+        .input("manifests", "k8s")
+        .input("namespace", &namespace.0)
+        .input("kubeconfig", &bed("KUBECONFIG"))
+        .input("strategy", "blue-green")
+        .input("health-path", "/health");
+    verify
+        .run()
+        .expect(0)
+        .says("Service/wine:80/health answers 200");
+}
+
+#[test]
+fn a_bad_colour_never_gets_a_request() {
+    let namespace = Namespace::new("it-strategy");
+    deploy(&namespace, "blue-green", &predicts("1"), "1")
+        .expect(0)
+        .says("`Deployment/wine-blue` is made with nothing live beside it");
+    let (before, old) = (selector(&namespace), behind(&namespace));
+    let (ended, seen) = watched(&namespace, || {
+        deploy(&namespace, "blue-green", &slow("2"), "1")
+    });
+    ended
+        .expect(60)
+        .code("verify-prediction")
+        .says("`Deployment/wine-green` is removed, `Deployment/wine-blue` serves as before");
+    assert_eq!(seen, [old]);
+    assert_eq!(selector(&namespace), before);
+    assert_eq!(deployments(&namespace), "wine-blue:2");
+}
+
+#[test]
+fn a_plain_service_leads_to_no_new_pod_before_the_switch() {
+    let namespace = Namespace::new("it-strategy");
+    deploy(&namespace, "rolling", &predicts("1"), "1").expect(0);
+    let (before, old) = (state(&namespace, "wine"), behind(&namespace));
+    let (ended, seen) = watched(&namespace, || {
+        deploy(&namespace, "blue-green", &slow("2"), "1")
+    });
+    ended
+        .expect(60)
+        .says("`Deployment/wine-blue` is removed, `Deployment/wine` serves as before");
+    assert_eq!(seen, [old]);
+    assert_eq!(state(&namespace, "wine"), before);
+    assert_eq!(selector(&namespace), r#"{"app":"wine"}"#);
+    let never = manifest(&predicts("2")).replace(
+        "        ports:",
+        "        readinessProbe: {exec: {command: [\"false\"]}}\n        ports:",
+    );
+    let project = project(&never, "2");
+    let ended = prepared(&project, &namespace, "blue-green")
+        .signal_at("Deployment/wine-blue: 0 of 2 pods are available", "INT");
+    assert_eq!(ended.status, 130, "{}", ended.stdout);
+    assert!(ended.took < Duration::from_secs(6), "{:?}", ended.took);
+    ended.says("`Deployment/wine-blue` is removed, `Deployment/wine` serves as before");
+    assert_eq!(selector(&namespace), r#"{"app":"wine"}"#);
+    assert_eq!(state(&namespace, "wine"), before);
+    // Nothing that was put back stands in the way of whoever applies next.
+    deploy(&namespace, "rolling", &predicts("3"), "3").expect(0);
+}
+
+#[test]
+fn a_bad_colour_is_kept_on_request_and_a_switch_that_breaks_the_service_is_taken_back() {
+    let namespace = Namespace::new("it-strategy");
+    let good = manifest(&predicts("1")).replace(
+        "        - containerPort: 8080\n",
+        "        - containerPort: 8080\n        - containerPort: 8081\n",
+    );
+    prepared(&project(&good, "1"), &namespace, "blue-green")
+        .run()
+        .expect(0);
+    let before = selector(&namespace);
+    // Kept on request; the next good version takes its place.
+    let crash = manifest("exit 3");
+    prepared(&project(&crash, "1"), &namespace, "blue-green")
+        .input("on-failure", "keep")
+        .run()
+        .expect(50)
+        .says("`Deployment/wine-green` is kept to be looked at, `Deployment/wine-blue` serves as before");
+    assert_eq!(selector(&namespace), before);
+    assert_eq!(deployments(&namespace), "wine-blue:2 wine-green:2");
+    prepared(&project(&good, "1"), &namespace, "blue-green")
+        .run()
+        .expect(0);
+    assert_eq!(deployments(&namespace), "wine-blue:0 wine-green:2");
+
+    let (before, old) = (selector(&namespace), behind(&namespace));
+    // The pods themselves answer; nobody listens where the new Service sends requests.
+    let bad = good.replace("targetPort: 8080", "targetPort: 8081");
+    prepared(&project(&bad, "1"), &namespace, "blue-green")
+        .run()
+        .expect(60)
+        .code("verify-health")
+        .says("`Deployment/wine-blue` is verified and takes over")
+        .says("`Deployment/wine-blue` is removed");
+    assert_eq!(selector(&namespace), before);
+    assert_eq!(behind(&namespace), old);
+    assert_eq!(deployments(&namespace), "wine-green:2");
+
+    // Whoever goes back to another strategy is told what still answers.
+    deploy(&namespace, "rolling", &predicts("3"), "3")
+        .says("`Deployment/wine-green` of an earlier run with another `strategy` still runs");
+}
+
+#[test]
+fn a_selector_of_somebody_else_is_a_conflict_before_anything_is_made() {
+    let namespace = Namespace::new("it-strategy");
+    let project = project(&manifest(&predicts("1")), "1");
+    let file = project.path().join("k8s/app.yaml").display().to_string();
+    assert!(kubectl(&["-n", &namespace.0, "apply", "-f", &file]).0);
+    let ended = prepared(&project, &namespace, "blue-green")
+        .run()
+        .expect(50)
+        .code("apply-conflict")
+        .says("`spec.selector` is owned by field manager");
+    assert_eq!(ended.report["failure"]["stage"], "preflight");
+    assert_eq!(deployments(&namespace), "wine:2");
+    prepared(&project, &namespace, "blue-green")
+        .input("force-conflicts", "true")
+        .run()
+        .expect(0);
+    assert_eq!(deployments(&namespace), "wine:0 wine-blue:2");
+}
+
+#[test]
+fn a_stateful_set_is_refused_before_anything_is_made() {
+    let namespace = Namespace::new("it-strategy");
+    let text = manifest(SERVE)
+        .replace("kind: Deployment", "kind: StatefulSet")
+        .replace("  replicas: 2", "  replicas: 2\n  serviceName: wine");
+    for strategy in [CANARY, "blue-green"] {
+        prepared(&project(&text, "1"), &namespace, strategy)
+            .run()
+            .expect(10)
+            .code("strategy-unfit")
+            .says("needs one Deployment: the manifests have none");
+    }
+    let names = [
+        "-n",
+        &namespace.0,
+        "get",
+        "statefulsets,services",
+        "-o",
+        "name",
+    ];
+    assert_eq!(kubectl(&names).1, "");
+}
