@@ -186,53 +186,32 @@ mod tests {
     }
 
     const WINE: &str = "Deployment/wine";
+    const OLD: &str = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+    const NEW: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
     #[test]
     fn every_pod_of_ours_runs_the_pushed_digest() {
-        let pinned = "ghcr.io/org/wine@sha256:aa";
-        let good = [(WINE, pinned, "ghcr.io/org/wine@sha256:platform")];
-        assert_eq!(
-            passes(&serving(&good), pinned, Some("sha256:aa")),
-            Some(true)
-        );
-        let by_id = [(WINE, "ghcr.io/org/wine:1", "ghcr.io/org/wine@sha256:aa")];
-        assert_eq!(
-            passes(&serving(&by_id), pinned, Some("sha256:aa")),
-            Some(true)
-        );
-        let one_old = [good[0], (WINE, "ghcr.io/org/wine@sha256:bb", "")];
-        assert_eq!(
-            passes(&serving(&one_old), pinned, Some("sha256:aa")),
-            Some(false)
-        );
+        let at = |digest: &str| format!("ghcr.io/org/wine@{digest}");
+        let (pinned, old) = (at(NEW), at(OLD));
+        let passes = |pods: &[(&str, &str, &str)]| passes(&serving(pods), &pinned, Some(NEW));
+        // The node may report the digest of one platform.
+        let good = (WINE, pinned.as_str(), "ghcr.io/org/wine@sha256:platform");
+        assert_eq!(passes(&[good]), Some(true));
+        assert_eq!(passes(&[(WINE, "ghcr.io/org/wine:1", &pinned)]), Some(true));
+        assert_eq!(passes(&[good, (WINE, &old, &old)]), Some(false));
         // A second workload with another image is nothing to complain about; none with ours is.
-        let beside = [good[0], ("Deployment/redis", "redis:7", "")];
-        assert_eq!(
-            passes(&serving(&beside), pinned, Some("sha256:aa")),
-            Some(true)
-        );
-        let none = [("Deployment/redis", "redis:7", "")];
-        assert_eq!(
-            passes(&serving(&none), pinned, Some("sha256:aa")),
-            Some(false)
-        );
+        let beside = ("Deployment/redis", "redis:7", "");
+        assert_eq!(passes(&[good, beside]), Some(true));
+        assert_eq!(passes(&[beside]), Some(false));
     }
 
     #[test]
     fn without_an_image_of_ours_the_manifest_decides() {
-        let found = [(WINE, "mirror.test/cache/wine:1", "")];
-        assert_eq!(
-            passes(&serving(&found), "ghcr.io/org/wine:1", None),
-            Some(true)
-        );
-        assert_eq!(
-            passes(&serving(&found), "ghcr.io/org/wine:2", None),
-            Some(false)
-        );
-        assert_eq!(
-            passes(&serving(&found), "ghcr.io/org/wine@sha256:aa", None),
-            Some(false)
-        );
+        let found = serving(&[(WINE, "mirror.test/cache/wine:1", "")]);
+        assert_eq!(passes(&found, "ghcr.io/org/wine:1", None), Some(true));
+        assert_eq!(passes(&found, "ghcr.io/org/wine:2", None), Some(false));
+        let pinned = format!("ghcr.io/org/wine@{NEW}");
+        assert_eq!(passes(&found, &pinned, None), Some(false));
         // Nothing to compare.
         assert_eq!(passes(&serving(&[]), "ghcr.io/org/wine:1", None), None);
     }

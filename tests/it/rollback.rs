@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::cluster::{Namespace, kubectl};
 use crate::deploy::{SERVE, manifest};
+use crate::rights::kubeconfig;
 use crate::support::{Ended, Project, Run, bed};
 
 /// A server that becomes ready only when it answers.
@@ -369,4 +370,55 @@ fn configuration_alone_is_deployed_and_put_back() {
         .code("verify-health")
         .says("ConfigMap/settings put back");
     assert_eq!(live(&namespace, "configmap/settings")["data"]["a"], "1");
+}
+
+#[test]
+fn what_the_api_server_refuses_to_put_back_is_named_with_commands() {
+    let namespace = Namespace::new("it-rollback");
+    let config =
+        "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {a: '1'}\n";
+    deploy(&format!("{}{config}", good()), &namespace).expect(0);
+    let sealed = config.replace("data: {a: '1'}", "data: {a: '2'}\nimmutable: true");
+    deploy(&format!("{}{sealed}", broken()), &namespace)
+        .expect(70)
+        .code("rollback-failed")
+        .says("failed to go back to `test.local/box:1`: ConfigMap/settings: ")
+        .says(&format!(
+            "kubectl -n {} edit configmap/settings",
+            namespace.0
+        ))
+        .says(&format!(
+            "ml-deploy rollback --namespace={} --deployment-name=wine",
+            namespace.0
+        ))
+        .says("Deployment/wine is put back");
+    // As told: the reason goes, and one command puts back all of it.
+    ran(&namespace, &["delete", "configmap", "settings"]);
+    let project = Project::new();
+    prepared(&project, "rollback", &namespace)
+        .input("deployment-name", "wine")
+        .run()
+        .expect(0)
+        .says("going back to revision 1");
+    assert_eq!(live(&namespace, "configmap/settings")["data"]["a"], "1");
+}
+
+#[test]
+fn what_may_not_be_read_is_warned_of_and_left() {
+    let namespace = Namespace::new("it-rollback");
+    deploy(&good(), &namespace).expect(0);
+    let rules = [
+        "get,list,watch,create,patch,delete:deployments.apps",
+        "list,watch,create,patch:services",
+        "get,list,watch:pods,replicasets.apps,events",
+        "get:pods/log",
+        "get,create,patch:secrets",
+    ];
+    let limited = kubeconfig(&namespace.0, &rules);
+    let second = broken().replace("  - port: 80\n", "  - port: 81\n");
+    deploy_with(&second, &namespace, &[("kubeconfig", &limited)])
+        .expect(50)
+        .says("failed to read what is live of Service/wine")
+        .says("rolled back to `test.local/box:1`")
+        .says("left: Service/wine: it could not be read before");
 }

@@ -55,12 +55,14 @@ pub(super) fn differences(standing: &[Standing], release: &Release) -> Vec<Strin
 
 /// Whether two references name the same image.
 fn same(a: &str, b: &str) -> bool {
-    let parsed = |text: &str| {
-        text.parse::<Reference>()
-            .ok()
-            .map(|parsed| parsed.to_string())
+    let (Ok(first), Ok(second)) = (a.parse::<Reference>(), b.parse::<Reference>()) else {
+        return a == b;
     };
-    a == b || (parsed(a).is_some() && parsed(a) == parsed(b))
+    let version = |one: &Reference| match one.digest() {
+        Some(digest) => digest.to_owned(),
+        None => one.tag().unwrap_or("latest").to_owned(),
+    };
+    first.same_repository(&second) && version(&first) == version(&second)
 }
 
 fn changed_by<'a>(live: &'a Value, container: &str) -> Option<&'a str> {

@@ -6,6 +6,7 @@ use crate::cluster::Cluster;
 use crate::code::Code;
 use crate::deploy::kubernetes::is_workload;
 use crate::deploy::kubernetes::manifest::Object;
+use crate::deploy::kubernetes::record;
 use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 use crate::plan::KubernetesSpec;
@@ -67,11 +68,17 @@ pub(super) fn broken(
         quoted(&before.image(spec))
     );
     let objects = before.entries.iter().map(|entry| &entry.object);
-    Diagnostic::error(Code::RollbackFailed, message).help(by_hand(cluster, objects))
+    Diagnostic::error(Code::RollbackFailed, message).help(by_hand(cluster, before, spec, objects))
 }
 
 /// Some objects could not be put back.
-pub(super) fn refused(cluster: &Cluster, restored: &Restored, to: &str) -> Diagnostic {
+pub(super) fn refused(
+    cluster: &Cluster,
+    before: &Before,
+    spec: &KubernetesSpec,
+    restored: &Restored,
+) -> Diagnostic {
+    let to = &before.image(spec);
     let why: Vec<String> = restored
         .refused
         .iter()
@@ -80,7 +87,7 @@ pub(super) fn refused(cluster: &Cluster, restored: &Restored, to: &str) -> Diagn
     let message = format!("failed to go back to {}: {}", quoted(to), why.join("; "));
     let objects = restored.refused.iter().map(|(object, _)| object);
     Diagnostic::error(Code::RollbackFailed, message)
-        .help(by_hand(cluster, objects))
+        .help(by_hand(cluster, before, spec, objects))
         .evidence(live(restored))
 }
 
@@ -121,26 +128,41 @@ fn look_at(cluster: &Cluster, target: &Target) -> Vec<String> {
     ]
 }
 
-/// The commands that go back without us.
-fn by_hand<'a>(cluster: &Cluster, objects: impl Iterator<Item = &'a Object>) -> String {
+/// The commands that put objects back by hand, and the one that does it all once the reason is gone.
+fn by_hand<'a>(
+    cluster: &Cluster,
+    before: &Before,
+    spec: &KubernetesSpec,
+    objects: impl Iterator<Item = &'a Object>,
+) -> String {
     let commands: Vec<String> = objects
-        .filter(|object| is_workload(&object.kind) || object.kind == "Service")
         .map(|object| {
             let name = named(&object.kind, &object.name);
             let words = match object.kind.as_str() {
                 "Deployment" | "StatefulSet" | "DaemonSet" => format!("rollout undo {name}"),
-                _ => format!("get {name} -o yaml"),
+                _ => format!("edit {name}"),
             };
             format!("`{}`", kubectl(cluster, object, &words))
         })
         .collect();
-    let commands = if commands.is_empty() {
-        "`ml-deploy rollback`".to_owned()
-    } else {
-        format!("{}, or `ml-deploy rollback`", commands.join(", "))
-    };
     format!(
-        "production may be half new and half old. Look at it now, and put it back by hand: {commands}"
+        "production may be half new and half old: look at it now. When the reason named is gone, `{}` puts back all of it; by hand: {}",
+        rollback(cluster, before, spec),
+        commands.join(", ")
+    )
+}
+
+/// Our own command for it, complete.
+fn rollback(cluster: &Cluster, before: &Before, spec: &KubernetesSpec) -> String {
+    let objects: Vec<Object> = before
+        .entries
+        .iter()
+        .map(|entry| entry.object.clone())
+        .collect();
+    let name = record::name(spec.name.as_deref(), &objects).unwrap_or_default();
+    format!(
+        "ml-deploy rollback --namespace={} --deployment-name={name}",
+        cluster.namespace
     )
 }
 
