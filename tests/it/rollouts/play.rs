@@ -303,7 +303,7 @@ impl Played<'_> {
             .spawn()
             .unwrap();
         let mut said = String::new();
-        child.stderr.take()?.read_to_string(&mut said).ok();
+        child.stderr.take().unwrap().read_to_string(&mut said).ok();
         let status = child.wait().unwrap().code().unwrap_or(-1);
         let last = said.lines().last().unwrap_or_default().to_owned();
         Some((Instant::now(), status, last))
