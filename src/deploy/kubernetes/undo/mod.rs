@@ -15,6 +15,7 @@ use self::before::{AT_ONCE, Entry, Was, get, quoted};
 pub(super) use self::restore::remove;
 use self::step::Step;
 pub(super) use self::step::is_precious;
+use super::manifest::Object;
 use super::rollout::{self, Target};
 use crate::artifact::RolledBack;
 use crate::cluster::Cluster;
