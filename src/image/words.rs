@@ -47,12 +47,10 @@ pub(super) struct Words {
 impl Words {
     pub(super) fn of(why: &str) -> Self {
         let lower = why.to_lowercase();
-        // A number within a URL is a port or a tag, and one within a digest is nothing.
-        let plain = lower
+        // Only a word of its own is a status: within URLs, addresses, digests and ids such a number is a port, a tag, or nothing.
+        let statuses = lower
             .split_whitespace()
-            .filter(|word| !word.contains("://") && !word.contains("sha256:"));
-        let statuses = plain
-            .flat_map(|word| word.split(|c: char| !c.is_ascii_alphanumeric()))
+            .map(|word| word.trim_matches(|c: char| !c.is_ascii_alphanumeric()))
             .filter_map(|word| word.parse().ok())
             .filter(|status| (400..600).contains(status))
             .collect();
