@@ -18,8 +18,11 @@ use crate::failure::{Fail as _, Failure, Outcome, chain};
 /// Where Docker listens unless told otherwise.
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 
-/// For requests that answer at once; builds, pulls and pushes use streams of our own, without a limit.
-const TIMEOUT: Duration = Duration::from_secs(600);
+/// For requests that answer at once. Builds, pulls and pushes use streams of our own, with a limit on silence.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// For requests that copy or remove an image's files, which takes minutes with some storage drivers.
+const SLOW: Duration = Duration::from_secs(600);
 
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -91,6 +94,11 @@ impl Engine {
         dial(&self.endpoint)
             .await
             .context("failed to connect to the engine")
+    }
+
+    /// The client for what the engine needs time for.
+    pub(super) fn patient(&self) -> Docker {
+        self.docker.clone().with_timeout(SLOW)
     }
 
     /// `v1.41`: first part of every path.

@@ -6,7 +6,7 @@ use super::words::Words;
 use crate::artifact::{Image, Pushed};
 use crate::code::Code;
 use crate::context::Context;
-use crate::engine::{Engine, EngineError, PushUpdate};
+use crate::engine::{Engine, EngineError, PushUpdate, Silent};
 use crate::failure::{Fail as _, Failure, Outcome, chain};
 use crate::plan::PushSpec;
 use crate::registry::{self, Credentials, Reference, credentials, denied};
@@ -172,6 +172,9 @@ fn failure(
         return Failure::new(Code::DiskFull, format!("{what}: {why}"));
     }
     let failure = Failure::new(Code::PushFailed, format!("{what}: {why}"));
+    if error.is::<Silent>() {
+        return failure.help(Silent::HELP);
+    }
     if says(&["x509", "certificate"]) {
         return failure.help(format!(
             "give the engine the registry's CA: /etc/docker/certs.d/{}/ca.crt",

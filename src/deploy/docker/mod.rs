@@ -13,8 +13,8 @@ use self::swap::{swap, tidy, try_out};
 use crate::artifact::{Deployment, Image, Pushed};
 use crate::code::Code;
 use crate::context::Context;
-use crate::engine::{ContainerSpec, Engine};
-use crate::failure::{Fail, Failure, Outcome};
+use crate::engine::{ContainerSpec, Engine, Silent};
+use crate::failure::{Fail, Failure, Outcome, chain};
 use crate::plan::{DockerSpec, PublishedPort};
 use crate::registry::{self, Reference};
 
@@ -113,12 +113,25 @@ async fn local_image(
         if let Some(login) = &login {
             ctx.events.mask(&login.secret).await;
         }
-        engine
-            .pull(&reference, login.as_ref())
-            .await
-            .fail(Code::ImageMissing)?;
+        // Nothing is changed yet, and the engine keeps the layers that arrived.
+        tokio::select! {
+            biased;
+            () = ctx.cancel.cancelled() => {
+                return Err(Failure::new(Code::Interrupted, format!("the pull of `{pinned}` was stopped")));
+            }
+            pulled = engine.pull(&reference, login.as_ref()) => pulled.map_err(|error| not_pulled(&error))?,
+        }
     }
     Ok((pinned, shown))
+}
+
+fn not_pulled(error: &anyhow::Error) -> Failure {
+    let failure = Failure::new(Code::ImageMissing, chain(error));
+    if error.is::<Silent>() {
+        failure.help(Silent::HELP)
+    } else {
+        failure
+    }
 }
 
 async fn container(

@@ -29,9 +29,17 @@ pub(super) async fn tidy(
         return Ok(());
     }
     // Both are there: a swap was broken off before the new one was known to answer. Only if it does, it may stay.
-    if let Some(now) = engine.inspect_container(&names.now).await?
-        && answers(spec, &now).await
-    {
+    let serves = match engine.inspect_container(&names.now).await? {
+        Some(now) => tokio::select! {
+            biased;
+            () = ctx.cancel.cancelled() => {
+                anyhow::bail!("stopped before it was known whether `{}` answers; the next run looks again", names.now);
+            }
+            serves = answers(spec, &now) => serves,
+        },
+        None => false,
+    };
+    if serves {
         return engine.remove_container(&names.previous).await;
     }
     ctx.events
