@@ -304,6 +304,14 @@ mod tests {
     }
 
     #[test]
+    fn a_cancel_does_not_hide_that_production_may_be_broken() {
+        let failure = Failure::new(Code::RollbackFailed, "`wine` is down");
+        let (outcome, left) = explain(Err(failure), &Reason::of(Code::Terminated));
+        assert_eq!(outcome.unwrap_err().code().exit(), BROKEN);
+        assert!(left.is_empty());
+    }
+
+    #[test]
     fn without_a_cancel_the_failure_is_what_it_was() {
         let (outcome, left) = explain(Err(interrupted()), &Reason::default());
         assert_eq!(outcome.unwrap_err().code(), Code::Interrupted);
