@@ -95,7 +95,7 @@ impl Pushed {
 }
 
 /// What is live after a deployment.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Deployment {
     /// `kubernetes`, `docker`.
     pub(crate) target: String,
@@ -107,12 +107,12 @@ pub(crate) struct Deployment {
     pub(crate) image: Option<String>,
     /// Kubernetes only.
     pub(crate) namespace: Option<String>,
-    /// Images of the workloads as they were applied; empty where the target is no cluster.
-    #[serde(default)]
-    pub(crate) containers: Vec<Container>,
     /// The pods themselves are asked and not their Service, which would also lead to older ones.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) direct: bool,
+    /// Images of the workloads as they were applied; empty where the target is no cluster.
+    #[serde(default)]
+    pub(crate) containers: Vec<Container>,
 }
 
 /// The image that a container of a workload must run.

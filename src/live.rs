@@ -16,19 +16,19 @@ pub(crate) enum Deployed {
 }
 
 impl Deployed {
-    /// What is to be verified.
-    pub(crate) fn judged(&self) -> Deployment {
-        match self {
-            Self::Kubernetes(rollout) => rollout.judged(),
-            Self::Docker(deployment) => deployment.clone(),
-        }
-    }
-
-    /// What is live when everything is done.
+    /// What it becomes when it is verified.
     pub(crate) fn deployment(&self) -> &Deployment {
         match self {
             Self::Kubernetes(rollout) => &rollout.deployment,
             Self::Docker(deployment) => deployment,
+        }
+    }
+
+    /// What verification is to look at first.
+    pub(crate) fn judged(&self) -> Deployment {
+        match self {
+            Self::Kubernetes(rollout) => rollout.judged(),
+            Self::Docker(deployment) => deployment.clone(),
         }
     }
 }
@@ -75,9 +75,8 @@ pub(crate) async fn rollback(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
         kubernetes::rollback(ctx, spec).await
     })
     .await?;
-    let deployment = rollout.deployment.clone();
-    let verified = verify_stage(plan, ctx, None, Some(&deployment), None).await;
     let deployed = Deployed::Kubernetes(Box::new(rollout));
+    let verified = verify_stage(plan, ctx, None, Some(&deployed.judged()), None).await;
     settle(plan, ctx, Some(deployed), None, verified).await?;
     Ok(Ended::Done)
 }

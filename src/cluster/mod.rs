@@ -1,5 +1,6 @@
 //! Kubernetes access: kubeconfig, rights, objects, requests through the API server. It names kube and knows no stage.
 
+mod backend;
 mod connect;
 mod kubeconfig;
 mod live;
@@ -9,7 +10,7 @@ mod together;
 mod workload;
 
 pub(crate) use connect::{Cluster, transport};
-pub(crate) use live::{Serving, Standing, serving, standing, written};
+pub(crate) use live::{Serving, Standing, each_pod, serving, standing, written};
 pub(crate) use proxy::{Backend, LONGEST_ANSWER, Request, http};
 pub(crate) use rights::{Right, account, denied, rules};
 pub(crate) use together::together;

@@ -71,8 +71,8 @@ pub(super) fn good() -> Vec<Event> {
         endpoint: Some("http://127.0.0.1:8080".into()),
         image: Some(pushed.reference()),
         namespace: Some("ml".into()),
-        containers: Vec::new(),
         direct: false,
+        containers: Vec::new(),
     };
     let verification = Verification {
         checks: vec![Check {

@@ -162,7 +162,7 @@ mod tests {
             ((*object).to_owned(), pod)
         };
         Serving {
-            backends: Vec::new(),
+            backend: None,
             pods: images.iter().map(pod).collect(),
             wanted: true,
         }

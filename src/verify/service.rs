@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Checked, running};
 use crate::artifact::{Deployment, Pushed};
-use crate::cluster::{Backend, Cluster, LONGEST_ANSWER, Request, http, serving};
+use crate::cluster::{Backend, Cluster, LONGEST_ANSWER, Request, each_pod, http, serving};
 use crate::code::Code;
 use crate::engine::Engine;
 use crate::failure::{Fail, Failure, Outcome, chain};
@@ -147,8 +147,8 @@ pub(super) async fn open(
                 .as_deref()
                 .or(kubernetes.namespace.as_deref());
             let cluster = Cluster::connect(&kubernetes.cluster, namespace).await?;
-            let (objects, direct) = (&deployment.objects, deployment.direct);
-            let found = serving(&cluster, &cluster.namespace, objects, spec.port, direct).await?;
+            let found =
+                serving(&cluster, &cluster.namespace, &deployment.objects, spec.port).await?;
             if found.wanted && found.pods.is_empty() {
                 return Err(Failure::new(
                     Code::VerifyHealth,
@@ -160,9 +160,15 @@ pub(super) async fn open(
                 .help("see why with `ml-deploy status` and `kubectl describe pods`"));
             }
             let checked = running::in_cluster(&found, &deployment.containers, pushed);
-            let service = (!found.backends.is_empty()).then(|| Service::Cluster {
+            let backends = if deployment.direct {
+                let (objects, pods) = (&deployment.objects, &found.pods);
+                each_pod(&cluster, objects, pods, spec.port).await?
+            } else {
+                found.backend.into_iter().collect()
+            };
+            let service = (!backends.is_empty()).then(|| Service::Cluster {
                 cluster: Box::new(cluster),
-                backends: found.backends,
+                backends,
                 asked: AtomicUsize::new(0),
             });
             Ok((service, checked))

@@ -1,7 +1,7 @@
 //! Bad input that no other file owns: each line has its code, its place where one exists, and the status of its stage.
 
 use crate::cluster::{Namespace, kubectl};
-use crate::servers::Registry;
+use crate::servers::{Authority, Registry, Server, bridge};
 use crate::support::{Ended, Project, Run, bed, unique};
 
 const CONFIG_MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: it\n";
@@ -46,10 +46,13 @@ fn a_tag_within_the_image_is_the_tag() {
 #[test]
 fn a_registry_whose_certificate_nobody_knows() {
     let project = Project::new().file("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n");
-    // The engine knows the authority under the registry's own name; under another one nobody does.
-    let (_, port) = bed("REGISTRY_TLS").rsplit_once(':').map(owned).unwrap();
-    let other = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
-    let image = format!("{}:{port}/it/{}", other.trim(), unique("tls"));
+    // Any server with a certificate of an authority of its own; on 127.0.0.1 nobody would ask for one.
+    let folder = tempfile::tempdir().unwrap();
+    let address = bridge();
+    let authority = Authority::new(folder.path(), &format!("IP:{address}"));
+    let (cert, key) = (authority.path("cert.pem"), authority.path("key.pem"));
+    let server = Server::start("index.py", &[&address, &cert, &key, "u", "p", "none"]);
+    let image = format!("{address}:{}/it/{}", server.port, unique("tls"));
     project
         .ml_deploy("build")
         .flag("image", &image)
@@ -57,7 +60,7 @@ fn a_registry_whose_certificate_nobody_knows() {
         .expect(10)
         .code("registry-tls")
         .says("SSL_CERT_FILE");
-    // Under its own name it is asked, and the whole way works.
+    // One that the engine knows is trusted by us too.
     let image = format!("{}/it/{}", bed("REGISTRY_TLS"), unique("tls"));
     let run = project
         .ml_deploy("build")
@@ -66,10 +69,6 @@ fn a_registry_whose_certificate_nobody_knows() {
     run.flag("registry-password", &bed("REGISTRY_PASSWORD"))
         .run()
         .expect(0);
-}
-
-fn owned((a, b): (&str, &str)) -> (String, String) {
-    (a.to_owned(), b.to_owned())
 }
 
 #[test]

@@ -423,12 +423,27 @@ fn a_namespace_of_the_manifests_is_checked_as_far_as_it_can_be() {
 }
 
 #[test]
+fn a_pod_whose_account_comes_with_it_passes() {
+    let namespace = Namespace::new("it-preflight");
+    let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: once}\nspec:\n  serviceAccountName: runner\n  containers: [{name: a, image: 'test.local/box:1'}]\n---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: runner}\n";
+    assert_eq!(found(&checked(text, &namespace.0).expect(0)), []);
+    let (alone, _) = text.split_once("---").unwrap();
+    let ended = checked(alone, &namespace.0).expect(10);
+    let at = line(alone, "serviceAccountName");
+    assert!(
+        found(&ended).contains(&error("reference-missing", at)),
+        "{}",
+        ended.stdout
+    );
+}
+
+#[test]
 fn mistakes_of_every_kind_are_told_together() {
     let namespace = Namespace::new("it-preflight");
     let text = ROUTED
         .replace(
             "  selector: {matchLabels",
-            "  paused: true\n  selector: {matchLabels",
+            "  paused: true\n  progressDeadlineSeconds: 90000\n  selector: {matchLabels",
         )
         .replace("port: {number: 80}", "port: {number: 8080}")
         + "---\napiVersion: example.com/v1\nkind: Unheard\nmetadata:\n  name: x\n";
@@ -437,6 +452,7 @@ fn mistakes_of_every_kind_are_told_together() {
         found(&ended),
         [
             error("rollout-paused", line(&text, "paused")),
+            warning("deadline-short", line(&text, "progressDeadlineSeconds")),
             error("backend-missing", line(&text, "number: 8080")),
             error("manifest-rejected", line(&text, "kind: Unheard")),
         ]

@@ -336,7 +336,7 @@ fn a_rolling_update_without_room_in_the_quota() {
         found(&ended),
         only("capacity-exceeded", line(&text, "spec:"))
     );
-    ended.says("needs room for one more pod, and quota `full` has none: requests.cpu: 20m of 15m");
+    ended.says("needs room for 1 more beside the old pods, and quota `full` has none: requests.cpu: 20m of 15m");
     let text = text.replacen("spec:\n", "spec:\n  strategy: {type: Recreate}\n", 1);
     // What the server filled in for the other strategy has to go first, and the advice says how.
     let patch = "{\"spec\":{\"strategy\":{\"type\":\"Recreate\",\"rollingUpdate\":null}}}";

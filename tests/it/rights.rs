@@ -134,7 +134,9 @@ fn rights_on_named_objects_are_enough_when_they_are_there() {
         .input("namespace", &namespace.0)
         .input("kubeconfig", &kubeconfig)
         .env("GITHUB_EVENT_NAME", "pull_request");
-    run.run().expect(0).says("Deployment/wine would stay");
+    run.run()
+        .expect(0)
+        .says("unchanged: Deployment/wine, Service/wine");
 }
 
 #[test]

@@ -190,3 +190,26 @@ fn without_the_right_to_secrets_the_deployment_goes_on() {
     let (found, _) = kubectl(&["-n", &namespace.0, "get", "secret", "ml-deploy.wine"]);
     assert!(!found);
 }
+
+#[test]
+fn workloads_of_several_namespaces_are_found_where_they_are() {
+    let (here, there) = (Namespace::new("it-status"), Namespace::new("it-status"));
+    let beer = good().replace("wine", "beer").replace(
+        "  name: beer\n",
+        &format!("  name: beer\n  namespace: {}\n", there.0),
+    );
+    let both = format!("{}---\n{beer}", good());
+    let allowed = [("allow-namespaces", "true")];
+    deploy_with(&both, &here, &allowed)
+        .expect(0)
+        .says("4 of 4 run what the manifests name");
+    ask("status", &here, &[NAME])
+        .expect(0)
+        .says(&format!("Deployment/beer in {}  2 of 2", there.0));
+    let spec = live(&there, "deployment/beer")["spec"].clone();
+    let worse = both.replace("exec httpd", "sleep 1; exit 3; exec httpd");
+    deploy_with(&worse, &here, &allowed)
+        .expect(50)
+        .says("rolled back to");
+    assert_eq!(live(&there, "deployment/beer")["spec"], spec);
+}

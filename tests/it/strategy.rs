@@ -23,6 +23,14 @@ fn slow(number: &str) -> String {
     )
 }
 
+/// A Deployment whose container ends at once. Without the probe it would be ready for a moment.
+fn crash() -> String {
+    manifest("echo no module named sklearn; exit 3").replace(
+        "        ports:",
+        "        readinessProbe: {tcpSocket: {port: 8080}}\n        ports:",
+    )
+}
+
 fn project(text: &str, expected: &str) -> Project {
     let golden = format!("{{\"request\": {{\"x\": 1}}, \"response\": {{\"y\": [{expected}]}}}}\n");
     Project::new()
@@ -158,16 +166,12 @@ fn a_canary_that_does_not_start_leaves_production_alone() {
     let namespace = Namespace::new("it-strategy");
     deploy(&namespace, CANARY, &predicts("1"), "1").expect(0);
     let before = state(&namespace, "wine");
-    deploy(
-        &namespace,
-        CANARY,
-        "echo no module named sklearn; exit 3",
-        "1",
-    )
-    .expect(50)
-    .says("Deployment/wine-canary: container `model` exits 3")
-    .says("`Deployment/wine-canary` is removed, `Deployment/wine` serves as before")
-    .says("no module named sklearn");
+    prepared(&project(&crash(), "1"), &namespace, CANARY)
+        .run()
+        .expect(50)
+        .says("Deployment/wine-canary: container `model` exits 3")
+        .says("`Deployment/wine-canary` is removed, `Deployment/wine` serves as before")
+        .says("no module named sklearn");
     assert_eq!(state(&namespace, "wine"), before);
     assert_eq!(deployments(&namespace), "wine:2");
     gone(&namespace, "ml-deploy/track");
@@ -179,9 +183,11 @@ fn a_canary_answers_beside_the_old_version_and_goes_when_it_predicts_otherwise()
     deploy(&namespace, CANARY, &predicts("1"), "1").expect(0);
     let (before, old) = (state(&namespace, "wine"), behind(&namespace));
     assert_eq!(old.len(), 2);
-    let (ended, seen) = watched(&namespace, || deploy(&namespace, CANARY, &slow("2"), "1"));
+    let script = format!("echo model two is loaded; {}", slow("2"));
+    let (ended, seen) = watched(&namespace, || deploy(&namespace, CANARY, &script, "1"));
     ended
         .expect(60)
+        .says("model: model two is loaded")
         .code("verify-prediction")
         .says("$.y[0] is 2 instead of 1")
         .says("`Deployment/wine-canary` is removed, `Deployment/wine` serves as before");
@@ -266,11 +272,115 @@ fn a_leftover_canary_is_replaced_and_a_strangers_deployment_is_not() {
 }
 
 #[test]
+fn configuration_that_a_bad_canary_brought_is_put_back() {
+    let namespace = Namespace::new("it-strategy");
+    let text = |script: &str, value: &str| {
+        format!(
+            "{}---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: wine}}\ndata: {{threshold: \"{value}\"}}\n",
+            manifest(script)
+        )
+    };
+    let good = text(&predicts("1"), "old");
+    prepared(&project(&good, "1"), &namespace, CANARY)
+        .run()
+        .expect(0);
+    let before = state(&namespace, "wine");
+    let bad = text(&predicts("2"), "new");
+    prepared(&project(&bad, "1"), &namespace, CANARY)
+        .run()
+        .expect(60)
+        .says("`Deployment/wine-canary` is removed, `Deployment/wine` serves as before; rolled back to");
+    let value = get(&namespace, &["configmap", "wine"], "{.data.threshold}");
+    assert_eq!(value, "old");
+    assert_eq!(state(&namespace, "wine"), before);
+    assert_eq!(deployments(&namespace), "wine:2");
+}
+
+#[test]
+fn a_promotion_that_breaks_the_service_is_taken_back() {
+    let namespace = Namespace::new("it-strategy");
+    let two = |text: &str| {
+        manifest(text).replace(
+            "        - containerPort: 8080\n",
+            "        - containerPort: 8080\n        - containerPort: 8081\n",
+        )
+    };
+    prepared(&project(&two(&predicts("1")), "1"), &namespace, CANARY)
+        .run()
+        .expect(0);
+    // The canary itself answers; nobody listens where the new Service sends requests.
+    let bad = two(&predicts("2")).replace("targetPort: 8080", "targetPort: 8081");
+    prepared(&project(&bad, "2"), &namespace, CANARY)
+        .run()
+        .expect(60)
+        .code("verify-health")
+        .says("`Deployment/wine-canary` is verified and takes over")
+        .says("rolled back to")
+        .says("`Deployment/wine-canary` is removed");
+    assert_eq!(deployments(&namespace), "wine:2");
+    let port = get(
+        &namespace,
+        &["service", "wine"],
+        "{.spec.ports[0].targetPort}",
+    );
+    assert_eq!(port, "8080");
+    let script = get(
+        &namespace,
+        &["deployment", "wine"],
+        "{.spec.template.spec.containers[0].command[2]}",
+    );
+    assert!(script.contains("[1]"), "{script}");
+}
+
+#[test]
+fn a_rollback_goes_back_to_the_other_colour() {
+    let namespace = Namespace::new("it-strategy");
+    for number in ["1", "2"] {
+        prepared(
+            &project(&manifest(&predicts(number)), number),
+            &namespace,
+            "blue-green",
+        )
+        .input("prune", "true")
+        .run()
+        .expect(0);
+    }
+    assert_eq!(deployments(&namespace), "wine-blue:0 wine-green:2");
+    let project = project(&manifest(&predicts("2")), "2");
+    let run = |subcommand: &str| {
+        project
+            .ml_deploy(subcommand)
+            .input("manifests", "k8s")
+            .input("namespace", &namespace.0)
+            .input("kubeconfig", &bed("KUBECONFIG"))
+            .input("health-path", "/health")
+            .run()
+    };
+    run("rollback")
+        .expect(0)
+        .says("`Deployment/wine-blue` is made beside `Deployment/wine-green`");
+    assert_eq!(deployments(&namespace), "wine-blue:2 wine-green:0");
+    assert_eq!(
+        selector(&namespace),
+        r#"{"app":"wine","ml-deploy/colour":"blue"}"#
+    );
+    let script = get(
+        &namespace,
+        &["deployment", "wine-blue"],
+        "{.spec.template.spec.containers[0].command[2]}",
+    );
+    assert!(script.contains("[1]"), "{script}");
+    run("status").expect(0).says("Deployment/wine-blue");
+}
+
+#[test]
 fn the_digest_is_checked_on_the_canary_and_on_what_it_becomes() {
     let namespace = Namespace::new("it-strategy");
-    let image = |folder: &str| {
+    let image = |version: &str| {
+        // An image that nobody else has, under no other name.
+        let folder = format!("/srv/{version}-{}", namespace.0);
         let command = format!(
-            "[\"sh\", \"-c\", \"mkdir /{folder}; cd /{folder}; exec python3 -m http.server 8080\"]"
+            "[\"sh\", \"-c\", \"mkdir -p {folder}; cd {folder}; exec python3 -m http.server 8080\"]"
         );
         pushed(&namespace.0, &command)
     };
@@ -414,8 +524,7 @@ fn a_bad_colour_is_kept_on_request_and_a_switch_that_breaks_the_service_is_taken
         .expect(0);
     let before = selector(&namespace);
     // Kept on request; the next good version takes its place.
-    let crash = manifest("exit 3");
-    prepared(&project(&crash, "1"), &namespace, "blue-green")
+    prepared(&project(&crash(), "1"), &namespace, "blue-green")
         .input("on-failure", "keep")
         .run()
         .expect(50)
@@ -439,6 +548,12 @@ fn a_bad_colour_is_kept_on_request_and_a_switch_that_breaks_the_service_is_taken
     assert_eq!(selector(&namespace), before);
     assert_eq!(behind(&namespace), old);
     assert_eq!(deployments(&namespace), "wine-green:2");
+    let port = get(
+        &namespace,
+        &["service", "wine"],
+        "{.spec.ports[0].targetPort}",
+    );
+    assert_eq!(port, "8080");
 
     // Whoever goes back to another strategy is told what still answers.
     deploy(&namespace, "rolling", &predicts("3"), "3")

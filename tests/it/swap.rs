@@ -46,6 +46,24 @@ impl Service {
         names
     }
 
+    fn wait_until_it_answers(&self) {
+        let address = format!("http://127.0.0.1:{}/", self.port);
+        let asked = std::process::Command::new("curl")
+            .args([
+                "-s",
+                "--noproxy",
+                "*",
+                "--retry",
+                "120",
+                "--retry-delay",
+                "1",
+            ])
+            .args(["--retry-all-errors", "-o", "/dev/null", &address])
+            .status()
+            .unwrap();
+        assert!(asked.success(), "{address} does not answer");
+    }
+
     /// Ends a deployment while the old container has stepped aside and the new one does not answer yet.
     fn end_in_the_middle(&self, image: &str, signal: &str) -> Ended {
         let previous = format!("{}-previous", self.name);
@@ -93,7 +111,7 @@ fn a_kill_in_the_middle_is_mended_by_the_next_run() {
     service.end_in_the_middle(&image, "KILL");
     let new = service.id();
     assert_ne!(new, before);
-    std::thread::sleep(std::time::Duration::from_secs(4));
+    service.wait_until_it_answers();
     service.deploy(&broken).run().expect(50);
     assert_eq!(service.id(), new);
     assert_eq!(service.names(), [service.name.as_str()]);

@@ -49,9 +49,7 @@ pub(crate) async fn run(
         objects: vec![spec.name.clone()],
         endpoint: Some(endpoint),
         image: Some(shown),
-        namespace: None,
-        containers: Vec::new(),
-        direct: false,
+        ..Deployment::default()
     };
     ctx.events.produced(deployment.clone()).await;
     Ok(deployment)

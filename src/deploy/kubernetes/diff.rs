@@ -64,13 +64,13 @@ pub(super) fn changes(tried: &[Tried<'_>], pending: Option<&str>) -> Changes {
 
 /// The changes in a few lines.
 pub(super) fn lines(changes: &Changes) -> Vec<String> {
-    let mut lines = Vec::new();
+    let (mut lines, mut same) = (Vec::new(), Vec::new());
     for change in &changes.objects {
         let object = &change.object;
         match change.action {
             Action::Created => lines.push(format!("{object} would be created")),
             Action::Removed => lines.push(format!("{object} would be removed")),
-            Action::Unchanged => lines.push(format!("{object} would stay as it is")),
+            Action::Unchanged => same.push(object.as_str()),
             Action::Changed => lines.extend(change.fields.iter().map(|field| {
                 let side = |value: &Option<String>| value.clone().unwrap_or("nothing".to_owned());
                 let (before, after) = (side(&field.before), side(&field.after));
@@ -82,6 +82,11 @@ pub(super) fn lines(changes: &Changes) -> Vec<String> {
     if more > 0 {
         lines.truncate(LINES);
         lines.push(format!("… and {more} more changes"));
+    }
+    match same.len() {
+        0 => {}
+        1..=4 => lines.push(format!("unchanged: {}", same.join(", "))),
+        count => lines.push(format!("unchanged: {count} objects")),
     }
     lines
 }

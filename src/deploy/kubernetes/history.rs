@@ -26,15 +26,14 @@ pub(super) async fn inventory(
     objects: &[Object],
     before: Option<&Before>,
 ) -> Vec<Item> {
-    let known = |index| {
+    let known = |object| {
         before
-            .and_then(|before| before.uid(index))
+            .and_then(|before| before.uid(object))
             .map(str::to_owned)
     };
     let all: Vec<_> = objects
         .iter()
-        .enumerate()
-        .map(|(index, object)| item(cluster, kinds, object, known(index)))
+        .map(|object| item(cluster, kinds, object, known(object)))
         .collect();
     stream::iter(all).buffered(AT_ONCE).collect().await
 }
@@ -71,7 +70,7 @@ async fn item(cluster: &Cluster, kinds: &Kinds, object: &Object, known: Option<S
 /// A verified deployment: prunes what it no longer lists when that was asked for, and keeps its manifests.
 pub(super) async fn succeed(ctx: &Context, spec: &KubernetesSpec, rollout: &Rollout) {
     let cluster = &rollout.cluster;
-    let Some(name) = rollout.name.clone() else {
+    let Some(name) = record::name(spec.name.as_deref(), &rollout.objects) else {
         return;
     };
     let earlier = match record::read(cluster, &name).await {
@@ -113,13 +112,19 @@ async fn told(ctx: &Context, name: &str, stored: &Stored) {
 }
 
 /// A deployment that failed, and what became of it.
-pub(super) async fn fail(ctx: &Context, rollout: &Rollout, failure: &Failure, ended: Ended) {
+pub(super) async fn fail(
+    ctx: &Context,
+    spec: &KubernetesSpec,
+    rollout: &Rollout,
+    failure: &Failure,
+    ended: Ended,
+) {
     // After a cancel there is no time for it, and what is live was said.
     if ended == Ended::Untouched || ctx.cancel.is_cancelled() {
         return;
     }
     let cluster = &rollout.cluster;
-    let Some(name) = rollout.name.clone() else {
+    let Some(name) = record::name(spec.name.as_deref(), &rollout.objects) else {
         return;
     };
     let failed = Failed {

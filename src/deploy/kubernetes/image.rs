@@ -47,6 +47,14 @@ fn images(object: &Object) -> Vec<(String, String)> {
     found
 }
 
+/// Whether a container of the object runs an image of the repository.
+pub(super) fn uses(object: &Object, repository: &Reference) -> bool {
+    images(object).iter().any(|(_, image)| {
+        let parsed = image.parse::<Reference>().ok();
+        parsed.is_some_and(|parsed| parsed.same_repository(repository))
+    })
+}
+
 /// Name and image of each container of a workload, as it is applied or as it is live; init containers left out.
 pub(super) fn containers(object: &Value) -> Vec<(String, String)> {
     let Some((spec, _)) = pod_of(text(object, "/kind")) else {
@@ -62,14 +70,6 @@ pub(super) fn containers(object: &Value) -> Vec<(String, String)> {
         )
     };
     found.into_iter().flatten().map(named).collect()
-}
-
-/// Whether a container of the object runs an image of the repository.
-pub(super) fn uses(object: &Object, repository: &Reference) -> bool {
-    images(object).iter().any(|(_, image)| {
-        let parsed = image.parse::<Reference>().ok();
-        parsed.is_some_and(|parsed| parsed.same_repository(repository))
-    })
 }
 
 /// Replaces every image of `repository` by `pinned` and returns how many there were. None is an error that lists all

@@ -37,7 +37,7 @@ use crate::code::Code;
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
 use crate::failure::{Failure, Outcome};
-use crate::plan::{KubernetesSpec, Strategy};
+use crate::plan::KubernetesSpec;
 
 /// A deployment that serves, but is not final: verification decides whether it is finished or undone.
 #[derive(Debug)]
@@ -48,8 +48,6 @@ pub(crate) struct Rollout {
     objects: Vec<Object>,
     before: Before,
     release: Release,
-    /// Under which it is recorded.
-    name: Option<String>,
     /// With a strategy that tries the new version beside the old one.
     staged: Option<Staged>,
 }
@@ -99,7 +97,7 @@ pub(crate) async fn rollback(ctx: &Context, spec: &KubernetesSpec) -> Outcome<Ro
     // Whoever changed the fields since is the reason to go back.
     let spec = KubernetesSpec {
         force_conflicts: true,
-        strategy: Strategy::Rolling,
+        strategy: strategy::back(&objects),
         ..spec.clone()
     };
     roll_out(ctx, &spec, cluster, objects, release).await
@@ -116,10 +114,8 @@ async fn roll_out(
     let kinds = Kinds::discover(&cluster.client, &objects)
         .await
         .map_err(all)?;
-    // A strategy gives workloads other names.
-    let name = record::name(spec.name.as_deref(), &objects);
     let staged = strategy::stage(ctx, spec, &cluster, &kinds, &mut objects).await?;
-    let lasting = strategy::lasting(staged.as_ref(), &objects);
+    let lasting = strategy::lasting(&cluster, staged.as_ref(), &objects);
     let before = Before::snapshot(ctx, spec, &cluster, &kinds, &lasting).await?;
     release.containers = record::containers(&cluster.namespace, &objects);
     if release.image.is_none() {
@@ -132,7 +128,6 @@ async fn roll_out(
         objects,
         before,
         release,
-        name,
         staged,
     };
     let done = async {
@@ -152,8 +147,8 @@ async fn roll_out(
     }
 }
 
-/// Makes a verified rollout final: a staged one is promoted and checked again by `recheck` through its Service; then it is
-/// recorded, and what it no longer lists is pruned.
+/// Makes a verified rollout final: records it, and prunes what it no longer lists. `recheck` verifies what a staged one has
+/// become, through its Service.
 ///
 /// # Errors
 /// What the API server refuses, a promotion that fails, or what `recheck` finds.
@@ -163,8 +158,11 @@ pub(crate) async fn finish(
     rollout: Rollout,
     recheck: impl AsyncFnOnce(&Deployment) -> Outcome<()>,
 ) -> Outcome<()> {
-    if let Some(staged) = &rollout.staged {
-        strategy::finish(ctx, spec, &rollout, staged, recheck).await?;
+    if let Some(staged) = &rollout.staged
+        && let Err((failure, ended)) = strategy::finish(ctx, spec, &rollout, staged, recheck).await
+    {
+        history::fail(ctx, spec, &rollout, &failure, ended).await;
+        return Err(failure);
     }
     history::succeed(ctx, spec, &rollout).await;
     Ok(())
@@ -177,13 +175,16 @@ pub(crate) async fn undo(
     rollout: &Rollout,
     failure: Failure,
 ) -> Failure {
-    let (failure, ended) = match &rollout.staged {
-        Some(staged) => strategy::abandon(ctx, spec, &rollout.cluster, staged, failure).await,
-        None if ctx.cancel.is_cancelled() => {
-            return undo::cancelled(&rollout.before, spec, failure);
-        }
-        None => undo::undo(ctx, spec, &rollout.cluster, &rollout.before, failure).await,
-    };
+    if let Some(staged) = &rollout.staged {
+        let cluster = &rollout.cluster;
+        let (failure, ended) = strategy::abandon(ctx, spec, cluster, staged, failure).await;
+        history::fail(ctx, spec, rollout, &failure, ended).await;
+        return failure;
+    }
+    if ctx.cancel.is_cancelled() {
+        return undo::cancelled(&rollout.before, spec, failure);
+    }
+    let (failure, ended) = undo::undo(ctx, spec, &rollout.cluster, &rollout.before, failure).await;
     if ended == undo::Ended::RolledBack {
         let live = Deployment {
             image: Some(rollout.before.image(spec)),
@@ -192,7 +193,7 @@ pub(crate) async fn undo(
         };
         ctx.events.produced(live).await;
     }
-    history::fail(ctx, rollout, &failure, ended).await;
+    history::fail(ctx, spec, rollout, &failure, ended).await;
     failure
 }
 
@@ -366,7 +367,7 @@ fn describe(cluster: &Cluster, objects: &[Object], image: Option<String>) -> Dep
         endpoint: None,
         image,
         namespace: Some(cluster.namespace.clone()),
-        containers: record::containers(&cluster.namespace, objects),
         direct: false,
+        containers: record::containers(&cluster.namespace, objects),
     }
 }

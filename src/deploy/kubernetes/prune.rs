@@ -8,6 +8,7 @@ use super::apply::{Kinds, api};
 use super::history::inventory;
 use super::manifest::{self, Object};
 use super::record::{self, Item, Record};
+use super::strategy;
 use super::undo::fields::has_ours;
 use super::undo::{is_precious, remove};
 use crate::cluster::{Cluster, uid_of};
@@ -38,7 +39,7 @@ pub(super) async fn settle(
     if gone.is_empty() || now.is_empty() {
         return gone;
     }
-    let judged = judge(cluster, gone).await;
+    let judged = judge(spec, cluster, gone).await;
     let listed = list(&judged);
     let (mut left, mut removable) = (Vec::new(), Vec::new());
     for (item, object, fate) in judged {
@@ -104,7 +105,7 @@ pub(super) async fn announce(
     let kinds = kinds(cluster, objects.iter()).await;
     let now = inventory(cluster, &kinds, objects, None).await;
     let gone: Vec<Item> = earlier.record.no_longer(&now).cloned().collect();
-    let listed = list(&judge(cluster, gone).await);
+    let listed = list(&judge(spec, cluster, gone).await);
     if !listed.is_empty() {
         let note = format!("will be removed after verification (`prune: true`): {listed}");
         ctx.events.note(note).await;
@@ -133,7 +134,11 @@ async fn kinds(cluster: &Cluster, objects: impl Iterator<Item = &Object>) -> Kin
     known
 }
 
-async fn judge(cluster: &Cluster, gone: Vec<Item>) -> Vec<(Item, Object, Fate)> {
+async fn judge(
+    spec: &KubernetesSpec,
+    cluster: &Cluster,
+    gone: Vec<Item>,
+) -> Vec<(Item, Object, Fate)> {
     let objects: Vec<(Item, Object)> = gone
         .into_iter()
         .filter_map(|item| Some((object(&item)?, item)))
@@ -141,13 +146,19 @@ async fn judge(cluster: &Cluster, gone: Vec<Item>) -> Vec<(Item, Object, Fate)> 
         .collect();
     let kinds = kinds(cluster, objects.iter().map(|(_, object)| object)).await;
     join_all(objects.into_iter().map(async |(item, object)| {
-        let fate = fate(cluster, &kinds, &item, &object).await;
+        let fate = fate(spec, cluster, &kinds, &item, &object).await;
         (item, object, fate)
     }))
     .await
 }
 
-async fn fate(cluster: &Cluster, kinds: &Kinds, item: &Item, object: &Object) -> Fate {
+async fn fate(
+    spec: &KubernetesSpec,
+    cluster: &Cluster,
+    kinds: &Kinds,
+    item: &Item,
+    object: &Object,
+) -> Fate {
     let Some(resource) = kinds.of(object) else {
         return Fate::Forget;
     };
@@ -158,6 +169,9 @@ async fn fate(cluster: &Cluster, kinds: &Kinds, item: &Item, object: &Object) ->
     };
     if item.uid.is_empty() || uid_of(&live) != item.uid || !has_ours(&live) {
         return Fate::Forget;
+    }
+    if strategy::keeps(spec, &live) {
+        return Fate::Keep("it is the other colour, kept to go back to at once");
     }
     if is_precious(&item.kind) {
         return Fate::Keep(

@@ -11,6 +11,7 @@ use super::view::View;
 use crate::cluster::{name_of, text};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
+use crate::plan::Strategy;
 
 /// A workload with the pods that it has and the pods that it will have.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub(super) struct Load<'a> {
     /// Pods above `count` that a rolling update may have, and pods below it that it may lack.
     pub(super) surge: Milli,
     pub(super) lack: Milli,
+    pub(super) strategy: Strategy,
     /// New pods are made because the template or the count changes.
     pub(super) changes: bool,
 }
@@ -35,6 +37,7 @@ impl<'a> Load<'a> {
         template: Template<'a>,
         tried: Option<&Tried<'_>>,
         defaults: &Defaults,
+        strategy: Strategy,
     ) -> Self {
         let kind = template.object.kind.as_str();
         let live = tried.and_then(|tried| tried.live.as_ref());
@@ -67,13 +70,32 @@ impl<'a> Load<'a> {
             old: (running.unwrap_or(0).into(), old.unwrap_or_default()),
             surge: surge.into(),
             lack: lack.into(),
+            strategy,
             changes,
         }
     }
 
-    /// A rolling update that may lack no pod must have room for one more before it can take an old one away.
-    pub(super) fn needs_room(&self) -> bool {
-        self.changes && self.lack == 0 && self.old.0 > 0 && self.count >= self.old.0
+    /// Pods that must run beside all old ones before the first of these goes: a rolling update that may lack none makes
+    /// one more, the other strategies a second workload. Without room for them nothing ever moves.
+    pub(super) fn beside(&self) -> Milli {
+        let moves = self.changes && self.old.0 > 0 && self.count > 0;
+        if !moves || self.template.object.kind != "Deployment" {
+            return 0;
+        }
+        match self.strategy {
+            Strategy::Rolling => Milli::from(self.lack == 0 && self.count >= self.old.0),
+            Strategy::Canary { percent } => (self.count * Milli::from(percent) + 99) / 100,
+            Strategy::BlueGreen => self.count,
+        }
+    }
+
+    /// How new pods take over, for a sentence.
+    pub(super) fn way(&self) -> &'static str {
+        match self.strategy {
+            Strategy::Rolling => "a rolling update",
+            Strategy::Canary { .. } => "a canary",
+            Strategy::BlueGreen => "a blue-green deployment",
+        }
     }
 }
 
@@ -233,18 +255,23 @@ fn beyond(loads: &[&Load<'_>], quota: &Value, defaults: &Defaults) -> Vec<Diagno
             continue;
         }
         for load in loads.iter().filter(|load| load.changes) {
-            let step = of_quota(&load.one, resource, 1).unwrap_or_default();
+            let rolling = load.strategy == Strategy::Rolling;
+            let beside = load.beside();
+            let step = of_quota(&load.one, resource, beside).unwrap_or_default();
             let all = of_quota(&load.one, resource, load.surge).unwrap_or_default();
-            if load.needs_room() && step > 0 && now + step > *most {
+            if step > 0 && now + step > *most {
                 let message = format!(
-                    "`{}`: a rolling update needs room for one more pod, and quota `{name}` has none: {}",
+                    "`{}`: {} needs room for {beside} more beside the old pods, and quota `{name}` has none: {}",
                     load.template.object.label(),
+                    load.way(),
                     amounts(now + step)
                 );
-                let finding = Diagnostic::error(Code::CapacityExceeded, message)
-                    .help("set `strategy.rollingUpdate` to `maxSurge: 0` and `maxUnavailable: 1`, or raise the quota");
+                let finding = Diagnostic::error(Code::CapacityExceeded, message).help(match load.strategy {
+                    Strategy::Rolling => "set `strategy.rollingUpdate` to `maxSurge: 0` and `maxUnavailable: 1`, or raise the quota",
+                    _ => "raise the quota, or use `strategy: rolling`",
+                });
                 findings.push(finding.at(load.template.object.at("spec.strategy")));
-            } else if load.old.0 > 0 && all > 0 && now + all > *most {
+            } else if rolling && load.old.0 > 0 && all > 0 && now + all > *most {
                 let message = format!(
                     "`{}`: quota `{name}` has no room for the {} extra pods of a rolling update: {}; it will go on with fewer",
                     load.template.object.label(),

@@ -39,6 +39,18 @@ fn found(
     used: Value,
     range: Value,
 ) -> Vec<Diagnostic> {
+    by(Strategy::Rolling, text, live, hard, used, range)
+}
+
+/// The same for any strategy.
+fn by(
+    strategy: Strategy,
+    text: &str,
+    live: Option<Value>,
+    hard: Value,
+    used: Value,
+    range: Value,
+) -> Vec<Diagnostic> {
     let objects = parse("k.yaml", text).unwrap();
     let templates = templates(&objects, "ml");
     let tried = Tried {
@@ -51,7 +63,7 @@ fn found(
     let quota =
         json!({"metadata": {"name": "q"}, "spec": {}, "status": {"hard": hard, "used": used}});
     let ranges = vec![json!({"spec": {"limits": [range]}})];
-    let load = Load::of(templates[0], Some(&tried), &Defaults::of(&ranges));
+    let load = Load::of(templates[0], Some(&tried), &Defaults::of(&ranges), strategy);
     let place = |kind| (kind, "ml".to_owned());
     let view = View::of([
         (place("ResourceQuota"), vec![quota]),
@@ -103,7 +115,7 @@ fn what_old_pods_give_back_counts() {
         (Severity::Error, 6)
     );
     assert!(
-        findings[0].message.contains("needs room for one more pod"),
+        findings[0].message.contains("needs room for 1 more"),
         "{}",
         findings[0].message
     );
@@ -185,4 +197,37 @@ fn shares_are_rounded_as_the_controller_does() {
     assert_eq!(rolling(&share("10%", "30%"), 5), (1, 1));
     assert_eq!(rolling(&share("0%", "10%"), 5), (0, 1));
     assert_eq!(rolling(&spec(json!({"type": "Recreate"})), 3), (0, 3));
+}
+
+#[test]
+fn a_second_workload_needs_room_beside_the_first() {
+    let amount = |cpu: &str| json!({"requests.cpu": cpu});
+    let with = |strategy, hard: &str| {
+        let live = Some(live(2, "400m"));
+        by(
+            strategy,
+            TEXT,
+            live,
+            amount(hard),
+            amount("800m"),
+            json!({}),
+        )
+    };
+    for (strategy, enough, short) in [
+        (Strategy::BlueGreen, "1800m", "1700m"),
+        (Strategy::Canary { percent: 10 }, "1300m", "1200m"),
+    ] {
+        assert!(
+            with(strategy, enough)
+                .iter()
+                .all(|finding| finding.severity == Severity::Warning)
+        );
+        let findings = with(strategy, short);
+        assert!(
+            findings
+                .iter()
+                .any(|finding| finding.severity == Severity::Error),
+            "{findings:?}"
+        );
+    }
 }

@@ -145,7 +145,10 @@ async fn against(
         .any(|finding| finding.severity == crate::diagnostic::Severity::Error);
     findings.extend(denied);
     let refused = tried.iter().flat_map(|tried| tried.refused.iter().cloned());
-    findings.extend(refused.filter(|finding| !(told && finding.code == Code::ClusterDenied)));
+    findings.extend(refused.filter(|finding| {
+        let again = told && finding.code == Code::ClusterDenied;
+        !again && !waits_for_another(finding, objects)
+    }));
     findings.extend(missing);
     findings.extend(refused_pods);
     findings.extend(routing::check(&Routes {
@@ -157,12 +160,30 @@ async fn against(
     }));
     findings.extend(workloads::check(spec, &templates, &tried));
     findings.extend(storage::check(objects, &templates, &tried, &view));
-    findings.extend(room(&templates, &tried, &view));
+    findings.extend(room(spec, &templates, &tried, &view));
     (findings, diff::changes(&tried, pending))
 }
 
+/// A dry run misses what the manifests themselves bring along, such as the account of a pod.
+fn waits_for_another(finding: &Diagnostic, objects: &[Object]) -> bool {
+    let message = finding.message.to_lowercase();
+    let absent = message.contains("not found") || message.contains("was found");
+    absent
+        && objects.iter().any(|object| {
+            let named = message.contains(&object.name.to_lowercase());
+            // The object that was tried is named too, with its own kind.
+            let itself = message.contains(&object.label().to_lowercase());
+            named && !itself && message.contains(&object.kind.to_lowercase())
+        })
+}
+
 /// Whether quota, limits and nodes can take the pods.
-fn room(templates: &[pods::Template<'_>], tried: &[Tried<'_>], view: &View) -> Vec<Diagnostic> {
+fn room(
+    spec: &KubernetesSpec,
+    templates: &[pods::Template<'_>],
+    tried: &[Tried<'_>],
+    view: &View,
+) -> Vec<Diagnostic> {
     let loads: Vec<Load<'_>> = templates
         .iter()
         .map(|template| {
@@ -171,7 +192,7 @@ fn room(templates: &[pods::Template<'_>], tried: &[Tried<'_>], view: &View) -> V
             let own = tried
                 .iter()
                 .find(|tried| std::ptr::eq(tried.object, template.object));
-            Load::of(*template, own, &defaults)
+            Load::of(*template, own, &defaults, spec.strategy)
         })
         .collect();
     let namespaces: BTreeSet<&str> = loads.iter().map(|load| load.template.namespace).collect();

@@ -11,12 +11,17 @@ use super::view::View;
 use crate::cluster::{name_of, text};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
+use crate::plan::Strategy;
 
 /// All findings about nodes; none when the account may not list them.
 pub(super) fn check(loads: &[Load<'_>], view: &View) -> Vec<Diagnostic> {
     let Some(nodes) = view.list("Node", "").filter(|nodes| !nodes.is_empty()) else {
         return Vec::new();
     };
+    // A node that does not say what it has (a virtual one) may have anything.
+    if nodes.iter().any(|node| allocatable(node).is_empty()) {
+        return Vec::new();
+    }
     let pods = view.list("Pod", "");
     let mut findings = Vec::new();
     for load in loads {
@@ -34,6 +39,7 @@ pub(super) fn check(loads: &[Load<'_>], view: &View) -> Vec<Diagnostic> {
                 Diagnostic {
                     help: finding.help,
                     at: finding.at,
+                    evidence: finding.evidence,
                     ..cloud
                 }
             } else {
@@ -179,7 +185,7 @@ fn too_many(load: &Load<'_>, allowed: &[&Value]) -> Option<Diagnostic> {
             .iter()
             .map(|(resource, amount)| of(resource) / **amount);
         by_size
-            .chain([of("pods") / 1_000])
+            .chain(has.get("pods").map(|pods| pods / 1_000))
             .min()
             .unwrap_or_default()
     };
@@ -203,7 +209,8 @@ fn too_many(load: &Load<'_>, allowed: &[&Value]) -> Option<Diagnostic> {
 /// Old pods hold all devices, and a rolling update takes none away before a new pod is ready: it waits for ever.
 fn deadlock(load: &Load<'_>, allowed: &[&Value], pods: Option<&[Value]>) -> Option<Diagnostic> {
     let template = &load.template;
-    if template.object.kind != "Deployment" || !load.needs_room() {
+    let beside = load.beside();
+    if beside == 0 {
         return None;
     }
     let device = |(resource, amount): &(&String, &Milli)| is_device(resource) && **amount > 0;
@@ -233,28 +240,38 @@ fn deadlock(load: &Load<'_>, allowed: &[&Value], pods: Option<&[Value]>) -> Opti
         .filter_map(|node| allocatable(node).get(resource).copied())
         .sum();
     let room = match pods {
-        Some(_) => allowed.iter().any(|node| free(node) >= *amount),
+        Some(_) => allowed
+            .iter()
+            .map(|node| (free(node) / *amount).max(0))
+            .sum(),
         // Without a look at all pods only our own are known to hold some.
-        None => total - old >= *amount,
+        None => (total - old) / *amount,
     };
-    if room {
+    if room >= beside {
         return None;
     }
     let message = format!(
-        "`{}`: a rolling update needs {} {resource} beside the {} that old pods hold, and none is free on any node (there are {})",
+        "`{}`: {} needs {} {resource} beside the {} that old pods hold, and nodes have room for {room} such pods ({} in all)",
         template.object.label(),
-        show(resource, *amount),
+        load.way(),
+        show(resource, *amount * beside),
         show(resource, old),
         show(resource, total)
     );
-    Some(
-        Diagnostic::error(Code::GpuDeadlock, message)
-            .at(template.object.at("spec.strategy"))
+    let finding =
+        Diagnostic::error(Code::GpuDeadlock, message).at(template.object.at("spec.strategy"));
+    Some(if load.strategy == Strategy::Rolling {
+        finding
+            .help("write the strategy shown: an old pod goes before the new one comes")
             .evidence([
                 "strategy:".to_owned(),
                 "  rollingUpdate: {maxSurge: 0, maxUnavailable: 1}".to_owned(),
-            ]),
-    )
+            ])
+    } else {
+        finding.help(
+            "use `strategy: rolling`, and in the manifest `maxSurge: 0` with `maxUnavailable: 1`",
+        )
+    })
 }
 
 #[cfg(test)]

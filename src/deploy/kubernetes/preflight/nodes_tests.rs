@@ -54,7 +54,12 @@ fn found(text: &str, nodes: Vec<Value>, pods: Option<Vec<Value>>) -> Vec<Diagnos
         new: false,
         refused: Vec::new(),
     };
-    let load = Load::of(templates[0], Some(&tried), &Defaults::default());
+    let load = Load::of(
+        templates[0],
+        Some(&tried),
+        &Defaults::default(),
+        Strategy::Rolling,
+    );
     let mut lists = vec![(("Node", String::new()), nodes)];
     lists.extend(pods.map(|pods| (("Pod", String::new()), pods)));
     check(&[load], &View::of(lists))
@@ -155,6 +160,13 @@ fn more_pods_than_all_nodes_have_room_for() {
         "{findings:?}"
     );
     assert!(found(&many(2), vec![node(0, "")], None).is_empty());
+}
+
+#[test]
+fn a_node_that_does_not_say_what_it_has_may_have_anything() {
+    let silent = json!({"metadata": {"name": "v", "labels": {"disk": "ssd"}}});
+    let text = tolerant().replace("gpu: 1", "gpu: 8");
+    assert!(found(&text, vec![node(1, ""), silent], None).is_empty());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::super::manifest::Object;
 use super::mentions::{Reference, collect};
-use super::pods::{Template, near, suggestion};
+use super::pods::{Template, list_of, near, suggestion};
 use super::view::api;
 use crate::cluster::together;
 use crate::code::Code;
@@ -116,10 +116,34 @@ fn own<'a>(reference: &Reference<'_>, objects: &'a [Object], default: &str) -> O
 
 /// Whether the manifests themselves satisfy the reference, its key included.
 fn brought(reference: &Reference<'_>, objects: &[Object], default: &str) -> bool {
+    if reference.kind == "PersistentVolumeClaim" && made_by_a_set(reference.name, objects) {
+        return true;
+    }
     own(reference, objects, default).is_some_and(|object| match &reference.key {
         Some((key, _)) => keys(&object.value).contains(*key),
         None => true,
     })
+}
+
+/// A StatefulSet makes claims named after its template and itself: `data-db-0`.
+fn made_by_a_set(name: &str, objects: &[Object]) -> bool {
+    objects
+        .iter()
+        .filter(|object| object.kind == "StatefulSet")
+        .any(|set| {
+            list_of(&set.value["spec"], "volumeClaimTemplates")
+                .iter()
+                .filter_map(|claim| claim.pointer("/metadata/name")?.as_str())
+                .any(|claim| name.starts_with(&format!("{claim}-{}-", set.name)))
+        })
+}
+
+/// Pods that mount an external secret store may get their Secret from it, after they were mounted.
+fn has_store(object: &Object) -> bool {
+    object
+        .value
+        .to_string()
+        .contains("secrets-store.csi.k8s.io")
 }
 
 /// A custom resource of the manifests that names the object may be what makes it (sealed and external secrets,
@@ -166,7 +190,8 @@ fn judge(
             (Some(object), Some(Found::Missing)) => lacking(wanted_key, keys(&object.value)),
             (None, Some(Found::There(live))) => lacking(wanted_key, live.iter().cloned()),
             (None, Some(Found::Missing)) => {
-                if made_by_another(reference.name, objects) {
+                let stored = reference.kind == "Secret" && has_store(reference.object);
+                if stored || made_by_another(reference.name, objects) {
                     continue;
                 }
                 None

@@ -159,6 +159,25 @@ fn a_key_that_is_missing_names_those_that_are_there() {
 }
 
 #[test]
+fn claims_of_a_set_and_secrets_of_a_store_come_later() {
+    let set = "---\napiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db}\nspec:\n  volumeClaimTemplates:\n  - metadata: {name: data}\n";
+    let text = TEXT.replace("claimName: data", "claimName: data-db-0") + set;
+    assert!(
+        !lines(&found(&text, &[]))
+            .iter()
+            .any(|line| line.contains("Claim"))
+    );
+    let driver = "          - name: d\n            csi: {driver: secrets-store.csi.k8s.io}\n          initContainers:";
+    let text = TEXT.replace("          initContainers:", driver);
+    let left = lines(&found(&text, &[]));
+    assert!(!left.iter().any(|line| line.contains("Secret")), "{left:?}");
+    assert!(
+        left.iter().any(|line| line.contains("ConfigMap")),
+        "{left:?}"
+    );
+}
+
+#[test]
 fn a_custom_resource_that_names_a_secret_may_make_it() {
     let made =
         "---\napiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: wine}\n";

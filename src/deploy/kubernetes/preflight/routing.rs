@@ -110,8 +110,10 @@ impl<'a> Routes<'a> {
                         && template.object.name == name_of(value)
                 };
                 // The labels of these pods are about to become those of the manifests.
-                let owned = value.pointer("/metadata/ownerReferences").is_some();
-                if owned || self.templates.iter().any(ours) {
+                let ours = |template: &Template<'_>| {
+                    ours(template) || (kind == "Pod" && owned_by(value, template))
+                };
+                if self.templates.iter().any(ours) {
                     continue;
                 }
                 found.push(Pods {
@@ -160,6 +162,20 @@ impl<'a> Routes<'a> {
             .filter_map(|(index, port)| wrong_port(object, index, port, &chosen))
             .collect()
     }
+}
+
+/// Whether a live pod belongs to the workload of a template, which names its pods and replica sets after itself.
+fn owned_by(pod: &Value, template: &Template<'_>) -> bool {
+    let owners = list_of(&pod["metadata"], "ownerReferences");
+    let workload = |owner: &Value| {
+        let kind = text(owner, "/kind");
+        let direct = kind == template.object.kind && text(owner, "/name") == template.object.name;
+        let named = text(owner, "/name")
+            .strip_prefix(template.object.name.as_str())
+            .is_some_and(|rest| rest.starts_with('-') && !rest[1..].contains('-'));
+        direct || (kind == "ReplicaSet" && template.object.kind == "Deployment" && named)
+    };
+    text(pod, "/metadata/namespace") == template.namespace && owners.iter().any(workload)
 }
 
 /// A selector that chooses nothing: the pods that come nearest say which label differs.

@@ -1,17 +1,22 @@
 //! Every object as it is live and as a server-side dry run would leave it. Read-only: nothing is changed.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use kube::Api;
 use kube::core::ApiResource;
 use kube::core::DynamicObject;
 use serde_json::Value;
 
-use super::super::apply::{Kinds, Manner, apply};
+use super::super::apply::{Kinds, Manner, apply, transient};
 use super::super::manifest::Object;
 use super::super::reject;
 use crate::cluster::{Cluster, together};
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
+
+/// How long is waited before a request that decided nothing is sent again.
+const PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(900)];
 
 /// What the cluster says of one object.
 #[derive(Debug)]
@@ -73,7 +78,7 @@ async fn here<'a>(
     };
     let (live, after) = tokio::join!(
         api.get_opt(&object.name),
-        apply(cluster, (resource, namespaced), object, manner)
+        patiently(cluster, (resource, namespaced), object, manner)
     );
     let new = matches!(live, Ok(None));
     let live = live.ok().flatten().and_then(plain);
@@ -110,10 +115,16 @@ async fn elsewhere<'a>(
         dry_run: true,
         force: true,
     };
-    let refused = match apply(cluster, resource, &moved, manner).await {
+    let refused = match patiently(cluster, resource, &moved, manner).await {
         Err(error) if reject::is_about_fields(&error) => reject::explain(object, error),
         _ => Vec::new(),
     };
+    // An object of the same name could be there, with fields that stay as they were made.
+    let own = [Code::ManifestRejected, Code::SelectorMismatch];
+    let refused = refused
+        .into_iter()
+        .filter(|finding| own.contains(&finding.code))
+        .collect();
     Tried {
         object,
         live: None,
@@ -121,6 +132,22 @@ async fn elsewhere<'a>(
         new: true,
         refused,
     }
+}
+
+/// A dry run; what is no verdict about the object, such as a busy server, is asked again.
+async fn patiently(
+    cluster: &Cluster,
+    resource: (&ApiResource, bool),
+    object: &Object,
+    manner: Manner,
+) -> Result<DynamicObject, kube::Error> {
+    for wait in PAUSES {
+        match apply(cluster, resource, object, manner).await {
+            Err(error) if transient(&error) => tokio::time::sleep(wait).await,
+            done => return done,
+        }
+    }
+    apply(cluster, resource, object, manner).await
 }
 
 fn plain(object: DynamicObject) -> Option<Value> {

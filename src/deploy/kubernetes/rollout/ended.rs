@@ -105,7 +105,12 @@ pub(super) fn observe(seen: &Seen<'_>, container: Container<'_>, out: &mut Vec<O
         .and_then(|tail| last_line(tail))
         .map(|line| format!(", last line: {}", short(line)))
         .unwrap_or_default();
-    let crash = format!("{ending} — CrashLoopBackOff, {restarts} restarts{last}");
+    let again = match restarts {
+        0 => String::new(),
+        1 => " — CrashLoopBackOff, 1 restart".to_owned(),
+        many => format!(" — CrashLoopBackOff, {many} restarts"),
+    };
+    let crash = format!("{ending}{again}{last}");
     let (any, alike) = match container.init {
         true => (Rule::InitCrashed, Rule::InitCrashedAlike),
         false => (Rule::Crashed, Rule::CrashedAlike),

@@ -39,7 +39,11 @@ pub(super) fn judge(progress: Progress, case: &Case<'_>) -> Verdict {
         }
         let due = due(case, *rule, &shown);
         if due.is_some_and(|due| due <= case.seen.now) {
-            return Verdict::Failed(Box::new(finding(case, *rule, &shown)));
+            let finding = finding(case, *rule, &shown);
+            return Verdict::Failed(Box::new(match rule {
+                Rule::ProgressDeadline => because(case, finding, hypothesis),
+                _ => finding,
+            }));
         }
         next_check = next_check.into_iter().chain(due).min();
         if hypothesis.is_none() {
@@ -50,6 +54,27 @@ pub(super) fn judge(progress: Progress, case: &Case<'_>) -> Verdict {
         what,
         next_check,
         hypothesis,
+    }
+}
+
+/// That there was no progress says nothing about why; what else is seen does.
+fn because(case: &Case<'_>, deadline: Finding, hypothesis: Option<Box<Finding>>) -> Finding {
+    let unready: Vec<&Observation> = case
+        .observations
+        .iter()
+        .filter(|one| one.rule == Rule::NotReady && !one.healthy)
+        .collect();
+    let why = hypothesis
+        .map(|guess| *guess)
+        .or_else(|| (!unready.is_empty()).then(|| finding(case, Rule::NotReady, &unready)));
+    match why {
+        None => deadline,
+        Some(why) => Finding {
+            cause: format!("{}; {}", deadline.cause, why.cause),
+            culprit: why.culprit,
+            evidence: [deadline.evidence, why.evidence].concat(),
+            ..deadline
+        },
     }
 }
 

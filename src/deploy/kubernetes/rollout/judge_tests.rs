@@ -332,3 +332,21 @@ fn a_service_waits_for_pods_of_this_deployment_only() {
         )])
     )));
 }
+
+#[test]
+fn a_progress_deadline_names_what_else_is_seen() {
+    let verdict = recorded("progress-deadline").verdict();
+    let finding = failed(&verdict).unwrap();
+    assert_eq!(finding.rule, Rule::ProgressDeadline);
+    assert!(
+        finding.cause.contains("readiness probe does not pass"),
+        "{finding:?}"
+    );
+    assert!(finding.culprit.is_some());
+    let alone = deployment(2, 2, 2, 1).condition(
+        "Deployment",
+        &json!({"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "lastUpdateTime": "2026-01-01T00:00:01Z"}),
+    );
+    let verdict = alone.verdict();
+    assert!(failed(&verdict).unwrap().culprit.is_none(), "{verdict:?}");
+}

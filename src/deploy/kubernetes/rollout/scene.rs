@@ -20,6 +20,9 @@ use super::{
 use crate::cluster::{kind_of, text};
 use crate::code::Code;
 
+/// What a target waits for of which nothing is known.
+pub(super) const UNSEEN: &str = "not seen yet";
+
 /// Everything that verdicts depend on, except the clock.
 #[derive(Clone, Debug)]
 pub(in crate::deploy::kubernetes) struct Scene {
@@ -109,7 +112,7 @@ impl Scene {
             }));
         }
         Verdict::Progressing {
-            what: "not seen yet".to_owned(),
+            what: UNSEEN.to_owned(),
             next_check: None,
             hypothesis: None,
         }

@@ -93,13 +93,9 @@ fn deadlock(seen: &Seen<'_>, message: &str) -> Option<String> {
 fn holds(pod: &Value, device: &str) -> bool {
     let containers = pod.pointer("/spec/containers").and_then(Value::as_array);
     containers.into_iter().flatten().any(|container| {
-        ["/resources/limits", "/resources/requests"]
-            .iter()
-            .any(|part| {
-                container
-                    .pointer(part)
-                    .is_some_and(|part| part.get(device).is_some())
-            })
+        // A device is always a limit, and a request only with it.
+        let limits = container.pointer("/resources/limits");
+        limits.is_some_and(|limits| limits.get(device).is_some())
     })
 }
 

@@ -75,10 +75,14 @@ fn pick(object: &Value, fields: &[&str]) -> Value {
     let Some(object) = object.as_object() else {
         return Value::Null;
     };
-    let kept = fields
-        .iter()
-        .filter_map(|field| Some(((*field).to_owned(), object.get(*field)?.clone())));
-    Value::Object(kept.collect())
+    let there = || fields.iter().filter(|field| object.contains_key(**field));
+    // As large as needed: there are thousands of these.
+    let mut kept = Map::with_capacity(there().count());
+    for field in there() {
+        let value = object.get(*field).cloned();
+        kept.insert((*field).to_owned(), value.unwrap_or_default());
+    }
+    Value::Object(kept)
 }
 
 fn metadata(object: &Value) -> Value {
@@ -153,15 +157,10 @@ fn pod_spec(spec: &Value) -> Value {
 }
 
 fn container_spec(container: &Value) -> Value {
-    let fields = [
-        "name",
-        "image",
-        "imagePullPolicy",
-        "restartPolicy",
-        "resources",
-        "ports",
-    ];
-    let mut kept = pick(container, &fields);
+    let mut kept = pick(container, &["name", "image", "restartPolicy"]);
+    if let Some(limits) = container.pointer("/resources/limits") {
+        kept["resources"] = serde_json::json!({"limits": limits});
+    }
     for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
         if let Some(found) = container.get(probe) {
             kept[probe] = self::probe(found);
@@ -192,26 +191,52 @@ fn probe(found: &Value) -> Value {
 }
 
 fn pod_status(status: &Value) -> Value {
-    let mut kept = pick(
-        status,
-        &["phase", "reason", "message", "conditions", "startTime"],
-    );
+    let mut kept = pick(status, &["phase", "reason", "message"]);
+    let conditions = status.get("conditions").and_then(Value::as_array);
+    kept["conditions"] = conditions
+        .into_iter()
+        .flatten()
+        .filter_map(pod_condition)
+        .collect();
     for list in ["initContainerStatuses", "containerStatuses"] {
         if let Some(containers) = status.get(list).and_then(Value::as_array) {
+            kept[list] = containers.iter().map(container_status).collect();
+        }
+    }
+    kept
+}
+
+/// The conditions that verdicts read; the others repeat them.
+fn pod_condition(condition: &Value) -> Option<Value> {
+    let field = |name: &str| condition.get(name).and_then(Value::as_str);
+    let holds = field("status") == Some("True");
+    match (field("type")?, holds) {
+        ("Ready", _) => Some(pick(condition, &["type", "status"])),
+        ("PodScheduled", false) | ("DisruptionTarget", true) => {
+            Some(pick(condition, &["type", "status", "reason", "message"]))
+        }
+        _ => None,
+    }
+}
+
+fn container_status(status: &Value) -> Value {
+    let mut kept = pick(status, &["name", "ready", "started", "restartCount"]);
+    for state in ["state", "lastState"] {
+        for (name, found) in status
+            .get(state)
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
             let fields = [
-                "name",
-                "image",
-                "imageID",
-                "ready",
-                "started",
-                "restartCount",
-                "state",
-                "lastState",
+                "reason",
+                "message",
+                "exitCode",
+                "containerID",
+                "startedAt",
+                "finishedAt",
             ];
-            kept[list] = containers
-                .iter()
-                .map(|container| pick(container, &fields))
-                .collect();
+            kept[state] = serde_json::json!({name: pick(found, &fields)});
         }
     }
     kept

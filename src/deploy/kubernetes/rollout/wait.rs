@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::logs::Logs;
 use super::observation::{Finding, Verdict};
-use super::scene::Scene;
+use super::scene::{Scene, UNSEEN};
 use super::target::Target;
 use super::watch::{Trouble, Watch};
 use crate::cluster::Cluster;
@@ -49,7 +49,10 @@ pub(in crate::deploy::kubernetes) async fn wait(
     loop {
         let now = Timestamp::now();
         let verdicts = scene.verdicts(now);
-        if let Some((target, finding)) = worst(targets, &verdicts) {
+        let (blind, late) = (watch.blind_until(), Instant::now() >= end);
+        if (blind.is_none() || late)
+            && let Some((target, finding)) = worst(targets, &verdicts)
+        {
             return Err(failed(&place, &scene, target, finding, now, deadline).await);
         }
         told.tell(ctx, targets, &verdicts).await;
@@ -59,11 +62,11 @@ pub(in crate::deploy::kubernetes) async fn wait(
         {
             return Ok(());
         }
-        if Instant::now() >= end {
+        if late {
             return Err(overdue(&place, &scene, &verdicts, now, deadline).await);
         }
         logs.ask(cluster, &scene);
-        let wake = wake(&verdicts, now, end);
+        let wake = blind.map_or_else(|| wake(&verdicts, now, end), |until| until.min(end));
         let trouble = tokio::select! {
             biased;
             () = ctx.cancel.cancelled() => return Err(cancelled(targets, &told)),
@@ -158,7 +161,8 @@ impl Told {
                 Verdict::Failed(finding) => finding.cause.clone(),
             };
             let label = target.label();
-            if self.0.get(&label) != Some(&what) {
+            // The first moment of every watch is no news.
+            if what != UNSEEN && self.0.get(&label) != Some(&what) {
                 ctx.events.note(format!("{label}: {what}")).await;
                 self.0.insert(label, what);
             }

@@ -10,6 +10,7 @@ use kube::runtime::utils::{Backoff, StreamBackoff};
 use kube::runtime::watcher;
 use kube::{Api, ResourceExt as _};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::events::Happening;
 use super::state::State;
@@ -20,6 +21,9 @@ use crate::cluster::{Cluster, transport};
 const PAGE: u32 = 50;
 /// Seconds after which a watch is opened anew, which also finds a connection that silently broke.
 const RENEWED: u32 = 60;
+
+/// How long after the last failed attempt what we know may be old. Attempts follow each other faster than this.
+const BLIND: Duration = Duration::from_secs(8);
 
 type Change = (
     String,
@@ -71,6 +75,8 @@ pub(super) struct Watch {
     targets: HashMap<String, HashSet<String>>,
     /// Places whose trouble was told and has not ended.
     told: BTreeSet<String>,
+    /// When a watch failed last.
+    failed: Option<Instant>,
     since: Timestamp,
 }
 
@@ -85,7 +91,10 @@ impl Watch {
             };
             let place = format!("{}/{namespace}", resource.kind);
             let config = watcher::Config::default().page_size(PAGE).timeout(RENEWED);
-            let stream = StreamBackoff::new(watcher(api, config), Patience(Patience::SHORTEST));
+            // The beginning of an attempt is no success: it must neither end the waits nor what was told.
+            let told = watcher(api, config)
+                .filter(|change| std::future::ready(!matches!(change, Ok(watcher::Event::Init))));
+            let stream = StreamBackoff::new(told, Patience(Patience::SHORTEST));
             streams.push(stream.map(move |change| (place.clone(), change)).boxed());
         }
         let mut by_place: HashMap<String, HashSet<String>> = HashMap::new();
@@ -102,8 +111,15 @@ impl Watch {
             known: HashMap::new(),
             targets: by_place,
             told: BTreeSet::new(),
+            failed: None,
             since,
         }
+    }
+
+    /// Until when what we know may be old: an API server that does not answer must not let a grace run out.
+    pub(super) fn blind_until(&self) -> Option<Instant> {
+        let until = self.failed? + BLIND;
+        (until > Instant::now()).then_some(until)
     }
 
     /// Waits for the next change and applies it. Returns what a person should hear.
@@ -136,9 +152,7 @@ impl Watch {
                 }
                 state.forget(&uid, self.is_target(place, &uid));
             }
-            watcher::Event::Init => {
-                self.listing.insert(place.to_owned(), HashSet::new());
-            }
+            watcher::Event::Init => {}
             watcher::Event::InitApply(object) => {
                 let uid = self.keep(place, object, state);
                 self.listing
@@ -194,13 +208,18 @@ impl Watch {
             watcher::Error::WatchError(status) if status.code == 410 => return None,
             _ => None,
         };
+        // A list that broke off begins anew.
+        self.listing.remove(&place);
         let first = self.told.insert(place.clone());
         let trouble = match denied {
             Some(message) => {
                 state.denied.insert(place.clone());
                 Trouble::Denied(format!("failed to watch {place}: {message}"))
             }
-            None => Trouble::Interrupted(format!("failed to watch {place}: {}", transport(error))),
+            None => {
+                self.failed = Some(Instant::now());
+                Trouble::Interrupted(format!("failed to watch {place}: {}", transport(error)))
+            }
         };
         first.then_some(trouble)
     }

@@ -92,8 +92,8 @@ async fn produce(
         endpoint: None,
         image: current.and_then(|current| current.image.clone()),
         namespace: Some(cluster.namespace.clone()),
-        containers: Vec::new(),
         direct: false,
+        containers: Vec::new(),
     };
     ctx.events.produced(deployment).await;
     let checks = standing.iter().map(|one| Check {

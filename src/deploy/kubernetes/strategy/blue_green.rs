@@ -8,9 +8,9 @@ use kube::Api;
 use super::super::apply::{Kinds, Manner, apply};
 use super::super::manifest::Object;
 use super::super::reject::explain;
-use super::route::{LABEL, Route};
+use super::route::{LABEL, Route, colour};
 use super::trial::{self, beside, map, read};
-use super::{Trial, Way, check};
+use super::{Trial, Way, check, plain_name};
 use crate::cluster::{Cluster, text};
 use crate::code::Code;
 use crate::context::Context;
@@ -28,8 +28,14 @@ pub(super) async fn stage(
     cluster: &Cluster,
     kinds: &Kinds,
     objects: &mut [Object],
-) -> Outcome<Trial> {
-    let main = check::main(spec, objects)?.clone();
+) -> Outcome<Option<Trial>> {
+    // Recorded objects that come back have their colour already.
+    let recorded = objects.iter().find(|object| colour(object).is_some());
+    let main = match recorded {
+        Some(recorded) => recorded.clone(),
+        None => check::main(spec, objects)?.clone(),
+    };
+    let (own, plain) = (colour(&main), plain_name(&main));
     let services: Vec<Object> = check::services(objects, &main).cloned().collect();
     let mut routes = Vec::new();
     for service in services.iter().cloned() {
@@ -40,13 +46,22 @@ pub(super) async fn stage(
         }
     }
     let active = agreed(&routes)?.map(str::to_owned);
-    let next = match active.as_deref() {
+    if own.is_some() && own == active.as_deref() {
+        ctx.events
+            .note(format!(
+                "`{}` is the colour that is live: it is rolled out in its place",
+                main.label()
+            ))
+            .await;
+        return Ok(None);
+    }
+    let next = own.unwrap_or(match active.as_deref() {
         Some("blue") => "green",
         _ => "blue",
-    };
+    });
     let old = match &active {
-        Some(colour) => format!("{}-{colour}", main.name),
-        None => main.name.clone(),
+        Some(colour) => format!("{plain}-{colour}"),
+        None => plain.to_owned(),
     };
     let api: Api<Deployment> = trial::api(cluster, &main);
     let live = read(&api, &format!("Deployment/{old}"), &old).await?;
@@ -54,13 +69,14 @@ pub(super) async fn stage(
     // Its pods may be starting, or down for a moment: it is what has to make room all the same.
     let live = (live.is_some() && scaled != Some(0)).then(|| format!("Deployment/{old}"));
 
-    let retargeted = change(objects, &main, &services, next);
+    let name = format!("{plain}-{next}");
+    let retargeted = change(objects, &main, &services, next, &name);
     // What an autoscaler has chosen for the old version is what the new one needs from its first request on.
     let replicas = (retargeted || main.value.pointer("/spec/replicas").is_none())
         .then(|| scaled.and_then(|scaled| u64::try_from(scaled).ok()))
         .flatten()
         .filter(|scaled| *scaled > 0);
-    let object = beside(&main, next, (LABEL, next), replicas);
+    let object = beside(&main, &name, (LABEL, next), replicas);
     if let Some(place) = objects
         .iter_mut()
         .find(|object| object.kind == main.kind && object.label() == main.label())
@@ -85,12 +101,12 @@ pub(super) async fn stage(
     ctx.events
         .note(format!("`{}` is made {beside}", object.label()))
         .await;
-    Ok(Trial {
+    Ok(Some(Trial {
         way: Way::BlueGreen,
         object,
         live,
         routes,
-    })
+    }))
 }
 
 /// The colour that all Services select; `None` before the first switch.
@@ -119,7 +135,13 @@ fn agreed(routes: &[Route]) -> Outcome<Option<&str>> {
 
 /// Changes objects into what they are after the switch: Services select the colour, and what names the Deployment
 /// (an autoscaler) names the new one. Returns whether there was such a thing.
-fn change(objects: &mut [Object], main: &Object, services: &[Object], next: &str) -> bool {
+fn change(
+    objects: &mut [Object],
+    main: &Object,
+    services: &[Object],
+    next: &str,
+    name: &str,
+) -> bool {
     let mut retargeted = false;
     for object in objects {
         let is = |service: &Object| service.label() == object.label();
@@ -134,7 +156,7 @@ fn change(objects: &mut [Object], main: &Object, services: &[Object], next: &str
                 continue;
             };
             if text(target, "/kind") == "Deployment" && text(target, "/name") == main.name {
-                target["name"] = format!("{}-{next}", main.name).into();
+                target["name"] = name.into();
                 retargeted = true;
             }
         }
@@ -145,7 +167,8 @@ fn change(objects: &mut [Object], main: &Object, services: &[Object], next: &str
 /// The objects as preflight tries them: Services as they will be switched, whatever the colour.
 pub(super) fn tried(main: &Object, mut objects: Vec<Object>) -> Vec<Object> {
     let services: Vec<Object> = check::services(&objects, main).cloned().collect();
-    change(&mut objects, main, &services, COLOURS[0]);
+    let name = format!("{}-{}", main.name, COLOURS[0]);
+    change(&mut objects, main, &services, COLOURS[0], &name);
     objects
 }
 
@@ -199,7 +222,8 @@ pub(super) async fn rename(
     if let Some(colour) = selector.get(LABEL)
         && let Some(object) = objects.iter_mut().find(|object| object.label() == label)
     {
-        *object = beside(&main, colour, (LABEL, colour), None);
+        let name = format!("{}-{colour}", main.name);
+        *object = beside(&main, &name, (LABEL, colour), None);
     }
     Ok(())
 }

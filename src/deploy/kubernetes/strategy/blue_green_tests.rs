@@ -47,7 +47,13 @@ fn services_and_autoscalers_of_the_deployment_follow_the_colour() {
     let mut objects = parse("k.yaml", APP).unwrap();
     let main = objects[0].clone();
     let services: Vec<Object> = check::services(&objects, &main).cloned().collect();
-    assert!(change(&mut objects, &main, &services, "green"));
+    assert!(change(
+        &mut objects,
+        &main,
+        &services,
+        "green",
+        "wine-green"
+    ));
     assert_eq!(
         objects[1].value["spec"]["selector"],
         json!({"app": "wine", "ml-deploy/colour": "green"})
@@ -59,7 +65,7 @@ fn services_and_autoscalers_of_the_deployment_follow_the_colour() {
     );
     assert_eq!(objects[4].value["spec"]["scaleTargetRef"]["name"], "beer");
     objects.truncate(3);
-    assert!(!change(&mut objects, &main, &services, "blue"));
+    assert!(!change(&mut objects, &main, &services, "blue", "wine-blue"));
 }
 
 #[test]

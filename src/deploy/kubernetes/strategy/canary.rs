@@ -33,7 +33,7 @@ pub(super) async fn stage(
         .and_then(|live| live.spec.as_ref()?.replicas)
         .unwrap_or(1);
     let count = replicas(percent, u64::try_from(wanted).unwrap_or_default());
-    let object = beside(main, SUFFIX, LABEL, Some(count));
+    let object = beside(main, &format!("{}-{SUFFIX}", main.name), LABEL, Some(count));
     if trial::clear(cluster, &object, LABEL).await?.is_some() {
         ctx.events
             .note(format!("`{}` of an earlier run is removed", object.label()))

@@ -13,13 +13,16 @@ mod trial;
 pub(super) use check::check;
 pub(super) use retreat::abandon;
 
+use serde_json::{Value, json};
+
 use self::route::Route;
 use super::apply::{Kinds, is_configuration};
-use super::manifest::Object;
-use super::undo::Before;
+use super::manifest::{self, Object};
+use super::record;
+use super::undo::{Before, Ended};
 use super::{Rollout, apply_all, apply_and_wait};
 use crate::artifact::Deployment;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, written};
 use crate::code::Code;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -48,6 +51,26 @@ impl Trial {
     fn label(&self) -> String {
         format!("`{}`", self.object.label())
     }
+
+    /// The objects and what serves until then: a snapshot with it knows that there is something to go back to.
+    fn with_live(&self, cluster: &Cluster, mut objects: Vec<Object>) -> Vec<Object> {
+        let Some(live) = &self.live else {
+            return objects;
+        };
+        if objects.iter().any(|object| object.label() == *live) {
+            return objects;
+        }
+        let value = json!({
+            "apiVersion": self.object.api_version,
+            "kind": "Deployment",
+            "metadata": {
+                "name": live.trim_start_matches("Deployment/"),
+                "namespace": trial::namespace(cluster, &self.object),
+            },
+        });
+        objects.extend(manifest::parse("live", &value.to_string()).unwrap_or_default());
+        objects
+    }
 }
 
 /// A new version beside the old one, and what everything becomes when it is promoted.
@@ -65,25 +88,60 @@ pub(super) struct Staged {
 impl Staged {
     /// What verification looks at: the trial's pods and no others.
     pub(super) fn judged(&self, whole: &Deployment) -> Deployment {
-        let trial = self.trial.object.label();
+        let own = whole.namespace.as_deref().unwrap_or_default();
+        let trial = &self.trial.object;
+        let written = written(&trial.kind, &trial.name, trial.namespace.as_deref(), own);
         // Services tell which port answers; nothing is asked through them.
         let services = whole
             .objects
             .iter()
             .filter(|label| label.starts_with("Service/"));
         Deployment {
-            objects: std::iter::once(&trial).chain(services).cloned().collect(),
+            containers: record::containers(own, std::slice::from_ref(trial)),
+            objects: std::iter::once(&written).chain(services).cloned().collect(),
             direct: true,
             ..whole.clone()
         }
     }
 }
 
-/// What is to be snapshotted: everything that will be changed and stays, so not a trial that is removed as a whole.
-pub(super) fn lasting(staged: Option<&Staged>, objects: &[Object]) -> Vec<Object> {
-    let trial = staged.map(|staged| staged.trial.object.label());
-    let stays = |object: &&Object| Some(object.label()) != trial;
-    objects.iter().filter(stays).cloned().collect()
+/// What is to be snapshotted: everything that will be changed and stays, so not a trial that is removed as a whole, and
+/// what serves until then.
+pub(super) fn lasting(
+    cluster: &Cluster,
+    staged: Option<&Staged>,
+    objects: &[Object],
+) -> Vec<Object> {
+    let Some(staged) = staged else {
+        return objects.to_vec();
+    };
+    let trial = staged.trial.object.label();
+    let stays = objects.iter().filter(|object| object.label() != trial);
+    staged.trial.with_live(cluster, stays.cloned().collect())
+}
+
+/// How recorded objects come back: those of a colour stand beside the other one first, all others are rolled out.
+pub(super) fn back(objects: &[Object]) -> Strategy {
+    if objects.iter().any(|object| route::colour(object).is_some()) {
+        Strategy::BlueGreen
+    } else {
+        Strategy::Rolling
+    }
+}
+
+/// The name of a workload without its colour, which changes with every deployment.
+pub(super) fn plain_name(object: &Object) -> &str {
+    let name = &object.name;
+    let plain =
+        route::colour(object).and_then(|colour| name.strip_suffix(colour)?.strip_suffix('-'));
+    plain.unwrap_or(name)
+}
+
+/// Whether a live object is a second workload of a strategy that keeps it.
+pub(super) fn keeps(spec: &KubernetesSpec, live: &Value) -> bool {
+    let labels = live.pointer("/metadata/labels");
+    spec.strategy == Strategy::BlueGreen
+        && labels.is_some_and(|labels| labels.get(route::LABEL).is_some())
 }
 
 /// The objects as preflight tries them.
@@ -106,12 +164,13 @@ pub(super) async fn stage(
     let trial = match spec.strategy {
         Strategy::Rolling => return Ok(None),
         Strategy::Canary { percent } => canary::stage(ctx, spec, cluster, objects, percent).await?,
-        Strategy::BlueGreen => Some(blue_green::stage(ctx, spec, cluster, kinds, objects).await?),
+        Strategy::BlueGreen => blue_green::stage(ctx, spec, cluster, kinds, objects).await?,
     };
     let Some(trial) = trial else {
         return Ok(None);
     };
     let there = shared::there(cluster, kinds, objects).await;
+    let there = trial.with_live(cluster, there);
     Ok(Some(Staged {
         trial,
         objects: objects.to_vec(),
@@ -160,11 +219,11 @@ pub(super) async fn finish(
     rollout: &Rollout,
     staged: &Staged,
     recheck: impl AsyncFnOnce(&Deployment) -> Outcome<()>,
-) -> Outcome<()> {
+) -> Result<(), (Failure, Ended)> {
     let (cluster, trial) = (&rollout.cluster, &staged.trial);
     if ctx.cancel.is_cancelled() {
         let stop = Failure::new(Code::Interrupted, "stopped before the promotion");
-        return Err(abandon(ctx, spec, cluster, staged, stop).await.0);
+        return Err(abandon(ctx, spec, cluster, staged, stop).await);
     }
     let promote = async {
         ctx.events
@@ -205,7 +264,7 @@ pub(super) async fn finish(
             };
             let message =
                 format!("the new version serves, but `{left}` could not be taken away: {why}");
-            Err(Failure::new(Code::ApplyFailed, message))
+            Err((Failure::new(Code::ApplyFailed, message), Ended::Kept))
         }
     }
 }

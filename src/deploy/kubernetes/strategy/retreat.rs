@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::undo::Ended;
-use super::super::{Rollout, history, undo};
+use super::super::Rollout;
+use super::super::undo::{self, Ended};
 use super::{Staged, Trial, Way, route, trial};
 use crate::cluster::Cluster;
 use crate::code::Code;
@@ -24,6 +24,12 @@ pub(in crate::deploy::kubernetes) async fn abandon(
 ) -> (Failure, Ended) {
     let trial = &staged.trial;
     let cancelled = ctx.cancel.is_cancelled();
+    // A rollout that failed has its evidence already.
+    let failure = if !cancelled && failure.code().exit() == Code::VerifyHealth.exit() {
+        failure.evidence(trial::log(cluster, &trial.object).await)
+    } else {
+        failure
+    };
     let mut told = vec![away(spec, cluster, trial, cancelled).await];
     told.push(match &trial.live {
         Some(live) => format!("`{live}` serves as before"),
@@ -33,14 +39,26 @@ pub(in crate::deploy::kubernetes) async fn abandon(
     ctx.events.note(what.clone()).await;
     if cancelled {
         let message = format!("stopped before the new version took over: {what}");
-        let failure = Failure::new(Code::Interrupted, message).help("run again");
-        return (failure, Ended::Untouched);
+        let stopped = Failure::new(Code::Interrupted, message).help("run again");
+        return (stopped, Ended::Untouched);
     }
-    let failure = adding(failure, &what);
+    let failure = failure.also(format!("; {what}"));
     if staged.changed && spec.on_failure == OnFailure::Rollback {
-        return undo::undo(ctx, spec, cluster, &staged.configuration, failure).await;
+        let (failure, undone) =
+            undo::undo(ctx, spec, cluster, &staged.configuration, failure).await;
+        return (failure, ended(spec, trial, undone));
     }
-    (failure, Ended::Untouched)
+    (failure, ended(spec, trial, Ended::Untouched))
+}
+
+/// How it ended for the record: a trial that is gone leaves what was there before.
+fn ended(spec: &KubernetesSpec, trial: &Trial, undone: Ended) -> Ended {
+    match (undone, &trial.live) {
+        (Ended::Kept, _) => Ended::Kept,
+        (_, Some(_)) => Ended::RolledBack,
+        (_, None) if spec.on_first_failure == OnFirstFailure::Remove => Ended::Removed,
+        (_, None) => Ended::Kept,
+    }
 }
 
 /// Undoes a promotion that failed half-way.
@@ -50,23 +68,32 @@ pub(super) async fn revert(
     rollout: &Rollout,
     staged: &Staged,
     failure: Failure,
-) -> Failure {
+) -> (Failure, Ended) {
     let (cluster, trial) = (&rollout.cluster, &staged.trial);
     if ctx.cancel.is_cancelled() {
-        return stopped(cluster, trial, failure).await;
+        let failure = stopped(cluster, trial, failure).await;
+        return (failure, Ended::Kept);
     }
     if spec.on_failure == OnFailure::Keep && trial.way == Way::BlueGreen {
-        return adding(
-            failure,
-            "everything is left as it is, because `on-failure` is `keep`",
-        );
+        let kept = "; everything is left as it is, because `on-failure` is `keep`";
+        return (failure.also(kept), Ended::Kept);
     }
-    let what = away(spec, cluster, trial, false).await;
+    // First of all production, then the rest.
+    if trial.way == Way::Canary {
+        let (failure, undone) = undo::undo(ctx, spec, cluster, &rollout.before, failure).await;
+        let what = away(spec, cluster, trial, ctx.cancel.is_cancelled()).await;
+        ctx.events.note(what.clone()).await;
+        return (failure.also(format!("; {what}")), undone);
+    }
+    let back = route::lead_back(cluster, trial).await;
+    let mut what = away(spec, cluster, trial, false).await;
+    if let Err(why) = back {
+        what = format!("{what}, the Service could not be led back: {why}");
+    }
     ctx.events.note(what.clone()).await;
-    let failure = adding(failure, &what);
-    let (failure, ended) = undo::undo(ctx, spec, cluster, &rollout.before, failure).await;
-    history::fail(ctx, rollout, &failure, ended).await;
-    failure
+    let failure = failure.also(format!("; {what}"));
+    let (failure, undone) = undo::undo(ctx, spec, cluster, &rollout.before, failure).await;
+    (failure, ended(spec, trial, undone))
 }
 
 /// A cancel during the promotion: no rollback is begun, and it is said what is live.
@@ -79,20 +106,18 @@ async fn stopped(cluster: &Cluster, trial: &Trial, failure: Failure) -> Failure 
             Err(why) => format!("which version the Service leads to could not be read: {why}"),
         },
     };
-    adding(failure, &what)
+    failure.also(format!("; {what}"))
 }
 
 /// Removes the trial, or keeps it where that was asked for and nobody is sent to it. Says what was done.
 async fn away(spec: &KubernetesSpec, cluster: &Cluster, trial: &Trial, cancelled: bool) -> String {
-    let routes = match trial.way {
-        Way::Canary => Ok(()),
-        Way::BlueGreen => within(cancelled, route::restore(cluster, &trial.routes)).await,
-    };
+    // A plain Service would lead to what is kept.
+    let coloured = trial.routes.iter().all(|route| route.colour().is_some());
     let kept = match (trial.way, &trial.live) {
         // Its pods would go on answering a share of the requests.
         (Way::Canary, _) => false,
         _ if cancelled => false,
-        (Way::BlueGreen, Some(_)) => spec.on_failure == OnFailure::Keep,
+        (Way::BlueGreen, Some(_)) => coloured && spec.on_failure == OnFailure::Keep,
         (Way::BlueGreen, None) => spec.on_first_failure != OnFirstFailure::Remove,
     };
     let what = if !kept {
@@ -105,6 +130,7 @@ async fn away(spec: &KubernetesSpec, cluster: &Cluster, trial: &Trial, cancelled
     } else {
         format!("{} is kept to be looked at", trial.label())
     };
+    let routes = within(cancelled, route::restore(cluster, &trial.routes)).await;
     match routes {
         Ok(()) => what,
         Err(why) => format!("{what}, the Service's selector could not be put back: {why}"),
@@ -140,29 +166,4 @@ async fn within<T>(
     tokio::time::timeout(half, work)
         .await
         .unwrap_or_else(|_| Err(format!("no answer within {} ms", half.as_millis())))
-}
-
-/// The failure, its first finding saying what was done about it.
-fn adding(failure: Failure, what: &str) -> Failure {
-    let mut findings = failure.into_findings();
-    if let Some(first) = findings.first_mut() {
-        first.message = format!("{}; {what}", first.message);
-    }
-    Failure::all(findings).unwrap_or_else(|| Failure::new(Code::Internal, what))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_done_is_said_beside_what_failed() {
-        let failure =
-            Failure::new(Code::VerifyPrediction, "row 1 differs").evidence(["log".to_owned()]);
-        let failure = adding(failure, "it is removed");
-        let finding = failure.findings().next().unwrap();
-        assert_eq!(finding.message, "row 1 differs; it is removed");
-        assert_eq!(finding.evidence, ["log"]);
-        assert_eq!(failure.code(), Code::VerifyPrediction);
-    }
 }

@@ -35,6 +35,12 @@ pub(super) struct Route {
     before: BTreeMap<String, String>,
 }
 
+/// The colour that a workload's pods have, when it is one of ours.
+pub(super) fn colour(object: &Object) -> Option<&str> {
+    let labels = object.value.pointer("/spec/template/metadata/labels");
+    labels?.get(LABEL)?.as_str()
+}
+
 impl Route {
     pub(super) fn new(service: Object, live: &Service) -> Self {
         let selector = live.spec.as_ref().and_then(|spec| spec.selector.clone());
@@ -50,19 +56,13 @@ impl Route {
     }
 }
 
-/// A Service of a plain Deployment would select the new pods too, because they carry the same labels. Until the switch
-/// its selector also asks for the template of the old ones; its endpoints stay the same.
+/// A Service of a plain Deployment would select the new pods too, because they carry the same labels. As long as they are
+/// there its selector also asks for the template of the old ones; its endpoints stay the same.
 pub(super) async fn pin(cluster: &Cluster, trial: &Trial) -> Outcome<()> {
     if trial.live.is_none() {
         return Ok(());
     }
-    let plain: Vec<&Route> = trial
-        .routes
-        .iter()
-        .filter(|route| route.colour().is_none())
-        .collect();
-    for route in plain {
-        let label = route.service.label();
+    for route in trial.routes.iter().filter(|route| route.colour().is_none()) {
         let pods: Api<Pod> = trial::api(cluster, &route.service);
         let selector: Vec<String> = route
             .before
@@ -72,17 +72,56 @@ pub(super) async fn pin(cluster: &Cluster, trial: &Trial) -> Outcome<()> {
         let behind = pods
             .list(&ListParams::default().labels(&selector.join(",")))
             .await
-            .map_err(|error| failed("read the pods behind", &label, error))?;
-        let Some(hash) = template(&behind.items) else {
-            continue;
-        };
-        let api: Api<Service> = trial::api(cluster, &route.service);
-        let pinned = json!({"spec": {"selector": {TEMPLATE: hash}}});
-        trial::quietly(&api, &route.service.name, pinned)
-            .await
-            .map_err(|error| failed("change the selector of", &label, error))?;
+            .map_err(|error| failed("read the pods behind", &route.service.label(), error))?;
+        if let Some(hash) = template(&behind.items) {
+            let mut pinned = route.before.clone();
+            pinned.insert(TEMPLATE.to_owned(), hash);
+            select(cluster, route, &pinned).await?;
+        }
     }
     Ok(())
+}
+
+/// Leads all Services to the old pods and to no others, while the new ones are still there. The error is one line.
+pub(super) async fn lead_back(cluster: &Cluster, trial: &Trial) -> Result<(), String> {
+    for route in trial.routes.iter().filter(|route| route.colour().is_some()) {
+        select(cluster, route, &route.before).await.map_err(line)?;
+    }
+    pin(cluster, trial).await.map_err(line)
+}
+
+/// Gives the Services the selectors that they had, when the new pods are gone. The error is one line.
+pub(super) async fn restore(cluster: &Cluster, routes: &[Route]) -> Result<(), String> {
+    for route in routes {
+        select(cluster, route, &route.before).await.map_err(line)?;
+    }
+    Ok(())
+}
+
+fn line(failure: Failure) -> String {
+    let messages = failure.findings().map(|finding| finding.message.clone());
+    messages.collect::<Vec<_>>().join("; ")
+}
+
+/// Gives a Service this selector.
+async fn select(
+    cluster: &Cluster,
+    route: &Route,
+    wanted: &BTreeMap<String, String>,
+) -> Outcome<()> {
+    let (label, name) = (route.service.label(), &route.service.name);
+    let api: Api<Service> = trial::api(cluster, &route.service);
+    let Some(live) = read(&api, &label, name).await? else {
+        return Ok(());
+    };
+    let now = live.spec.and_then(|spec| spec.selector).unwrap_or_default();
+    if now == *wanted {
+        return Ok(());
+    }
+    let change = json!({"spec": {"selector": difference(&now, wanted)}});
+    trial::quietly(&api, name, change)
+        .await
+        .map_err(|error| failed("change the selector of", &label, error))
 }
 
 /// The template that most pods without a colour have, ready ones first: in the middle of a rollout there are two, and
@@ -104,37 +143,6 @@ fn template(pods: &[Pod]) -> Option<String> {
     }
     let most = count.into_iter().max_by_key(|(_, seen)| *seen);
     most.map(|(hash, _)| hash.clone())
-}
-
-/// Gives the Services the selectors that they had. The error is one line.
-pub(super) async fn restore(cluster: &Cluster, routes: &[Route]) -> Result<(), String> {
-    let mut trouble = Vec::new();
-    for route in routes {
-        if let Err(failure) = restore_one(cluster, route).await {
-            trouble.extend(failure.findings().map(|finding| finding.message.clone()));
-        }
-    }
-    if trouble.is_empty() {
-        Ok(())
-    } else {
-        Err(trouble.join("; "))
-    }
-}
-
-async fn restore_one(cluster: &Cluster, route: &Route) -> Outcome<()> {
-    let (label, name) = (route.service.label(), &route.service.name);
-    let api: Api<Service> = trial::api(cluster, &route.service);
-    let Some(live) = read(&api, &label, name).await? else {
-        return Ok(());
-    };
-    let now = live.spec.and_then(|spec| spec.selector).unwrap_or_default();
-    if now == route.before {
-        return Ok(());
-    }
-    let change = json!({"spec": {"selector": difference(&now, &route.before)}});
-    trial::quietly(&api, name, change)
-        .await
-        .map_err(|error| failed("restore the selector of", &label, error))
 }
 
 /// Which colour the Service leads to now. The error is one line.

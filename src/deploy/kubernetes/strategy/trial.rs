@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, LogParams, Patch, PatchParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
@@ -20,15 +20,18 @@ use crate::failure::{Failure, Outcome};
 /// How long pods may take to leave their Service after their Deployment is gone.
 const GONE_WITHIN: Duration = Duration::from_secs(20);
 
+/// Log lines that are kept of a trial that did not verify.
+const LINES: i64 = 20;
+
 /// The Deployment `main` under another name, its pods told apart by one more label.
 pub(super) fn beside(
     main: &Object,
-    suffix: &str,
+    name: &str,
     label: (&str, &str),
     replicas: Option<u64>,
 ) -> Object {
     let mut object = main.clone();
-    object.name = format!("{}-{suffix}", main.name);
+    object.name = name.to_owned();
     let value = &mut object.value;
     if let Some(metadata) = map(value, &["metadata"]) {
         metadata.insert("name".to_owned(), object.name.clone().into());
@@ -175,6 +178,28 @@ pub(super) async fn pods(cluster: &Cluster, trial: &Object) -> Result<Vec<String
         .collect())
 }
 
+/// The last lines of a pod of the trial: they go with it. What cannot be read is left out.
+pub(super) async fn log(cluster: &Cluster, trial: &Object) -> Vec<String> {
+    let container = trial
+        .value
+        .pointer("/spec/template/spec/containers/0/name")
+        .and_then(Value::as_str);
+    let names = pods(cluster, trial).await.unwrap_or_default();
+    let Some((name, container)) = names.first().zip(container) else {
+        return Vec::new();
+    };
+    let params = LogParams {
+        container: Some(container.to_owned()),
+        tail_lines: Some(LINES),
+        ..LogParams::default()
+    };
+    let api: Api<Pod> = api(cluster, trial);
+    let read = api.logs(name, &params).await.unwrap_or_default();
+    read.lines()
+        .map(|line| format!("log {name} {container}: {line}"))
+        .collect()
+}
+
 /// Scales a Deployment to zero.
 pub(super) async fn stop(cluster: &Cluster, main: &Object, name: &str) -> Result<(), kube::Error> {
     let api: Api<Deployment> = api(cluster, main);
@@ -210,7 +235,7 @@ mod tests {
     fn a_second_deployment_differs_by_name_label_and_replicas() {
         let text = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: wine}\nspec:\n  replicas: 5\n  selector: {matchLabels: {app: wine}}\n  template:\n    metadata: {labels: {app: wine, tier: web}}\n    spec: {containers: [{image: x}]}\n";
         let main = parse("k.yaml", text).unwrap().remove(0);
-        let second = beside(&main, "canary", ("ml-deploy/track", "canary"), Some(1));
+        let second = beside(&main, "wine-canary", ("ml-deploy/track", "canary"), Some(1));
         assert_eq!(second.label(), "Deployment/wine-canary");
         assert_eq!(second.value["metadata"]["name"], "wine-canary");
         assert_eq!(second.value["spec"]["replicas"], 1);
@@ -228,7 +253,7 @@ mod tests {
         );
         // The manifest's own stays, and its replicas when none are given.
         assert_eq!(main.value["spec"]["replicas"], 5);
-        let third = beside(&main, "blue", ("k", "v"), None);
+        let third = beside(&main, "wine-blue", ("k", "v"), None);
         assert_eq!(third.value["spec"]["replicas"], 5);
     }
 }

@@ -59,12 +59,11 @@ async fn ask(
         let first = failure.into_findings().into_iter().next();
         first.map(|finding| finding.message).unwrap_or_default()
     };
-    let found = serving(cluster, &cluster.namespace, objects, port, false)
+    let found = serving(cluster, &cluster.namespace, objects, port)
         .await
         .map_err(told)?;
     let backend = found
-        .backends
-        .first()
+        .backend
         .ok_or_else(|| "no pod is ready to be asked".to_owned())?;
     let request = Request {
         method: "GET",
@@ -72,7 +71,7 @@ async fn ask(
         body: None,
         timeout: Duration::from_secs(5),
     };
-    let answer = http(cluster, backend, request).await.map_err(told)?;
+    let answer = http(cluster, &backend, request).await.map_err(told)?;
     let said = format!("answers {} at {backend}{path}", answer.status);
     if (200..300).contains(&answer.status) {
         Ok(said)

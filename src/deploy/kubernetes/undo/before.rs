@@ -134,9 +134,18 @@ impl Before {
             .collect()
     }
 
-    /// The uid of the object at this place, if it was there.
-    pub(in super::super) fn uid(&self, index: usize) -> Option<&str> {
-        match &self.entries.get(index)?.was {
+    /// The uid of the object, if it was there.
+    pub(in super::super) fn uid(&self, object: &Object) -> Option<&str> {
+        let key = |one: &Object| {
+            let group = one.group().to_owned();
+            (group, one.label(), one.namespace.clone())
+        };
+        let wanted = key(object);
+        let found = self
+            .entries
+            .iter()
+            .find(|entry| key(&entry.object) == wanted);
+        match &found?.was {
             Was::Live(live) => Some(uid_of(live)),
             _ => None,
         }
@@ -208,11 +217,19 @@ async fn read(cluster: &Cluster, kinds: &Kinds, object: &Object) -> Outcome<Was>
                 let message = format!(
                     "failed to read `{}` before it is changed: {}",
                     object.label(),
-                    transport(error)
+                    reason(error)
                 );
                 return Err(Failure::new(Code::ClusterUnreachable, message));
             }
         }
+    }
+}
+
+/// Why a request failed, in one line.
+pub(super) fn reason(error: kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message,
+        other => transport(other),
     }
 }
 

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::restore;
 use super::step::Step;
-use super::{Before, Ended, Was, fields, get, say};
-use crate::cluster::{Cluster, transport};
+use super::{Before, Ended, Was, fields, get, reason, say};
+use crate::cluster::Cluster;
 use crate::context::Context;
 use crate::deploy::kubernetes::apply::{Kinds, Manner, apply, transient};
 use crate::deploy::kubernetes::is_workload;
@@ -95,10 +95,6 @@ async fn scale_down(ctx: &Context, cluster: &Cluster, before: &Before) -> String
 
 /// Applies what is ours once more, with no replicas: as the same manager, so that the next deployment meets no conflict.
 async fn to_zero(cluster: &Cluster, object: &Object) -> Result<bool, String> {
-    let told = |error: kube::Error| match error {
-        kube::Error::Api(status) => status.message,
-        other => transport(other),
-    };
     let kinds = Kinds::discover(&cluster.client, std::slice::from_ref(object))
         .await
         .unwrap_or_default();
@@ -106,7 +102,7 @@ async fn to_zero(cluster: &Cluster, object: &Object) -> Result<bool, String> {
         return Ok(false);
     };
     for left in (0..4).rev() {
-        let Some(now) = get(cluster, &kinds, object).await.map_err(told)? else {
+        let Some(now) = get(cluster, &kinds, object).await.map_err(reason)? else {
             return Ok(false);
         };
         let Some(Value::Object(mut value)) = fields::extract(&now, &fields::ours(&now)) else {
@@ -131,7 +127,7 @@ async fn to_zero(cluster: &Cluster, object: &Object) -> Result<bool, String> {
             Err(error) if left > 0 && transient(&error) => {
                 tokio::time::sleep(std::time::Duration::from_millis(500)).await;
             }
-            Err(error) => return Err(told(error)),
+            Err(error) => return Err(reason(error)),
         }
     }
     Ok(false)

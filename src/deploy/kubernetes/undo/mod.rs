@@ -11,7 +11,7 @@ mod step;
 use jiff::Timestamp;
 
 pub(super) use self::before::Before;
-use self::before::{AT_ONCE, Entry, Was, get, quoted};
+use self::before::{AT_ONCE, Entry, Was, get, quoted, reason};
 pub(super) use self::restore::remove;
 use self::step::Step;
 pub(super) use self::step::is_precious;

@@ -11,8 +11,8 @@ use kube::core::DynamicObject;
 use serde_json::Value;
 
 use super::step::{Step, step};
-use super::{AT_ONCE, Before, Entry, Was, get};
-use crate::cluster::{Cluster, is_ready, name_of, text, transport, uid_of};
+use super::{AT_ONCE, Before, Entry, Was, get, reason};
+use crate::cluster::{Cluster, is_ready, name_of, text, uid_of};
 use crate::context::Context;
 use crate::deploy::kubernetes::apply::{Kinds, Manner, api, apply, transient};
 use crate::deploy::kubernetes::manifest::Object;
@@ -39,34 +39,34 @@ pub(super) async fn steps(
             first.map_or_else(String::new, |finding| finding.message)
         })?;
     let entries = before.entries.iter();
-    let all: Vec<_> = entries
-        .map(|entry| surely_get(cluster, &kinds, &entry.object))
-        .collect();
+    let all: Vec<_> = entries.map(|entry| now(cluster, &kinds, entry)).collect();
     let found: Vec<_> = stream::iter(all).buffered(AT_ONCE).collect().await;
     let mut steps = Vec::new();
     for (index, (entry, now)) in before.entries.iter().zip(found).enumerate() {
-        steps.push((index, step(entry, now?.as_ref(), before.at)));
+        // One object that cannot be read must not keep the others from being put back.
+        let step = match now {
+            Ok(now) => step(entry, now.as_ref(), before.at),
+            Err(why) => Step::Refuse(why),
+        };
+        steps.push((index, step));
     }
     Ok(steps)
 }
 
-async fn surely_get(
-    cluster: &Cluster,
-    kinds: &Kinds,
-    object: &Object,
-) -> Result<Option<Value>, String> {
+/// The object as it is now. What could not be read before is not asked for.
+async fn now(cluster: &Cluster, kinds: &Kinds, entry: &Entry) -> Result<Option<Value>, String> {
     let mut tries = 4;
     loop {
-        match get(cluster, kinds, object).await {
+        if matches!(entry.was, Was::Unknown) {
+            return Ok(None);
+        }
+        match get(cluster, kinds, &entry.object).await {
             Ok(found) => return Ok(found),
             Err(error) if tries > 0 && transient(&error) => {
                 tries -= 1;
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
-            Err(error) => {
-                let label = object.label();
-                return Err(format!("failed to read `{label}`: {}", transport(error)));
-            }
+            Err(error) => return Err(format!("it cannot be read: {}", reason(error))),
         }
     }
 }
@@ -144,6 +144,9 @@ async fn all(
                 // It is as it was, but the workload may still be on its way back from pods that others changed.
                 let target = entry.served().and_then(|was| target(&kinds, entry, was));
                 note(&|so_far| so_far.targets.extend(target.clone()));
+            }
+            Step::Refuse(why) => {
+                note(&|so_far| so_far.refused.push((entry.object.clone(), why.clone())));
             }
             Step::Leave(why) => note(&|so_far| so_far.left.push(why.clone())),
             Step::Apply(value) => values.push((entry, value)),
@@ -225,10 +228,7 @@ async fn put_back(
         };
         let conflict = matches!(&error, kube::Error::Api(status) if status.code == 409);
         if tries == 0 || !(conflict || transient(&error)) {
-            return Err(match error {
-                kube::Error::Api(status) => status.message,
-                other => transport(other),
-            });
+            return Err(withheld(object, reason(error)));
         }
         tries -= 1;
         tokio::time::sleep(wait).await;
@@ -238,6 +238,14 @@ async fn put_back(
         {
             value = *anew;
         }
+    }
+}
+
+/// The API server quotes values that it refuses, and those of a Secret must not be seen.
+fn withheld(object: &Object, why: String) -> String {
+    match why.split_once("Invalid value: ") {
+        Some((before, _)) if object.kind == "Secret" => format!("{before}Invalid value"),
+        _ => why,
     }
 }
 
@@ -271,8 +279,7 @@ pub(in super::super) async fn remove(
                 tries -= 1;
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
-            Err(kube::Error::Api(status)) => return Err(status.message.clone()),
-            Err(error) => return Err(transport(error)),
+            Err(error) => return Err(reason(error)),
         }
     }
 }
@@ -313,7 +320,7 @@ async fn unstick(ctx: &Context, cluster: &Cluster, entry: &Entry, live: &Value) 
         let name = name_of(&value);
         let said = match pods.delete(name, &DeleteParams::default()).await {
             Ok(_) => format!("Pod/{name} of the failed revision removed"),
-            Err(error) => format!("failed to remove Pod/{name}: {}", transport(error)),
+            Err(error) => format!("failed to remove Pod/{name}: {}", reason(error)),
         };
         ctx.events.note(said).await;
     }

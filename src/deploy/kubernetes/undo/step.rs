@@ -16,6 +16,8 @@ pub(super) enum Step {
     Apply(Box<Value>),
     /// It was made by this deployment.
     Delete { uid: String },
+    /// It cannot be compared, and the text says why.
+    Refuse(String),
     /// It stays, and the text says why.
     Leave(String),
 }
