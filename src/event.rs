@@ -15,7 +15,10 @@ use crate::diagnostic::Diagnostic;
 pub(crate) enum Stage {
     Preflight,
     Train,
+    Gates,
     Build,
+    Parity,
+    Predictions,
     Push,
     Deploy,
     Verify,
@@ -26,7 +29,10 @@ impl Stage {
     pub(crate) const ALL: &[Self] = &[
         Self::Preflight,
         Self::Train,
+        Self::Gates,
         Self::Build,
+        Self::Parity,
+        Self::Predictions,
         Self::Push,
         Self::Deploy,
         Self::Verify,
@@ -37,7 +43,10 @@ impl Stage {
         match self {
             Self::Preflight => "preflight",
             Self::Train => "train",
+            Self::Gates => "gates",
             Self::Build => "build",
+            Self::Parity => "parity",
+            Self::Predictions => "predictions",
             Self::Push => "push",
             Self::Deploy => "deploy",
             Self::Verify => "verify",

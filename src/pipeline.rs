@@ -50,7 +50,9 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
     }
 
     let model = train_with_early_layers(plan, ctx, engine).await?;
+    gate_stage(plan, ctx, model.as_ref()).await?;
     let image = build_stage(plan, ctx, engine, model.as_ref()).await?;
+    proof_stages(plan, ctx, engine, model.as_ref(), image.as_ref()).await?;
     let pushed = push_stage(plan, ctx, engine, image.as_ref()).await?;
     let deployed = deploy_stage(
         plan,
@@ -230,6 +232,31 @@ async fn build_stage(
     })
     .await
     .map(Some)
+}
+
+/// Whether the model is good enough to be built into an image.
+async fn gate_stage(plan: &Plan, ctx: &Context, _model: Option<&Model>) -> Outcome<()> {
+    if !plan.runs(Stage::Gates) {
+        return Ok(());
+    }
+    stage(plan, ctx, Stage::Gates, async |_| Ok(())).await
+}
+
+/// Whether the image serves what was trained: its environment, then its answers. Nothing is pushed before.
+async fn proof_stages(
+    plan: &Plan,
+    ctx: &Context,
+    _engine: Option<&Engine>,
+    _model: Option<&Model>,
+    _image: Option<&Image>,
+) -> Outcome<()> {
+    if plan.runs(Stage::Parity) {
+        stage(plan, ctx, Stage::Parity, async |_| Ok(())).await?;
+    }
+    if plan.runs(Stage::Predictions) {
+        stage(plan, ctx, Stage::Predictions, async |_| Ok(())).await?;
+    }
+    Ok(())
 }
 
 async fn push_stage(

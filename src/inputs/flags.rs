@@ -9,7 +9,7 @@ use secrecy::SecretString;
 /// Every input. Lists take one entry a line; `stages`, `tags` and `platforms` also take commas.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Inputs {
-    /// Stages to run, of: train, build, push, deploy, verify. Preflight always runs. Default: all that the inputs allow
+    /// Stages to run, of: train, gates, build, parity, predictions, push, deploy, verify. Preflight always runs. Default: all that the inputs allow
     #[arg(long, value_name = "LIST", help_heading = "Job")]
     pub(crate) stages: Vec<String>,
     /// Folder that all paths are relative to

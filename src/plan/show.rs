@@ -35,6 +35,9 @@ impl Plan {
                 .as_ref()
                 .map(|train| self.training(train))
                 .unwrap_or_default(),
+            Stage::Gates => "metrics against their rules".to_owned(),
+            Stage::Parity => "what the image installs against what trained".to_owned(),
+            Stage::Predictions => "recorded predictions against the container".to_owned(),
             Stage::Build => self
                 .build
                 .as_ref()

@@ -238,7 +238,7 @@ impl Resolver<'_> {
                 Some(stage) => asked.push(*stage),
                 None => self.invalid(
                     "stages",
-                    format!("has `{name}`, expected train, build, push, deploy or verify"),
+                    format!("has `{name}`, expected train, gates, build, parity, predictions, push, deploy or verify"),
                 ),
             }
         }
@@ -247,10 +247,23 @@ impl Resolver<'_> {
             .or_else(|| (!asked.is_empty()).then_some(asked));
         let (mut stages, mut left_out) = (Vec::new(), Vec::new());
         for &stage in &Stage::ALL[1..] {
+            // Checks of what a stage made come with it, so that nobody leaves them out by not knowing them.
+            let comes_with = match stage {
+                Stage::Gates => Stage::Train,
+                Stage::Parity | Stage::Predictions => Stage::Build,
+                other => other,
+            };
             let wanted = explicit
                 .as_ref()
-                .is_none_or(|stages| stages.contains(&stage));
+                .is_none_or(|stages| stages.contains(&stage) || stages.contains(&comes_with));
             let lacking = match stage {
+                Stage::Gates if !self.gates() => Some(("gates", "no gate is set")),
+                Stage::Parity if !self.parity() || !build => {
+                    Some(("parity", "there is no training to compare an image with"))
+                }
+                Stage::Predictions if !self.predictions() || !build => {
+                    Some(("golden", "there are no recorded predictions"))
+                }
                 Stage::Train if !train => Some(("train", "there is no command to train with")),
                 Stage::Build | Stage::Push if image_ref && explicit.is_none() => {
                     Some(("image", "`image-ref` names an image that exists"))
@@ -267,17 +280,23 @@ impl Resolver<'_> {
             };
             let delivers = matches!(stage, Stage::Push | Stage::Deploy | Stage::Verify);
             if !wanted {
-                left_out.push((stage, "not asked for".to_owned()));
+                if comes_with == stage {
+                    left_out.push((stage, "not asked for".to_owned()));
+                }
             } else if let Some((name, why)) = lacking {
                 // A part of a subcommand may be missing; a stage that the user listed may not.
-                let needed = match only {
-                    Some(only) => only.first() == Some(&stage),
-                    None => explicit.is_some(),
-                };
+                let needed = comes_with == stage
+                    && match only {
+                        Some(only) => only.first() == Some(&stage),
+                        None => explicit.is_some(),
+                    };
                 if needed {
                     self.missing(name, &format!("stage {stage} was asked for, and {why}"));
                 }
-                left_out.push((stage, why.to_owned()));
+                // A check that nobody set up is no news.
+                if comes_with == stage {
+                    left_out.push((stage, why.to_owned()));
+                }
             } else if delivers && self.host.pull_request {
                 left_out.push((
                     stage,
@@ -288,6 +307,21 @@ impl Resolver<'_> {
             }
         }
         (stages, left_out)
+    }
+
+    /// Whether metrics are compared with rules.
+    fn gates(&self) -> bool {
+        false
+    }
+
+    /// Whether the image's environment is compared with the one that trained.
+    fn parity(&self) -> bool {
+        false
+    }
+
+    /// Whether the container is asked before it is pushed.
+    fn predictions(&self) -> bool {
+        false
     }
 
     /// A full run that builds an image needs a model from somewhere.
