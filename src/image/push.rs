@@ -154,6 +154,8 @@ fn failure(
     why: &str,
 ) -> Failure {
     let what = format!("failed to push `{reference}`");
+    // The story of our own errors begins with it already.
+    let why = why.strip_prefix(&format!("{what}: ")).unwrap_or(why);
     let words = Words::of(why);
     let says = |texts: &[&str]| words.say(texts);
     if words.refused() {
