@@ -568,7 +568,7 @@ fn a_selector_of_somebody_else_is_a_conflict_before_anything_is_made() {
     assert!(kubectl(&["-n", &namespace.0, "apply", "-f", &file]).0);
     let ended = prepared(&project, &namespace, "blue-green")
         .run()
-        .expect(50)
+        .expect(10)
         .code("apply-conflict")
         .says("`spec.selector` is owned by field manager");
     assert_eq!(ended.report["failure"]["stage"], "preflight");
