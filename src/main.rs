@@ -15,6 +15,7 @@ mod host;
 mod image;
 mod inputs;
 mod live;
+mod passwords;
 mod pipeline;
 mod plan;
 mod preflight;

@@ -38,6 +38,8 @@ pub(crate) struct ImageStart {
     pub(crate) entrypoint: Vec<String>,
     pub(crate) command: Vec<String>,
     pub(crate) variables: Vec<(String, String)>,
+    /// As Docker names it: `amd64`, `arm64`.
+    pub(crate) architecture: String,
 }
 
 /// What a program printed, and how it ended.
@@ -75,6 +77,7 @@ impl Engine {
             ImageStart {
                 entrypoint: config.entrypoint.unwrap_or_default(),
                 command: config.cmd.unwrap_or_default(),
+                architecture: found.architecture.unwrap_or_default(),
                 variables: variables
                     .filter_map(|one| {
                         let (name, value) = one.split_once('=')?;
@@ -98,7 +101,6 @@ impl Engine {
             labels: Some(HashMap::from([(LABEL.to_owned(), until.to_string())])),
             entrypoint: instead.map(|words| words.iter().take(1).cloned().collect()),
             cmd: instead.map(|words| words.iter().skip(1).cloned().collect()),
-            network_disabled: Some(true),
             healthcheck: Some(HealthConfig {
                 test: Some(vec!["NONE".to_owned()]),
                 ..HealthConfig::default()

@@ -7,6 +7,7 @@ mod container;
 mod inside;
 mod push;
 mod session;
+mod silence;
 mod wire;
 
 pub(crate) use build::{BuildRequest, BuildUpdate};
@@ -14,4 +15,5 @@ pub(crate) use connect::Engine;
 pub(crate) use container::{ContainerSpec, ContainerState};
 pub(crate) use inside::{ImageStart, Printed};
 pub(crate) use push::PushUpdate;
+pub(crate) use silence::Silent;
 pub(crate) use wire::EngineError;

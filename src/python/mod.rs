@@ -5,6 +5,7 @@ mod cache;
 mod environment;
 mod freeze;
 mod index;
+mod kept;
 mod key;
 mod pickle;
 mod pip_conf;
@@ -12,7 +13,9 @@ mod requirement;
 mod story;
 mod uv;
 
+use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub(crate) use environment::ensure;
 pub(crate) use freeze::{SCRIPT as FREEZE, freeze};
@@ -33,6 +36,8 @@ pub(crate) struct Interpreter {
     pub(crate) bin_dir: PathBuf,
     /// The environment's root, for `VIRTUAL_ENV`.
     pub(crate) venv: PathBuf,
+    /// Keeps other runs from removing it.
+    hold: Option<Arc<File>>,
 }
 
 impl Interpreter {
@@ -42,6 +47,7 @@ impl Interpreter {
             path: bin_dir.join("python"),
             bin_dir,
             venv,
+            hold: None,
         }
     }
 }

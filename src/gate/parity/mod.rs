@@ -75,6 +75,10 @@ pub(crate) async fn run(
             Some(serving)
         }
         Err(why) => {
+            let start = engine.image_start(&image.id).await.ok().flatten();
+            let foreign =
+                start.and_then(|start| verdict::architecture(trained, &start.architecture));
+            rows.extend(foreign);
             rows.push(unknown("image", &why));
             None
         }

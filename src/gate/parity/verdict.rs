@@ -89,11 +89,6 @@ fn interpreters(trained: &Environment, served: &Environment) -> Vec<Row> {
         let why = "compiled packages differ";
         row(Level::Block, platform, "implementation", one, other, why);
     }
-    let (one, other) = (machine(&trained.machine), machine(&served.machine));
-    if one != other {
-        let why = "floating-point results and compiled packages differ";
-        row(Level::Block, platform, "architecture", one, other, why);
-    }
     let (one, other) = (&trained.system, &served.system);
     if one != other {
         let why = "numeric libraries are built differently";
@@ -115,7 +110,23 @@ fn interpreters(trained: &Environment, served: &Environment) -> Vec<Row> {
             "only its version differs",
         );
     }
+    rows.extend(architecture(trained, &served.machine));
     rows
+}
+
+/// The row about the processor: also for an image that cannot run here, by what its configuration says.
+pub(super) fn architecture(trained: &Environment, served: &str) -> Option<Row> {
+    let (one, other) = (machine(&trained.machine), machine(served));
+    let why = "floating-point results and compiled packages differ";
+    (one != other && !other.is_empty()).then(|| {
+        Row::new(
+            Level::Block,
+            Code::ParityPlatform,
+            "architecture",
+            (one, other),
+            why,
+        )
+    })
 }
 
 fn machine(name: &str) -> &str {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::bearing::{Bearing, Reason, Required};
-use super::verdict::{Row, compare};
+use super::verdict::{Row, architecture, compare};
 use crate::artifact::{Distribution, Environment, ParityLevel as Level};
 use crate::code::Code;
 
@@ -110,6 +110,8 @@ fn the_interpreter_and_its_platform() {
     let rows = after(|served| served.machine = "aarch64".to_owned());
     single(&rows, Level::Block, platform, "architecture");
     assert_eq!(after(|served| served.machine = "AMD64".to_owned()), []);
+    assert_eq!(architecture(&environment(), "amd64"), None);
+    assert!(architecture(&environment(), "arm64").is_some());
     let rows = after(|served| served.system = "darwin".to_owned());
     single(&rows, Level::Warn, platform, "system");
     let rows = after(|served| served.libc = "musl 1.2".to_owned());
