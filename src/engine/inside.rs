@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::io::Read as _;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use bollard::container::LogOutput;
@@ -27,6 +27,9 @@ const LIFETIME: u64 = 900;
 /// Processes and bytes of memory that one may use: enough for a server, not enough to take the machine down with it.
 const PROCESSES: i64 = 4096;
 const MEMORY: i64 = 16 << 30;
+
+/// Between two looks at a container that runs.
+const POLL: Duration = Duration::from_millis(50);
 
 /// Bytes of output that are kept, and of a file that are read.
 const LONGEST: usize = 32 << 20;
@@ -166,18 +169,23 @@ impl Engine {
 
     /// Waits until a container has ended, and gives what it printed.
     pub(crate) async fn ended(&self, container: &str) -> anyhow::Result<Printed> {
-        let options = LogsOptionsBuilder::new()
-            .follow(true)
-            .stdout(true)
-            .stderr(true)
-            .build();
-        let mut printed = Printed::default();
+        // Following the log instead may end before a short program has printed anything.
+        let exit = loop {
+            match self.inspect_container(container).await? {
+                Some(state) if state.running => tokio::time::sleep(POLL).await,
+                Some(state) => break state.exit_code,
+                None => break None,
+            }
+        };
+        let options = LogsOptionsBuilder::new().stdout(true).stderr(true).build();
+        let mut printed = Printed {
+            exit,
+            ..Printed::default()
+        };
         let mut output = self.docker.logs(container, Some(options));
         while let Some(part) = output.next().await {
-            printed.take(answered(part).context("failed to read what the container prints")?);
+            printed.take(answered(part).context("failed to read what the container printed")?);
         }
-        let state = self.inspect_container(container).await?;
-        printed.exit = state.and_then(|state| state.exit_code);
         Ok(printed)
     }
 

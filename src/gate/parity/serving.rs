@@ -187,6 +187,7 @@ async fn resting(
         Some(String::from_utf8_lossy(&text).into_owned())
     };
     let mut tried = Vec::new();
+    let mut last = "there is none".to_owned();
     for Guess { interpreter, how } in guesses(start, read).await {
         if tried.contains(&interpreter) {
             continue;
@@ -201,7 +202,8 @@ async fn resting(
             .create_isolated(image, Some(&words(&interpreter, 0, files)))
             .await?;
         made.push(container.clone());
-        if engine.start_container(&container).await.is_err() {
+        if let Err(error) = engine.start_container(&container).await {
+            last = format!("{error:#}");
             continue;
         }
         let printed = engine.ended(&container).await?;
@@ -209,8 +211,9 @@ async fn resting(
             serving.how = format!("by {how}, because {why}");
             return Ok(serving);
         }
+        last = format!("`{interpreter}`: {}", last_line(&printed));
     }
-    anyhow::bail!("{why}, and no Python is found in the image")
+    anyhow::bail!("{why}, and no Python of the image can be asked ({last})")
 }
 
 /// The program that looks, and what it looks for.
@@ -238,7 +241,10 @@ fn last_line(printed: &Printed) -> String {
     let text = String::from_utf8_lossy(&printed.stderr);
     let last = text.lines().rfind(|line| !line.trim().is_empty());
     last.map_or_else(
-        || format!("it ended with {:?} and said nothing", printed.exit),
+        || match printed.exit {
+            Some(exit) => format!("it ended with {exit}, and what it printed is no answer"),
+            None => "it did not end".to_owned(),
+        },
         |line| line.chars().take(300).collect(),
     )
 }
