@@ -85,6 +85,12 @@ codes! {
     TrainDeadline, "train-deadline", 20, "training took longer than allowed", "raise `train-timeout` or make the training shorter";
     ModelMissing, "model-missing", 20, "training wrote no model", "make the script write to `model`, or set `model` to where it writes";
     TrackingFailed, "tracking-failed", 20, "run cannot be read back from the tracking server", "check that the server still answers";
+    GateFailed, "gate-failed", 30, "metric does not pass its rule", "train a better model, or change the rule in `gates`";
+    GateMetricMissing, "gate-metric-missing", 30, "metric of a rule is missing or not a number", "log the metric in the training, or correct its name in `gates`";
+    GateNotComparable, "gate-not-comparable", 30, "metric cannot be compared with the champion's", "compare with a number instead, or measure both on the same data";
+    ChampionUnreadable, "champion-unreadable", 30, "champion's metrics cannot be read", "check that the tracking server still has the champion's run";
+    ChampionDisputed, "champion-disputed", 30, "cluster and model registry name different champions", "move the alias to the version that is live, or deploy the one that has it";
+    RegisterFailed, "register-failed", 30, "verified deployment could not be recorded in the model registry", "register the version by hand, or run again";
     BuildFailed, "build-failed", 40, "image build failed", "correct the Dockerfile instruction shown";
     DiskFull, "disk-full", 40, "no space left on device", "free disk space where the engine or the workspace keeps its files";
     PushDenied, "push-denied", 40, "registry refused the push", "set `registry-username` and `registry-password` of an account that may push";

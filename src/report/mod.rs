@@ -10,6 +10,7 @@
 
 mod changes;
 mod console;
+mod gates;
 mod github;
 mod json;
 mod markdown;

@@ -1,6 +1,7 @@
 //! Builds the plan from inputs and host. It reads no network and changes nothing; all findings come back at once.
 
 mod delivery;
+mod gates;
 mod image;
 mod train;
 mod values;
@@ -124,6 +125,7 @@ pub(crate) fn resolve(
     let named = image.clone().or_else(|| image_ref.clone());
     let login = resolver.login(named.as_ref());
     let tracking = resolver.tracking(&workspace, places);
+    let gates = resolver.gate_spec(&workspace, tracking.clone());
     let runs = task == Task::Run;
     let train = if runs {
         resolver.train(&workspace, tracking)
@@ -174,6 +176,7 @@ pub(crate) fn resolve(
         left_out,
         train,
         model,
+        gates,
         build,
         push,
         deploy,
@@ -213,7 +216,7 @@ impl Resolver<'_> {
 
     fn place(&self, name: &str) -> Option<Location> {
         match self.sources.get(name) {
-            Some(Source::File(at)) => Some(at.clone()),
+            Some(Source::File(at, _)) => Some(at.clone()),
             _ => None,
         }
     }
@@ -334,7 +337,8 @@ impl Resolver<'_> {
 
     /// Whether metrics are compared with rules.
     fn gates(&self) -> bool {
-        false
+        // Rules that cannot be read are findings already.
+        !self.inputs.gates.is_empty()
     }
 
     /// Whether the image's environment is compared with the one that trained.

@@ -1,7 +1,11 @@
 //! What stages hand to each other and what reports are made of: plain data, no behaviour of any stage.
 
+mod gates;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+pub(crate) use gates::{Champion, GateRule, GateVerdict, Gates, Measure};
 
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +50,19 @@ pub(crate) struct Run {
     pub(crate) params: BTreeMap<String, String>,
     /// `models:/<id>` (MLflow 3) or `runs:/<run>/<path>` when the script logged a model.
     pub(crate) model_uri: Option<String>,
+    /// Data that the run names as its inputs.
+    #[serde(default)]
+    pub(crate) datasets: Vec<Dataset>,
+}
+
+/// Data that a run used, as MLflow records it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Dataset {
+    pub(crate) name: String,
+    /// Same digest, same data.
+    pub(crate) digest: String,
+    /// What it was used for, such as `training` or `eval`; empty when the script did not say.
+    pub(crate) context: String,
 }
 
 /// What the training made.
@@ -193,6 +210,17 @@ pub(crate) struct Bundle {
     pub(crate) path: String,
 }
 
+/// What is known of the model that serves at the moment, before its run is looked up.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Live {
+    /// `Kind/name`, or a container's name.
+    pub(crate) object: String,
+    /// The MLflow run that it was deployed from, as its annotations say, unless its image was changed since.
+    pub(crate) run_id: Option<String>,
+    /// Images that it really runs, by digest where that is known.
+    pub(crate) images: Vec<String>,
+}
+
 /// A result of a stage.
 #[derive(Clone, Debug)]
 pub(crate) enum Artifact {
@@ -205,6 +233,7 @@ pub(crate) enum Artifact {
     Changes(Changes),
     RolledBack(RolledBack),
     Bundle(Bundle),
+    Gates(Gates),
 }
 
 macro_rules! artifact_from {
@@ -223,7 +252,8 @@ artifact_from!(
     Verification,
     Changes,
     RolledBack,
-    Bundle
+    Bundle,
+    Gates
 );
 
 impl From<Model> for Artifact {
