@@ -2,6 +2,7 @@
 
 mod app;
 mod artifact;
+mod champion;
 mod cluster;
 mod code;
 mod context;
@@ -10,6 +11,7 @@ mod diagnostic;
 mod engine;
 mod event;
 mod failure;
+mod gate;
 mod host;
 mod image;
 mod inputs;

@@ -112,7 +112,9 @@ fn entry(
 fn first_line(text: &str, at: serde_saphyr::Location) -> u32 {
     let line = u32::try_from(at.line()).unwrap_or(0);
     let rest: Option<String> = (|| {
-        let line = text.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
+        let line = text
+            .lines()
+            .nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
         let from = usize::try_from(at.column()).ok()?.checked_sub(1)?;
         Some(line.chars().skip(from).collect())
     })();

@@ -29,7 +29,10 @@ pub(super) fn parse(text: &str) -> Result<(String, Test), Fault> {
     };
     let test = match rest.strip_prefix("champion") {
         Some(rest) if !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_') => {
-            Test::Champion(op, margin(op, rest.trim()).map_err(|(why, right)| fault(why, &right))?)
+            Test::Champion(
+                op,
+                margin(op, rest.trim()).map_err(|(why, right)| fault(why, &right))?,
+            )
         }
         _ => Test::Number(op, number(rest).map_err(|(why, right)| fault(why, &right))?),
     };
@@ -54,9 +57,13 @@ fn metric(text: &str) -> Result<(String, &str), Fault> {
         why: why.to_owned(),
         example: example.to_owned(),
     };
-    let (name, rest) = if let Some(quote) = text.chars().next().filter(|c| matches!(c, '"' | '\'')) {
+    let (name, rest) = if let Some(quote) = text.chars().next().filter(|c| matches!(c, '"' | '\''))
+    {
         let Some((name, rest)) = text[1..].split_once(quote) else {
-            return Err(fault("has a quote that is not closed", "\"val accuracy\" >= 0.92"));
+            return Err(fault(
+                "has a quote that is not closed",
+                "\"val accuracy\" >= 0.92",
+            ));
         };
         (name, rest.trim())
     } else if let Some(at) = operator_at(text) {
@@ -145,7 +152,11 @@ fn number(text: &str) -> Result<f64, (String, String)> {
         ));
     }
     let comma = text.replace(',', ".");
-    let meant = if plain(&comma).is_some() { &comma } else { "champion" };
+    let meant = if plain(&comma).is_some() {
+        &comma
+    } else {
+        "champion"
+    };
     Err((
         format!("compares with `{text}`, expected a number or `champion`"),
         meant.to_owned(),
@@ -189,7 +200,11 @@ fn margin(op: Op, text: &str) -> Result<Margin, (String, String)> {
         ));
     };
     if side == Side::Both && op != Op::Equal {
-        let sign = if matches!(op, Op::AtMost | Op::Below) { '+' } else { '-' };
+        let sign = if matches!(op, Op::AtMost | Op::Below) {
+            '+'
+        } else {
+            '-'
+        };
         return Err((
             "has `±`, which needs the operator ==".to_owned(),
             format!("champion {sign} {rest}"),
@@ -205,7 +220,9 @@ fn margin(op: Op, text: &str) -> Result<Margin, (String, String)> {
 /// A finite number without a sign.
 fn plain(text: &str) -> Option<f64> {
     let begins = text.starts_with(|c: char| c.is_ascii_digit() || c == '.');
-    text.parse().ok().filter(|value: &f64| begins && value.is_finite())
+    text.parse()
+        .ok()
+        .filter(|value: &f64| begins && value.is_finite())
 }
 
 #[cfg(test)]
@@ -224,21 +241,53 @@ mod tests {
     #[test]
     fn rules_of_every_form_are_read() {
         for (text, name, test) in [
-            ("accuracy >= 0.92", "accuracy", Test::Number(Op::AtLeast, 0.92)),
+            (
+                "accuracy >= 0.92",
+                "accuracy",
+                Test::Number(Op::AtLeast, 0.92),
+            ),
             ("  loss<.5 ", "loss", Test::Number(Op::Below, 0.5)),
             ("score > -1e-3", "score", Test::Number(Op::Above, -1e-3)),
             ("n == 3", "n", Test::Number(Op::Equal, 3.0)),
-            ("val/f1 score.macro-avg <= 1", "val/f1 score.macro-avg", Test::Number(Op::AtMost, 1.0)),
-            ("auc{country=DE} >= 0.7", "auc{country=DE}", Test::Number(Op::AtLeast, 0.7)),
+            (
+                "val/f1 score.macro-avg <= 1",
+                "val/f1 score.macro-avg",
+                Test::Number(Op::AtMost, 1.0),
+            ),
+            (
+                "auc{country=DE} >= 0.7",
+                "auc{country=DE}",
+                Test::Number(Op::AtLeast, 0.7),
+            ),
             ("\"a >= b\" > 1", "a >= b", Test::Number(Op::Above, 1.0)),
             ("'say \"x\"' required", "say \"x\"", Test::Required),
             ("auc required", "auc", Test::Required),
             ("not required", "not", Test::Required),
-            ("rmse <= champion + 2%", "rmse", champion(Op::AtMost, Side::Above, 2.0, true)),
-            ("accuracy >= champion - 0.01", "accuracy", champion(Op::AtLeast, Side::Below, 0.01, false)),
-            ("accuracy>champion", "accuracy", champion(Op::Above, Side::Both, 0.0, false)),
-            ("accuracy >= champion −0.5 %", "accuracy", champion(Op::AtLeast, Side::Below, 0.5, true)),
-            ("bias == champion ± 0.1", "bias", champion(Op::Equal, Side::Both, 0.1, false)),
+            (
+                "rmse <= champion + 2%",
+                "rmse",
+                champion(Op::AtMost, Side::Above, 2.0, true),
+            ),
+            (
+                "accuracy >= champion - 0.01",
+                "accuracy",
+                champion(Op::AtLeast, Side::Below, 0.01, false),
+            ),
+            (
+                "accuracy>champion",
+                "accuracy",
+                champion(Op::Above, Side::Both, 0.0, false),
+            ),
+            (
+                "accuracy >= champion −0.5 %",
+                "accuracy",
+                champion(Op::AtLeast, Side::Below, 0.5, true),
+            ),
+            (
+                "bias == champion ± 0.1",
+                "bias",
+                champion(Op::Equal, Side::Both, 0.1, false),
+            ),
         ] {
             assert_eq!(parse(text), Ok((name.to_owned(), test)), "{text}");
         }
@@ -252,17 +301,37 @@ mod tests {
             ("accuracy => 0.9", "`=>`", "accuracy >= 0.9"),
             ("accuracy = 0.9", "`=`", "accuracy == 0.9"),
             ("accuracy ≥ 0.9", "`≥`", "accuracy >= 0.9"),
-            ("accuracy >= 92%", "only from the champion", "accuracy >= 0.92"),
+            (
+                "accuracy >= 92%",
+                "only from the champion",
+                "accuracy >= 0.92",
+            ),
             ("accuracy >= 0,92", "`0,92`", "accuracy >= 0.92"),
             ("accuracy >= nan", "`nan`", "accuracy >= champion"),
-            ("accuracy >= production", "`production`", "accuracy >= champion"),
-            ("accuracy >= championship", "`championship`", "accuracy >= champion"),
+            (
+                "accuracy >= production",
+                "`production`",
+                "accuracy >= champion",
+            ),
+            (
+                "accuracy >= championship",
+                "`championship`",
+                "accuracy >= champion",
+            ),
             (">= 0.9", "names no metric", "accuracy >= 0.92"),
             ("\"a >= 1", "not closed", "\"val accuracy\" >= 0.92"),
             ("\"a\" 5", "expected an operator", "a >= 0.92"),
             ("rmse <= champion + -2%", "`-2%`", "rmse <= champion + 2%"),
-            ("rmse <= champion 2%", "after `champion`", "rmse <= champion - 0.01"),
-            ("rmse <= champion ± 2%", "needs the operator ==", "rmse <= champion + 2%"),
+            (
+                "rmse <= champion 2%",
+                "after `champion`",
+                "rmse <= champion - 0.01",
+            ),
+            (
+                "rmse <= champion ± 2%",
+                "needs the operator ==",
+                "rmse <= champion + 2%",
+            ),
             ("\"a > b\" => 1", "`=>`", "\"a > b\" >= 1"),
         ] {
             let fault = parse(text).unwrap_err();

@@ -117,7 +117,10 @@ struct Token {
 }
 
 impl<'a> Registry<'a> {
-    pub(super) async fn open(reference: &'a Reference, login: Option<&RegistryLogin>) -> Outcome<Self> {
+    pub(super) async fn open(
+        reference: &'a Reference,
+        login: Option<&RegistryLogin>,
+    ) -> Outcome<Self> {
         let login = credentials(reference.host(), login).await?;
         let host = match reference.host() {
             "docker.io" => "registry-1.docker.io",

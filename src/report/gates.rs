@@ -11,7 +11,8 @@ pub(super) fn section(gates: Option<&Gates>) -> String {
     let Some(gates) = gates.filter(|gates| !gates.rules.is_empty()) else {
         return String::new();
     };
-    let number = |value: Option<Measure>| value.map_or("–".to_owned(), |value| text(&value.to_string()));
+    let number =
+        |value: Option<Measure>| value.map_or("–".to_owned(), |value| text(&value.to_string()));
     let rows: Vec<_> = gates
         .rules
         .iter()

@@ -191,7 +191,11 @@ impl<'a> Server<'a> {
         }
     }
 
-    pub(super) async fn get(&self, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Option<Value>> {
+    pub(super) async fn get(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> anyhow::Result<Option<Value>> {
         let url = format!("{}/{path}", self.base);
         self.answer(|| self.client.get(&url).query(query)).await
     }

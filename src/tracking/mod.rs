@@ -132,7 +132,9 @@ pub(crate) async fn run(
         let found = client::Server::open(ctx, url, spec)?.run(id).await?;
         return Ok(found.map(|run| run.into_run(Some(url))));
     }
-    let python = python.context("a store without a server is read by the training's Python, and nothing was trained here")?;
+    let python = python.context(
+        "a store without a server is read by the training's Python, and nothing was trained here",
+    )?;
     let found = local::runs(ctx, spec, ("", id), python).await?;
     Ok(found.into_iter().next().map(|run| run.into_run(None)))
 }

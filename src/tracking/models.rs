@@ -68,7 +68,9 @@ pub(crate) async fn register(
     tags: &[(&str, String)],
 ) -> anyhow::Result<Version> {
     let server = open(ctx, spec)?;
-    let known = server.get("registered-models/get", &[("name", model)]).await?;
+    let known = server
+        .get("registered-models/get", &[("name", model)])
+        .await?;
     if known.is_none() {
         let body = json!({ "name": model });
         done(server.post("registered-models/create", &body).await?)
@@ -104,7 +106,10 @@ pub(crate) async fn take_alias(
     let holder = aliased(&server, model, alias).await?;
     let holder = holder.filter(|holder| *holder != version.number);
     // The old holder first: if this is where it ends, no version has lost its name.
-    let moves = [("previous", holder.as_ref()), (alias, Some(&version.number))];
+    let moves = [
+        ("previous", holder.as_ref()),
+        (alias, Some(&version.number)),
+    ];
     for (alias, number) in moves {
         let Some(number) = number else { continue };
         let body = json!({"name": model, "alias": alias, "version": number});
@@ -126,14 +131,14 @@ fn open<'a>(ctx: &'a Context, spec: &'a TrackingSpec) -> anyhow::Result<Server<'
 
 /// The number of the version that has an alias. Asked of the model, because the answer for an absent alias differs between
 /// versions of MLflow.
-async fn aliased(
-    server: &Server<'_>,
-    model: &str,
-    alias: &str,
-) -> anyhow::Result<Option<String>> {
-    let answer = server.get("registered-models/get", &[("name", model)]).await?;
+async fn aliased(server: &Server<'_>, model: &str, alias: &str) -> anyhow::Result<Option<String>> {
+    let answer = server
+        .get("registered-models/get", &[("name", model)])
+        .await?;
     let answer = answer.unwrap_or_default();
-    let aliases = answer.pointer("/registered_model/aliases").and_then(Value::as_array);
+    let aliases = answer
+        .pointer("/registered_model/aliases")
+        .and_then(Value::as_array);
     let text = |one: &Value, key: &str| one.get(key).and_then(Value::as_str).map(str::to_owned);
     Ok(aliases
         .into_iter()

@@ -216,7 +216,10 @@ mod tests {
             r#"[{"inputs":{"dataset_inputs":[{"tags":[{"key":"mlflow.data.context","value":"eval"}],"dataset":{"name":"d","digest":"abc"}}]}}]"#,
         );
         let data = data[0].clone().into_run(None).datasets;
-        assert_eq!((data[0].digest.as_str(), data[0].context.as_str()), ("abc", "eval"));
+        assert_eq!(
+            (data[0].digest.as_str(), data[0].context.as_str()),
+            ("abc", "eval")
+        );
         let two = runs(
             r#"[{"info":{"run_id":"r"},"data":{"tags":[{"key":"mlflow.log-model.history","value":"[{\"artifact_path\": \"model\"}]"}]}}]"#,
         );

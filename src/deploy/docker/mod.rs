@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
-use crate::artifact::{Deployment, Image, Pushed};
+use crate::artifact::{Deployment, Image, Live, Pushed};
 use crate::code::Code;
 use crate::context::Context;
 use crate::engine::{ContainerSpec, Engine};
@@ -54,6 +54,20 @@ pub(crate) async fn run(
     };
     ctx.events.produced(deployment.clone()).await;
     Ok(deployment)
+}
+
+/// What serves under the name of the specification; `None` when nothing of ours does.
+///
+/// # Errors
+/// An engine that does not answer.
+pub(crate) async fn serving(engine: &Engine, spec: &DockerSpec) -> anyhow::Result<Option<Live>> {
+    let found = engine.inspect_container(&spec.name).await?;
+    let ours = found.filter(|found| found.running && found.labels.contains_key("ml-deploy"));
+    Ok(ours.map(|found| Live {
+        object: format!("container {}", spec.name),
+        run_id: found.labels.get("ml-deploy.run-id").cloned(),
+        images: Vec::new(),
+    }))
 }
 
 /// The three names a container has on its way.

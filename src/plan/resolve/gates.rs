@@ -39,7 +39,9 @@ impl Resolver<'_> {
             if name.trim().is_empty() || name.contains(['/', ':', '@']) {
                 self.invalid(
                     "register-model",
-                    format!("is `{name}`, expected the name of a registered model alone, such as `wine`"),
+                    format!(
+                        "is `{name}`, expected the name of a registered model alone, such as `wine`"
+                    ),
                 );
             }
             if self.task == Task::Run && !matches!(tracking.uri, TrackingUri::Server(_)) {
