@@ -20,6 +20,7 @@ mod endpoints;
 mod environment;
 mod explain;
 mod gate;
+mod gates;
 mod image;
 mod inputs;
 mod preflight;
