@@ -62,7 +62,7 @@ pub(super) fn with_champion(
         Op::Equal => equal,
     };
     let how = match margin.side {
-        _ if margin.amount == 0.0 => String::new(),
+        _ if margin.amount == 0.0 => ", the champion's".to_owned(),
         Side::Below => format!(" (champion {shown} - {amount}{unit})"),
         Side::Above | Side::Both => format!(" (champion {shown} + {amount}{unit})"),
     };
@@ -198,6 +198,11 @@ mod tests {
         let within = margin(Side::Both, 0.1, false);
         assert!(judged(Op::Equal, within, 0.4, 0.5).0);
         assert!(!judged(Op::Equal, within, 0.39, 0.5).0);
+        let as_good = margin(Side::Both, 0.0, false);
+        assert_eq!(
+            judged(Op::AtLeast, as_good, 0.85, 0.9).1,
+            "0.85 is less than 0.9, the champion's"
+        );
         assert_eq!(
             judged(Op::AtMost, two, 0.61, 0.52).1,
             "0.61 is more than 0.5304 (champion 0.52 + 2%)"

@@ -6,6 +6,7 @@ use super::Resolver;
 use crate::code::Code;
 use crate::context::Workspace;
 use crate::diagnostic::{Diagnostic, Location};
+use crate::event::Stage;
 use crate::inputs::layers::Source;
 use crate::plan::{Task, TrackingSpec, TrackingUri};
 
@@ -35,21 +36,15 @@ impl Resolver<'_> {
                 format!("is `{alias}`, a name that is taken: `previous` goes to the champion before, `latest` to the newest version"),
             );
         }
-        if let Some(name) = &inputs.register_model {
-            if name.trim().is_empty() || name.contains(['/', ':', '@']) {
-                self.invalid(
-                    "register-model",
-                    format!(
-                        "is `{name}`, expected the name of a registered model alone, such as `wine`"
-                    ),
-                );
-            }
-            if self.task == Task::Run && !matches!(tracking.uri, TrackingUri::Server(_)) {
-                self.missing(
-                    "mlflow-tracking-uri",
-                    "`register-model` needs an MLflow server, http:// or https://",
-                );
-            }
+        if let Some(name) = &inputs.register_model
+            && (name.trim().is_empty() || name.contains(['/', ':', '@']))
+        {
+            self.invalid(
+                "register-model",
+                format!(
+                    "is `{name}`, expected the name of a registered model alone, such as `wine`"
+                ),
+            );
         }
         GateSpec {
             rules,
@@ -62,6 +57,21 @@ impl Resolver<'_> {
             register_model: inputs.register_model.clone(),
             tracking,
             commit: self.host.commit.clone(),
+        }
+    }
+
+    /// A version is registered after verification, and only a server can do it.
+    pub(super) fn registry(&mut self, gates: &GateSpec, stages: &[Stage]) {
+        let registers = self.task == Task::Run
+            && gates.register_model.is_some()
+            && [Stage::Deploy, Stage::Verify]
+                .iter()
+                .all(|stage| stages.contains(stage));
+        if registers && !matches!(gates.tracking.uri, TrackingUri::Server(_)) {
+            self.missing(
+                "mlflow-tracking-uri",
+                "`register-model` needs an MLflow server, http:// or https://",
+            );
         }
     }
 

@@ -151,6 +151,7 @@ pub(crate) fn resolve(
         image_ref.is_some(),
         deploy.is_some(),
     );
+    resolver.registry(&gates, &stages);
     let model = workspace.folder.join(&inputs.model);
     resolver.model(&stages, only, &model, train.is_some());
     if runs
