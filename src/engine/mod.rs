@@ -6,10 +6,12 @@ mod connect;
 mod container;
 mod push;
 mod session;
+mod silence;
 mod wire;
 
 pub(crate) use build::{BuildRequest, BuildUpdate};
 pub(crate) use connect::Engine;
 pub(crate) use container::{ContainerSpec, ContainerState};
 pub(crate) use push::PushUpdate;
+pub(crate) use silence::Silent;
 pub(crate) use wire::EngineError;

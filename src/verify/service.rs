@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Checked, running};
 use crate::artifact::{Deployment, Pushed};
-use crate::cluster::{Backend, Cluster, Request, each_pod, http, serving};
+use crate::cluster::{Backend, Cluster, LONGEST_ANSWER, Request, each_pod, http, serving};
 use crate::code::Code;
 use crate::engine::Engine;
 use crate::failure::{Fail, Failure, Outcome, chain};
@@ -78,9 +78,16 @@ impl Service {
                         .header("content-type", "application/json")
                         .body(body.to_owned());
                 }
-                let response = request.send().await.map_err(told)?;
+                let mut response = request.send().await.map_err(told)?;
                 let status = response.status().as_u16();
-                let body = response.text().await.map_err(told)?;
+                let mut body = Vec::new();
+                while let Some(chunk) = response.chunk().await.map_err(told)? {
+                    body.extend_from_slice(&chunk);
+                    if body.len() > LONGEST_ANSWER << 20 {
+                        return Err(format!("{url} answers with more than {LONGEST_ANSWER} MiB"));
+                    }
+                }
+                let body = String::from_utf8_lossy(&body).into_owned();
                 Ok(Answer { status, body })
             }
             Self::Cluster {

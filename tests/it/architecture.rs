@@ -18,6 +18,7 @@ const WORDS: &[&str] = &[
     "diagnostic",
     "event",
     "failure",
+    "passwords",
     "shutdown",
 ];
 
