@@ -338,6 +338,43 @@ fn what_is_live_comes_before_the_alias() {
     run.input("kubeconfig", &bed("KUBECONFIG")).run().expect(0);
 }
 
+/// A store without a server is read by the training's own Python, its data sets too.
+#[test]
+fn a_champion_in_a_local_store_is_found() {
+    let namespace = Namespace::new("it-gates");
+    let project = project("'accuracy': 0.9", &data("aaa", "eval"))
+        .file("requirements.txt", "mlflow==3.17.2\n")
+        .file("k8s/app.yaml", &manifest(SERVE));
+    let deployed = project
+        .ml_deploy("deploy")
+        .input("manifests", "k8s")
+        .input("namespace", &namespace.0)
+        .input("kubeconfig", &bed("KUBECONFIG"))
+        .run();
+    deployed.expect(0);
+    for store in ["sqlite:///store.db", "./runs"] {
+        let judged = |digest: &str, rules: &str| {
+            rewrite(&project, "'accuracy': 0.9", &data(digest, "eval"));
+            let run = prepared(&project, store, rules).input("manifests", "k8s");
+            run.input("namespace", &namespace.0)
+                .input("kubeconfig", &bed("KUBECONFIG"))
+                .input("train-env", "MLFLOW_ALLOW_FILE_STORE=true")
+                .run()
+        };
+        let first = judged("aaa", "accuracy required").expect(0);
+        let note = format!("ml-deploy/run-id={}", first.output("run-id"));
+        ran(
+            &namespace,
+            &["annotate", "--overwrite", "deployment/wine", &note],
+        );
+        let ended = judged("aaa", "accuracy >= champion").expect(0);
+        assert_eq!(ended.report["gates"]["rules"][0]["champion"], 0.9);
+        judged("bbb", "accuracy >= champion")
+            .expect(30)
+            .code("gate-not-comparable");
+    }
+}
+
 /// A container that the test started, removed when the test ends however it ends.
 struct Container(String);
 
