@@ -177,7 +177,7 @@ fn a_program_for_another_processor_is_named() {
 fn a_file_that_may_not_be_run_is_named() {
     let script = "echo start >/tmp/run.sh; /tmp/run.sh";
     deploy(&with(&failing(script)), 60)
-        .code("permission-denied")
+        .code("container-start")
         .says("/tmp/run.sh: Permission denied");
     let text = running_file("#!/bin/sh", "644");
     let line = 1 + text

@@ -228,11 +228,9 @@ fn sentence(verdict: &str, cause: Option<&str>, node: &str) -> String {
         }
         _ => (verdict, ""),
     };
-    let said = match cause.filter(|cause| !said.contains(cause)) {
-        Some(cause) => {
-            let head = said.split(" — ").next().unwrap_or(said);
-            format!("{head} — {cause}")
-        }
+    let head = said.split(" — ").next().unwrap_or(said);
+    let said = match cause.filter(|cause| !head.contains(cause)) {
+        Some(cause) => format!("{head} — {cause}"),
         None => said.to_owned(),
     };
     let node = if node.is_empty() || counts.contains("node") {
