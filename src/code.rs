@@ -91,6 +91,12 @@ codes! {
     ChampionUnreadable, "champion-unreadable", 30, "champion's metrics cannot be read", "check that the tracking server still has the champion's run";
     ChampionDisputed, "champion-disputed", 30, "cluster and model registry name different champions", "move the alias to the version that is live, or deploy the one that has it";
     RegisterFailed, "register-failed", 30, "verified deployment could not be recorded in the model registry", "register the version by hand, or run again";
+    ParityPython, "parity-python", 30, "image serves with another Python than trained", "use a base image of the Python that trains, or train with the image's (`python-version`)";
+    ParityPlatform, "parity-platform", 30, "image is of another platform than the training", "use a base image of the same processor and C library, or train on the image's";
+    ParityPackage, "parity-package", 30, "image serves another package than trained", "install in the image the versions that trained; ml-deploy-constraints.txt has them";
+    ParityModel, "parity-model", 30, "image holds another model than was trained", "COPY the model that the training wrote, and change nothing in it";
+    ParityUnknown, "parity-unknown", 30, "environments cannot be compared", "make a Python of the image findable, or set `parity: off` for an image without Python";
+    ParityAllowExpired, "parity-allow-expired", 30, "entry of parity-allow has expired", "make the versions equal, or decide anew and set a later `until`";
     BuildFailed, "build-failed", 40, "image build failed", "correct the Dockerfile instruction shown";
     DiskFull, "disk-full", 40, "no space left on device", "free disk space where the engine or the workspace keeps its files";
     PushDenied, "push-denied", 40, "registry refused the push", "set `registry-username` and `registry-password` of an account that may push";

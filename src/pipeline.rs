@@ -15,7 +15,7 @@ use crate::live::{Deployed, settle};
 use crate::plan::{DeploySpec, Plan};
 use crate::preflight;
 use crate::reuse::{self, Results};
-use crate::{image, registry, train, verify};
+use crate::{gate, image, registry, train, verify};
 
 /// How a run that did not fail came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -241,12 +241,14 @@ async fn build_stage(
 async fn proof_stages(
     plan: &Plan,
     ctx: &Context,
-    _engine: Option<&Engine>,
-    _model: Option<&Model>,
-    _image: Option<&Image>,
+    engine: Option<&Engine>,
+    model: Option<&Model>,
+    image: Option<&Image>,
 ) -> Outcome<()> {
-    if plan.runs(Stage::Parity) {
-        stage(plan, ctx, Stage::Parity, async |_| Ok(())).await?;
+    if let (true, Some(engine), Some(image)) = (plan.runs(Stage::Parity), engine, image) {
+        let compare =
+            async |ctx: &Context| gate::parity::run(ctx, engine, plan, model, image).await;
+        stage(plan, ctx, Stage::Parity, compare).await?;
     }
     if plan.runs(Stage::Predictions) {
         stage(plan, ctx, Stage::Predictions, async |_| Ok(())).await?;

@@ -57,6 +57,7 @@ pub(crate) fn fingerprint(plan: &Plan) -> anyhow::Result<String> {
             (
                 &plan.train,
                 &plan.build,
+                &plan.parity,
                 &plan.push,
                 &plan.deploy,
                 &plan.verify,

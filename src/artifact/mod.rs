@@ -24,17 +24,33 @@ pub(crate) struct Environment {
     pub(crate) machine: String,
     /// `glibc 2.36`, `musl`, or empty when unknown.
     pub(crate) libc: String,
+    /// Variables that change numbers although all versions are the same, such as `OMP_NUM_THREADS`.
+    #[serde(default)]
+    pub(crate) variables: BTreeMap<String, String>,
     /// Installed distributions, sorted by normalised name.
     pub(crate) distributions: Vec<Distribution>,
 }
 
 /// One installed distribution.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Distribution {
     pub(crate) name: String,
     pub(crate) version: String,
     /// sha256 of its RECORD file in hex: the same files give the same hash. Empty when it has none.
+    #[serde(default)]
     pub(crate) record_sha256: String,
+    /// Names it is imported by: `sklearn`, or `google.protobuf` where several share the first part.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) modules: Vec<String>,
+    /// Normalised names of what it requires (`Requires-Dist`), without extras.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) requires: Vec<String>,
+    /// Commit or hash when it was installed from a URL, `editable` for a folder of sources; else empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) source: String,
+    /// `<version> in <folder>` of each copy further back on the path, which is never imported.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) shadows: Vec<String>,
 }
 
 /// A run as the tracking server knows it.
@@ -196,6 +212,72 @@ pub(crate) struct FieldChange {
     pub(crate) after: Option<String>,
 }
 
+/// The environment that serves, and the model in the image, compared with those of the training.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Parity {
+    pub(crate) verdict: ParityVerdict,
+    /// `strict`, `safe`, `report`.
+    pub(crate) mode: String,
+    /// The interpreter that serves, as it is called in the image. Untrusted text.
+    pub(crate) interpreter: Option<String>,
+    /// How it was found.
+    pub(crate) found: Option<String>,
+    /// Packages that the model needs, each with the reason.
+    pub(crate) bearing: BTreeMap<String, String>,
+    /// Worst first.
+    pub(crate) rows: Vec<ParityRow>,
+    /// Path of the constraints file, relative to the workspace's root.
+    pub(crate) constraints: Option<String>,
+}
+
+/// The whole comparison in a word: the output `parity`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ParityVerdict {
+    Pass,
+    Warn,
+    Fail,
+}
+
+impl ParityVerdict {
+    /// The word in outputs and reports.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+/// How much a difference matters. Lesser ones come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ParityLevel {
+    Info,
+    Warn,
+    Block,
+}
+
+/// One difference. All of it is untrusted text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ParityRow {
+    pub(crate) level: ParityLevel,
+    /// Slug of the code.
+    pub(crate) code: String,
+    /// Package, or what else differs.
+    pub(crate) subject: String,
+    pub(crate) trained: String,
+    pub(crate) served: String,
+    /// Why it matters to this model.
+    pub(crate) why: String,
+    /// What to change; empty when there is nothing to do.
+    pub(crate) fix: String,
+    /// The entry of `parity-allow` that lets it pass, as it was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) allowed: Option<String>,
+}
+
 /// A failed deployment that was put back.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct RolledBack {
@@ -234,6 +316,7 @@ pub(crate) enum Artifact {
     RolledBack(RolledBack),
     Bundle(Bundle),
     Gates(Gates),
+    Parity(Parity),
 }
 
 macro_rules! artifact_from {
@@ -253,7 +336,8 @@ artifact_from!(
     Changes,
     RolledBack,
     Bundle,
-    Gates
+    Gates,
+    Parity
 );
 
 impl From<Model> for Artifact {

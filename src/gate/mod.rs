@@ -1,3 +1,5 @@
-//! The stages that stop a model before it costs anything more. They know the model and its image, no deployment.
+//! The stages that stop a model before it costs anything more. Each check knows its own subject, no other stage and no
+//! deployment.
 
 pub(crate) mod metrics;
+pub(crate) mod parity;

@@ -158,6 +158,18 @@ pub(crate) struct Inputs {
     #[arg(long, value_name = "IMAGE", help_heading = "Image")]
     pub(crate) image_ref: Option<String>,
 
+    /// Compare what the image installs with what trained, before the push: strict, safe (block what the model needs), report (never block) or off
+    #[arg(
+        long,
+        value_name = "MODE",
+        default_value = "safe",
+        help_heading = "Gates"
+    )]
+    pub(crate) parity: String,
+    /// Differences to live with for a time, one a line: package trained->served reason until=YYYY-MM-DD
+    #[arg(long, value_name = "LIST", help_heading = "Gates")]
+    pub(crate) parity_allow: Vec<String>,
+
     /// Where to deploy: kubernetes, docker or none; by default kubernetes when there are manifests
     #[arg(long, value_name = "TARGET", help_heading = "Deployment")]
     pub(crate) target: Option<String>,

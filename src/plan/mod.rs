@@ -44,6 +44,7 @@ pub(crate) struct Plan {
     pub(crate) model: PathBuf,
     pub(crate) gates: GateSpec,
     pub(crate) build: Option<BuildSpec>,
+    pub(crate) parity: ParitySpec,
     pub(crate) push: Option<PushSpec>,
     /// Present also when the stage does not run: preflight checks it on pull requests too.
     pub(crate) deploy: Option<DeploySpec>,

@@ -96,6 +96,7 @@ fn report(facts: &Facts<'_>) -> Value {
         "stages": record.stages.iter().map(stage).collect::<Vec<_>>(),
         "model": model,
         "environment": record.environment,
+        "parity": record.parity,
         "image": record.image,
         "pushed": pushed,
         "deployment": record.deployment,

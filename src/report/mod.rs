@@ -17,6 +17,7 @@ mod markdown;
 mod neutral;
 pub(crate) mod outputs;
 mod paint;
+mod parity;
 mod record;
 mod redact;
 #[cfg(test)]

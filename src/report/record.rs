@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::artifact::{
-    Artifact, Bundle, Changes, Deployment, Environment, Gates, Image, Model, Pushed, RolledBack,
-    Verification,
+    Artifact, Bundle, Changes, Deployment, Environment, Gates, Image, Model, Parity, Pushed,
+    RolledBack, Verification,
 };
 use crate::diagnostic::Diagnostic;
 use crate::event::{End, Event, EventKind, Stage};
@@ -55,6 +55,7 @@ pub(super) struct Record {
     pub(super) rolled_back: Option<RolledBack>,
     pub(super) bundle: Option<Bundle>,
     pub(super) gates: Option<Gates>,
+    pub(super) parity: Option<Parity>,
 }
 
 impl Record {
@@ -147,6 +148,7 @@ impl Record {
             Artifact::Verification(verification) => self.verification = Some(verification),
             Artifact::Changes(changes) => self.changes = Some(changes),
             Artifact::RolledBack(rolled_back) => self.rolled_back = Some(rolled_back),
+            Artifact::Parity(parity) => self.parity = Some(parity),
             // A later one is of a rollback that failed too: the cause of it all stands in the first.
             Artifact::Bundle(bundle) => self.bundle = self.bundle.take().or(Some(bundle)),
             Artifact::Gates(gates) => self.gates = Some(gates),
@@ -186,6 +188,7 @@ impl Record {
         scrub(&mut self.rolled_back, redactor);
         scrub(&mut self.bundle, redactor);
         scrub(&mut self.gates, redactor);
+        scrub(&mut self.parity, redactor);
     }
 }
 

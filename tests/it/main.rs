@@ -26,6 +26,7 @@ mod gates;
 mod image;
 mod inputs;
 mod jobs;
+mod parity;
 mod preflight;
 mod preflight_live;
 mod preflight_together;

@@ -3,6 +3,7 @@
 mod delivery;
 mod gates;
 mod image;
+mod parity;
 mod secrets;
 mod train;
 mod values;
@@ -112,6 +113,7 @@ pub(crate) fn resolve(
         .clone()
         .filter(|_| runs)
         .and_then(|image| resolver.build(&workspace, image, login.clone(), &tags));
+    let parity = resolver.parity_spec();
     // Also where nothing is pushed: the login is for the registry that an earlier job has pushed to.
     let push = named.clone().map(|repository| PushSpec {
         repository,
@@ -156,6 +158,7 @@ pub(crate) fn resolve(
         model,
         gates,
         build,
+        parity,
         push,
         deploy,
         verify,
@@ -262,7 +265,7 @@ impl Resolver<'_> {
                 .is_none_or(|stages| stages.contains(&stage) || stages.contains(&comes_with));
             let lacking = match stage {
                 Stage::Gates if !self.gates() => Some(("gates", "no gate is set")),
-                Stage::Parity if !self.parity() || !build => {
+                Stage::Parity if !self.parity(stages.contains(&Stage::Train)) || !build => {
                     Some(("parity", "there is no training to compare an image with"))
                 }
                 Stage::Predictions if !self.predictions() || !build => {
@@ -317,11 +320,6 @@ impl Resolver<'_> {
     fn gates(&self) -> bool {
         // Rules that cannot be read are findings already.
         !self.inputs.gates.is_empty()
-    }
-
-    /// Whether the image's environment is compared with the one that trained.
-    fn parity(&self) -> bool {
-        false
     }
 
     /// Whether the container is asked before it is pushed.
