@@ -2,6 +2,7 @@
 
 mod app;
 mod artifact;
+mod causes;
 mod cluster;
 mod code;
 mod context;
