@@ -85,6 +85,9 @@ codes! {
     TrainDeadline, "train-deadline", 20, "training took longer than allowed", "raise `train-timeout` or make the training shorter";
     ModelMissing, "model-missing", 20, "training wrote no model", "make the script write to `model`, or set `model` to where it writes";
     TrackingFailed, "tracking-failed", 20, "run cannot be read back from the tracking server", "check that the server still answers";
+    ContainerUnready, "container-unready", 30, "container of the built image does not become healthy", "read its log lines above; the image was not pushed";
+    PredictionError, "prediction-error", 30, "container answers recorded requests with an error", "read its log lines above; the image was not pushed";
+    PredictionDiffers, "prediction-differs", 30, "container predicts otherwise than recorded", "compare the library versions of image and training, or record the predictions anew";
     BuildFailed, "build-failed", 40, "image build failed", "correct the Dockerfile instruction shown";
     DiskFull, "disk-full", 40, "no space left on device", "free disk space where the engine or the workspace keeps its files";
     PushDenied, "push-denied", 40, "registry refused the push", "set `registry-username` and `registry-password` of an account that may push";

@@ -14,7 +14,7 @@ use crate::live::{Deployed, settle};
 use crate::plan::{DeploySpec, Plan};
 use crate::preflight;
 use crate::reuse::{self, Results};
-use crate::{image, registry, train, verify};
+use crate::{image, registry, train, trial, verify};
 
 /// How a run that did not fail came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -246,15 +246,15 @@ async fn gate_stage(plan: &Plan, ctx: &Context, _model: Option<&Model>) -> Outco
 async fn proof_stages(
     plan: &Plan,
     ctx: &Context,
-    _engine: Option<&Engine>,
+    engine: Option<&Engine>,
     _model: Option<&Model>,
-    _image: Option<&Image>,
+    image: Option<&Image>,
 ) -> Outcome<()> {
     if plan.runs(Stage::Parity) {
         stage(plan, ctx, Stage::Parity, async |_| Ok(())).await?;
     }
-    if plan.runs(Stage::Predictions) {
-        stage(plan, ctx, Stage::Predictions, async |_| Ok(())).await?;
+    if let Some((engine, image)) = engine.zip(image).filter(|_| plan.runs(Stage::Predictions)) {
+        trial::stage(plan, ctx, engine, image).await?;
     }
     Ok(())
 }
@@ -353,7 +353,7 @@ pub(crate) async fn verify_stage(
             _ => None,
         };
         let deployment = deployment.or(live.as_ref());
-        verify::run(ctx, &plan.verify, spec, engine, deployment, pushed).await
+        verify::run(ctx, plan, spec, engine, deployment, pushed).await
     };
     stage(plan, ctx, Stage::Verify, checks).await.map(drop)
 }

@@ -58,7 +58,8 @@ pub(crate) fn fingerprint(plan: &Plan) -> anyhow::Result<String> {
                 &plan.build,
                 &plan.push,
                 &plan.deploy,
-                &plan.verify
+                &plan.verify,
+                &plan.trial
             )
         )
         .as_bytes(),

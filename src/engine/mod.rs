@@ -6,6 +6,7 @@ mod connect;
 mod container;
 mod push;
 mod session;
+mod watched;
 mod wire;
 
 pub(crate) use build::{BuildRequest, BuildUpdate};

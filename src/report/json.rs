@@ -103,6 +103,7 @@ fn report(facts: &Facts<'_>) -> Value {
         "changes": record.changes,
         "rolled-back": record.rolled_back,
         "bundle": record.bundle,
+        "trial": record.trial,
         "findings": record.ranked().into_iter().map(finding).collect::<Vec<_>>(),
         "outputs": outputs,
     })

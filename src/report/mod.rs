@@ -24,6 +24,7 @@ mod snippet;
 mod summary;
 mod terminal;
 mod text;
+mod trial;
 mod undone;
 
 pub(crate) use text::{clap, lines};

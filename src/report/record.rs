@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::artifact::{
-    Artifact, Bundle, Changes, Deployment, Environment, Image, Model, Pushed, RolledBack,
+    Artifact, Bundle, Changes, Deployment, Environment, Image, Model, Pushed, RolledBack, Trial,
     Verification,
 };
 use crate::diagnostic::Diagnostic;
@@ -54,6 +54,7 @@ pub(super) struct Record {
     pub(super) changes: Option<Changes>,
     pub(super) rolled_back: Option<RolledBack>,
     pub(super) bundle: Option<Bundle>,
+    pub(super) trial: Option<Trial>,
 }
 
 impl Record {
@@ -147,6 +148,7 @@ impl Record {
             Artifact::Changes(changes) => self.changes = Some(changes),
             Artifact::RolledBack(rolled_back) => self.rolled_back = Some(rolled_back),
             Artifact::Bundle(bundle) => self.bundle = Some(bundle),
+            Artifact::Trial(trial) => self.trial = Some(*trial),
         }
     }
 
@@ -182,6 +184,7 @@ impl Record {
         scrub(&mut self.changes, redactor);
         scrub(&mut self.rolled_back, redactor);
         scrub(&mut self.bundle, redactor);
+        scrub(&mut self.trial, redactor);
     }
 }
 

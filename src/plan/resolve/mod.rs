@@ -3,6 +3,7 @@
 mod delivery;
 mod image;
 mod train;
+mod trial;
 mod values;
 
 use std::path::{Path, PathBuf};
@@ -141,8 +142,10 @@ pub(crate) fn resolve(
     });
     let deploy = resolver.deploy(&workspace, target, named, login);
     let verify = resolver.verify(&workspace);
+    let trial = resolver.trial(&workspace, deploy.as_ref(), &verify);
     let (stages, left_out) = resolver.stages(
         only,
+        trial.is_some(),
         train.is_some(),
         // One that cannot be used is another finding already.
         build.is_some() || inputs.image.is_some(),
@@ -178,6 +181,7 @@ pub(crate) fn resolve(
         push,
         deploy,
         verify,
+        trial,
         image_ref,
         report,
         reuse: inputs.reuse,
@@ -249,6 +253,7 @@ impl Resolver<'_> {
     fn stages(
         &mut self,
         only: Option<&[Stage]>,
+        trial: bool,
         train: bool,
         build: bool,
         image_ref: bool,
@@ -284,7 +289,7 @@ impl Resolver<'_> {
                 Stage::Parity if !self.parity() || !build => {
                     Some(("parity", "there is no training to compare an image with"))
                 }
-                Stage::Predictions if !self.predictions() || !build => {
+                Stage::Predictions if !trial || !build => {
                     Some(("golden", "there are no recorded predictions"))
                 }
                 Stage::Train if !train => Some(("train", "there is no command to train with")),
@@ -339,11 +344,6 @@ impl Resolver<'_> {
 
     /// Whether the image's environment is compared with the one that trained.
     fn parity(&self) -> bool {
-        false
-    }
-
-    /// Whether the container is asked before it is pushed.
-    fn predictions(&self) -> bool {
         false
     }
 
