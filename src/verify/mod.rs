@@ -152,8 +152,15 @@ async fn healthy(service: &Service, path: &str) -> Checked {
             }
         }
     }
+    let replicas = service.replicas();
+    let (first, each) = if replicas.start > 0 {
+        let each = format!(", and so does each of {} pods", replicas.len());
+        (service.name(0), each)
+    } else {
+        (service.to_string(), String::new())
+    };
     (
-        check(true, format!("{service}{path} answers {status}")),
+        check(true, format!("{first}{path} answers {status}{each}")),
         None,
     )
 }

@@ -22,6 +22,7 @@ mod explain;
 mod gate;
 mod image;
 mod inputs;
+mod predictions;
 mod preflight;
 mod preflight_live;
 mod registries;
