@@ -20,13 +20,14 @@ use crate::inputs::schema;
 use crate::live;
 use crate::pipeline::{self, Ended};
 use crate::plan::{self, Places, Plan, Task};
+use crate::process;
 use crate::report::{self, GithubFiles, Settings, Status, Verdict};
 use crate::shutdown::{self, Reason};
 
 /// Runs the program and returns its exit status.
 pub(crate) async fn run() -> u8 {
     let cancel = CancellationToken::new();
-    let Ok(reason) = shutdown::listen(cancel.clone()) else {
+    let Ok(reason) = shutdown::listen(cancel.clone(), process::kill_all) else {
         return Code::Internal.exit();
     };
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -35,6 +36,7 @@ pub(crate) async fn run() -> u8 {
         .collect();
     let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let host = Host::detect(&env, &folder);
+    let places = Places::new(folder.clone(), &env);
     match layers::parse(&args, &env, |path| {
         fs_err::read_to_string(folder.join(path))
     }) {
@@ -43,13 +45,12 @@ pub(crate) async fn run() -> u8 {
             refuse(
                 &host,
                 &folder.join(".ml-deploy/report.json"),
-                Vec::new(),
+                places.secrets,
                 findings,
             )
             .await
         }
         Parsed::Run { cli, sources } => {
-            let places = Places::new(folder, &env);
             Box::pin(start(*cli, &sources, host, places, cancel, reason)).await
         }
     }
@@ -67,7 +68,9 @@ async fn start(
     let mut secrets = secrets(inputs);
     secrets.extend(places.secrets.iter().cloned());
     let only = match &cli.command {
-        Command::Schema(_) => return report::lines(&[schema::json()]),
+        Command::Schema(_) => {
+            return report::lines(&[], &[schema::json(deploy::kubernetes::rules())]);
+        }
         Command::Run(inputs) | Command::Plan(inputs) if inputs.rollback => {
             Some(&[Stage::Deploy, Stage::Verify][..])
         }
@@ -85,10 +88,14 @@ async fn start(
         Command::Run(inputs) | Command::Plan(inputs) if inputs.rollback => Task::Rollback,
         _ => Task::Run,
     };
-    let report = places
-        .folder
-        .join(&inputs.working_directory)
-        .join(&inputs.report);
+    // A working directory that does not exist is a mistake to be told, and the report of it must not make it.
+    let folder = places.folder.join(&inputs.working_directory);
+    let folder = if folder.is_dir() {
+        &folder
+    } else {
+        &places.folder
+    };
+    let report = folder.join(&inputs.report);
     if let Command::Explain(explain) = &cli.command {
         let bundle = places.folder.join(&explain.bundle);
         return explain_bundle(&host, &places.folder, &report, secrets, cancel, &bundle).await;
@@ -98,7 +105,7 @@ async fn start(
         Err(findings) => return refuse(&host, &report, secrets, findings).await,
     };
     if matches!(cli.command, Command::Plan(_)) {
-        return report::lines(&plan.lines());
+        return report::lines(&secrets, &plan.lines());
     }
     // A password within the tracking URL is known only now.
     let tracking = plan.train.iter().map(|train| &train.tracking);
@@ -193,18 +200,28 @@ async fn explain_bundle(
     exit
 }
 
-/// After a cancel, what the interrupted stage says is what was left; the failure is the cancel itself.
+/// Exit status of a failure after which production may be broken: no cancel may hide it.
+const BROKEN: u8 = 70;
+
+/// After a cancel, what the interrupted stage says is what was left; the failure is the cancel itself, with what the stage
+/// knows of it.
 fn explain(outcome: Outcome<Ended>, reason: &Reason) -> (Outcome<Ended>, Vec<String>) {
-    match (outcome, reason.code()) {
-        (Err(failure), Some(code)) => {
-            let left = failure
-                .findings()
-                .map(|finding| finding.message.clone())
-                .collect();
-            (Err(Failure::new(code, code.title())), left)
-        }
-        (outcome, _) => (outcome, Vec::new()),
+    let (failure, code) = match (outcome, reason.code()) {
+        (Err(failure), Some(code)) if failure.code().exit() != BROKEN => (failure, code),
+        (outcome, _) => return (outcome, Vec::new()),
+    };
+    let findings = failure.into_findings();
+    let left = findings
+        .iter()
+        .map(|finding| finding.message.clone())
+        .collect();
+    let mut cancelled = Diagnostic::error(code, code.title());
+    for finding in findings {
+        cancelled.help = cancelled.help.or(finding.help);
+        cancelled.at = cancelled.at.or(finding.at);
+        cancelled.evidence.extend(finding.evidence);
     }
+    (Err(cancelled.into()), left)
 }
 
 /// Ends a run that must not begin, with all findings reported as for any other failure.
@@ -262,4 +279,44 @@ fn secrets(inputs: &Inputs) -> Vec<SecretString> {
     );
     secrets.extend(plan::secret_values(inputs));
     secrets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interrupted() -> Failure {
+        Failure::new(Code::Interrupted, "`wine` was left half done")
+            .help("run it again")
+            .evidence(["pod a".to_owned()])
+    }
+
+    #[test]
+    fn a_cancel_keeps_what_the_stage_knew() {
+        let reason = Reason::of(Code::Terminated);
+        let (outcome, left) = explain(Err(interrupted()), &reason);
+        let failure = outcome.unwrap_err();
+        assert_eq!(failure.code(), Code::Terminated);
+        assert_eq!(left, ["`wine` was left half done"]);
+        let finding = failure.findings().next().unwrap();
+        assert_eq!(
+            (finding.advice(), finding.evidence.len()),
+            ("run it again", 1)
+        );
+    }
+
+    #[test]
+    fn a_cancel_does_not_hide_that_production_may_be_broken() {
+        let failure = Failure::new(Code::RollbackFailed, "`wine` is down");
+        let (outcome, left) = explain(Err(failure), &Reason::of(Code::Terminated));
+        assert_eq!(outcome.unwrap_err().code().exit(), BROKEN);
+        assert!(left.is_empty());
+    }
+
+    #[test]
+    fn without_a_cancel_the_failure_is_what_it_was() {
+        let (outcome, left) = explain(Err(interrupted()), &Reason::default());
+        assert_eq!(outcome.unwrap_err().code(), Code::Interrupted);
+        assert!(left.is_empty());
+    }
 }

@@ -16,6 +16,7 @@ mod host;
 mod image;
 mod inputs;
 mod live;
+mod passwords;
 mod pipeline;
 mod plan;
 mod predict;

@@ -1,6 +1,7 @@
 //! Recognises a run in which nothing has changed since the last one that succeeded. It compares hashes and keeps the
 //! results; whether what is live still answers is asked again by the pipeline.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -67,34 +68,63 @@ pub(crate) fn fingerprint(plan: &Plan) -> anyhow::Result<String> {
     for secret in secrets(plan) {
         feed(&mut hash, secret.as_bytes());
     }
+    for path in named_by_training(plan) {
+        feed_files(
+            &mut hash,
+            ignore::WalkBuilder::new(&path).standard_filters(false),
+        )?;
+    }
     let trained = plan.runs(Stage::Train);
     let model = plan.model.clone();
-    let walk = ignore::WalkBuilder::new(&plan.workspace.folder)
+    let mut sources = ignore::WalkBuilder::new(&plan.workspace.folder);
+    let sources = sources
         .hidden(false)
         .require_git(false)
-        .sort_by_file_path(Path::cmp)
         .filter_entry(move |entry| {
             let generated = entry
                 .file_name()
                 .to_str()
                 .is_some_and(|name| NOT_SOURCES.contains(&name));
             !(generated || trained && entry.path() == model)
-        })
-        .build();
-    for entry in walk {
-        let entry = entry.context("failed to list the working directory")?;
-        if entry.file_type().is_some_and(|kind| kind.is_file()) {
-            feed(&mut hash, entry.path().as_os_str().as_encoded_bytes());
-            let mut file = fs_err::File::open(entry.path())?;
-            let length = std::io::copy(&mut file, &mut HashWriter(&mut hash))?;
-            hash.update(length.to_le_bytes());
-        }
-    }
+        });
+    feed_files(&mut hash, sources)?;
     Ok(hash
         .finalize()
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect())
+}
+
+/// Files and folders that the training command names: data is often left to git's ignore rules, and is a source all the same.
+/// What it writes (the model) is none.
+fn named_by_training(plan: &Plan) -> Vec<std::path::PathBuf> {
+    let words = plan.train.iter().flat_map(|train| &train.command);
+    let folder = &plan.workspace.folder;
+    words
+        .map(|word| {
+            word.split_once('=')
+                .map_or(word.as_str(), |(_, value)| value)
+        })
+        .filter(|word| !word.is_empty())
+        .filter_map(|word| folder.join(word).canonicalize().ok())
+        // The folder as a whole is walked by its own rules.
+        .filter(|path| path.starts_with(folder) && path != folder)
+        .filter(|path| !path.starts_with(&plan.model) && !plan.model.starts_with(path))
+        .collect()
+}
+
+/// Feeds path and content of every file of a walk.
+fn feed_files(hash: &mut Sha256, walk: &mut ignore::WalkBuilder) -> anyhow::Result<()> {
+    for entry in walk.sort_by_file_path(Path::cmp).build() {
+        let entry = entry.context("failed to list the working directory")?;
+        if entry.file_type().is_some_and(|kind| kind.is_file()) {
+            feed(hash, entry.path().as_os_str().as_encoded_bytes());
+            let mut file = fs_err::File::open(entry.path())?;
+            let length = std::io::copy(&mut file, &mut HashWriter(hash))?;
+            hash.update(length.to_le_bytes());
+        }
+    }
+    Ok(())
 }
 
 /// The results of the last successful run, if it had this fingerprint.
@@ -114,7 +144,13 @@ pub(crate) fn remember(plan: &Plan, fingerprint: String, results: Results) -> an
         fingerprint,
         results,
     })?;
-    fs_err::write(path(plan), text).context("failed to keep the results for the next run")
+    // Parameters of a run may be anything, so nobody else needs to read them; half a file would only be no file.
+    let mut file = tempfile::NamedTempFile::new_in(&plan.workspace.state)?;
+    file.write_all(&text)
+        .context("failed to keep the results for the next run")?;
+    file.persist(path(plan))
+        .context("failed to keep the results for the next run")?;
+    Ok(())
 }
 
 fn path(plan: &Plan) -> std::path::PathBuf {

@@ -1,4 +1,4 @@
-//! Signals and the run's deadline: they cancel everything once, and remember why. A second signal ends the process at once.
+//! Signals and the run's deadline: they cancel everything once, and remember why. A third signal ends the process at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -24,22 +24,31 @@ impl Reason {
         }
     }
 
+    /// As if this had happened.
+    #[cfg(test)]
+    pub(crate) fn of(code: Code) -> Self {
+        let reason = Self::default();
+        reason.set(code.exit());
+        reason
+    }
+
     fn set(&self, exit: u8) {
         self.0.store(exit, Ordering::SeqCst);
     }
 }
 
-/// Listens from now on. Call it before any work: as process 1 of a container, a signal without a handler is lost.
+/// Listens from now on. Call it before any work: as process 1 of a container, a signal without a handler is lost. `last` is
+/// called before a third signal ends the process: then nothing is dropped any more, and what runs would run on.
 ///
 /// # Errors
 /// When the process may not install handlers.
-pub(crate) fn listen(cancel: CancellationToken) -> std::io::Result<Reason> {
+pub(crate) fn listen(cancel: CancellationToken, last: fn()) -> std::io::Result<Reason> {
     let reason = Reason::default();
     let interrupt = signal(SignalKind::interrupt())?;
     let terminate = signal(SignalKind::terminate())?;
     let hangup = signal(SignalKind::hangup())?;
     let told = reason.clone();
-    tokio::spawn(async move { wait(interrupt, terminate, hangup, cancel, told).await });
+    tokio::spawn(async move { wait(interrupt, terminate, hangup, cancel, told, last).await });
     Ok(reason)
 }
 
@@ -60,6 +69,7 @@ async fn wait(
     mut hangup: Signal,
     cancel: CancellationToken,
     reason: Reason,
+    last: fn(),
 ) {
     let mut seen: u32 = 0;
     loop {
@@ -74,6 +84,7 @@ async fn wait(
             cancel.cancel();
         } else if seen > 2 {
             // A runner sends SIGINT and, 7.5 s later, SIGTERM; only a person asks three times.
+            last();
             leave(code);
         }
     }

@@ -1,6 +1,6 @@
 //! What is live behind a set of objects: the pods that serve and where they answer.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::backend::{backend, pod_backend};
-use super::{Backend, Cluster, is_ready, newest_pods, text, transport};
+use super::{Backend, Cluster, is_ready, newest_pods, text, transport, uid_of};
 use crate::code::Code;
 use crate::failure::{Failure, Outcome};
 
@@ -83,9 +83,17 @@ pub(crate) async fn standing(
         if kind == "Deployment" && sets.is_empty() {
             *sets = list::<ReplicaSet>(cluster, namespace, "ReplicaSet").await?;
         }
+        // Taken out of the list, not copied: there may be a thousand of them.
         let newest = workload.as_ref().map(|workload| {
-            let newest = newest_pods(workload, &*sets, &*pods);
-            newest.into_iter().cloned().collect()
+            let theirs: HashSet<String> = newest_pods(workload, &*sets, &*pods)
+                .into_iter()
+                .map(|pod| uid_of(pod).to_owned())
+                .collect();
+            let (newest, others) = std::mem::take(pods)
+                .into_iter()
+                .partition(|pod| theirs.contains(uid_of(pod)));
+            *pods = others;
+            newest
         });
         found.push(Standing {
             object: object.clone(),
@@ -105,8 +113,10 @@ pub(crate) async fn serving(
 ) -> Outcome<Serving> {
     let (mut ready, mut wanted) = (Vec::new(), false);
     for standing in standing(cluster, namespace, objects).await? {
-        // What a Job runs ends; it serves nobody.
-        if standing.object.starts_with("Job/") {
+        // What a Job runs, or a pod that is done, ends; it serves nobody.
+        let workload = standing.workload.as_ref();
+        let is_done = workload.is_some_and(|pod| text(pod, "/status/phase") == "Succeeded");
+        if standing.object.starts_with("Job/") || is_done {
             continue;
         }
         let Some(workload) = &standing.workload else {
@@ -188,19 +198,31 @@ where
         + Serialize,
 {
     let api = Api::<K>::namespaced(cluster.client.clone(), namespace);
-    match api.list(&ListParams::default()).await {
-        Ok(found) => Ok(found
-            .items
-            .iter()
-            .map(|object| value(object, kind))
-            .collect()),
-        Err(error) => Err(unread(kind, namespace, error)),
+    // Page by page: a thousand pods at once would be most of our memory.
+    let mut params = ListParams::default().limit(PAGE);
+    let mut found = Vec::new();
+    loop {
+        let page = match api.list(&params).await {
+            Ok(page) => page,
+            Err(error) => return Err(unread(kind, namespace, error)),
+        };
+        found.extend(page.items.iter().map(|object| value(object, kind)));
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => params = params.continue_token(&token),
+            None => return Ok(found),
+        }
     }
 }
+
+/// Objects asked for at once.
+const PAGE: u32 = 50;
 
 /// The object as JSON. Lists carry no kind on their items, so it is set.
 fn value(object: &impl Serialize, kind: &str) -> Value {
     let mut value = serde_json::to_value(object).unwrap_or_default();
+    if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("managedFields");
+    }
     if text(&value, "/kind").is_empty() {
         value["kind"] = kind.into();
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use kube::client::Body;
 
 use super::{Cluster, transport};
@@ -32,6 +32,9 @@ impl std::fmt::Display for Backend {
         }
     }
 }
+
+/// Most that an answer may hold, in MiB. Services answer with kilobytes.
+const LONGEST_ANSWER: usize = 4;
 
 /// One request.
 #[derive(Clone, Copy, Debug)]
@@ -82,11 +85,16 @@ pub(crate) async fn http(
             .await
             .map_err(|error| failed(transport(error)))?;
         let status = response.status().as_u16();
-        let body = response
-            .into_body()
-            .collect()
-            .await
-            .map_err(|error| failed(transport(error)))?;
+        let body = Limited::new(response.into_body(), LONGEST_ANSWER << 20);
+        let body = body.collect().await.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                return failed(format!("the answer has more than {LONGEST_ANSWER} MiB"));
+            }
+            match error.downcast::<kube::Error>() {
+                Ok(error) => failed(transport(*error)),
+                Err(error) => failed(error.to_string()),
+            }
+        })?;
         let body = String::from_utf8_lossy(&body.to_bytes()).into_owned();
         Ok(Answer { status, body })
     };

@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 
 use super::connect::Engine;
 use super::session::Session;
+use super::silence::Heard;
 use super::wire::{Message, Messages, quote};
 use crate::registry::Credentials;
 
@@ -71,7 +72,11 @@ pub(crate) struct Build {
 impl Engine {
     /// Starts a build.
     pub(crate) async fn build(&self, request: BuildRequest) -> anyhow::Result<Build> {
-        let session = self.session(request.logins, request.secrets).await?;
+        // The engine asks the session for a sign of life every few seconds, also while a step has nothing to say.
+        let heard = Heard::now();
+        let session = heard
+            .wait(self.session(request.logins, request.secrets, heard.clone()))
+            .await??;
         let mut path = format!(
             "/build?version=2&session={}&dockerfile={}",
             session.id,
@@ -112,7 +117,7 @@ impl Engine {
         });
         let body = StreamBody::new(chunks).boxed_unsync();
         let messages = self
-            .messages(&path, headers, body)
+            .messages(&path, headers, body, heard)
             .await
             .context("failed to start the build")?;
         Ok(Build {

@@ -18,8 +18,11 @@ use crate::failure::{Fail as _, Failure, Outcome, chain};
 /// Where Docker listens unless told otherwise.
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 
-/// For requests that answer at once; builds, pulls and pushes use streams of our own, without a limit.
-const TIMEOUT: Duration = Duration::from_secs(600);
+/// For requests that answer at once. Builds, pulls and pushes use streams of our own, with a limit on silence.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// For requests that copy or remove an image's files, which takes minutes with some storage drivers.
+const SLOW: Duration = Duration::from_secs(600);
 
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -72,9 +75,10 @@ impl Engine {
         let docker = client(&endpoint, &host)
             .with_context(|| format!("failed to set up the client for `{host}`"))
             .fail(Code::EngineUnreachable)?;
-        let docker = docker
-            .negotiate_version()
+        let docker = tokio::time::timeout(CONNECT, docker.negotiate_version())
             .await
+            .context("no answer within 10 s")
+            .and_then(|answer| answer.map_err(anyhow::Error::from))
             .with_context(|| format!("failed to ask the engine at `{host}` for its version"))
             .map_err(|error| explained(&chain(&error), secure))?;
         let version = docker.client_version();
@@ -90,6 +94,11 @@ impl Engine {
         dial(&self.endpoint)
             .await
             .context("failed to connect to the engine")
+    }
+
+    /// The client for what the engine needs time for.
+    pub(super) fn patient(&self) -> Docker {
+        self.docker.clone().with_timeout(SLOW)
     }
 
     /// `v1.41`: first part of every path.

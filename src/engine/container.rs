@@ -13,6 +13,7 @@ use bollard::query_parameters::{
 use futures_util::TryStreamExt as _;
 
 use super::connect::Engine;
+use super::silence::Heard;
 use super::wire::{EngineError, auth_header, empty, quote};
 use crate::plan::PublishedPort;
 use crate::registry::{Credentials, Reference};
@@ -60,6 +61,7 @@ impl ContainerState {
     pub(crate) fn endpoints(&self) -> Vec<String> {
         let published = self.ports.iter().map(|port| match port.address.as_str() {
             "" | "0.0.0.0" | "::" => format!("http://127.0.0.1:{}", port.host),
+            address if address.contains(':') => format!("http://[{address}]:{}", port.host),
             address => format!("http://{address}:{}", port.host),
         });
         let own = self.address.iter().zip(&self.ports);
@@ -97,7 +99,7 @@ impl Engine {
         let story = || format!("failed to pull `{reference}`");
         let headers = auth_header(reference.host(), credentials)?;
         let mut messages = self
-            .messages(&path, headers, empty())
+            .messages(&path, headers, empty(), Heard::now())
             .await
             .with_context(story)?;
         while messages.next().await.with_context(story)?.is_some() {}
@@ -179,14 +181,14 @@ impl Engine {
         let options = CreateContainerOptionsBuilder::new()
             .name(&spec.name)
             .build();
-        let created = answered(self.docker.create_container(Some(options), body).await)
+        let created = answered(self.patient().create_container(Some(options), body).await)
             .with_context(|| format!("failed to create the container `{}`", spec.name))?;
         Ok(created.id)
     }
 
     /// Starts a container, by id or name.
     pub(crate) async fn start_container(&self, container: &str) -> anyhow::Result<()> {
-        answered(self.docker.start_container(container, None).await)
+        answered(self.patient().start_container(container, None).await)
             .with_context(|| format!("failed to start the container `{container}`"))
     }
 
@@ -195,9 +197,13 @@ impl Engine {
         let options = StopContainerOptionsBuilder::new()
             .t(i32::from(seconds))
             .build();
-        present(self.docker.stop_container(container, Some(options)).await)
-            .map(drop)
-            .with_context(|| format!("failed to stop the container `{container}`"))
+        present(
+            self.patient()
+                .stop_container(container, Some(options))
+                .await,
+        )
+        .map(drop)
+        .with_context(|| format!("failed to stop the container `{container}`"))
     }
 
     /// Gives a container another name.
@@ -213,9 +219,13 @@ impl Engine {
             .force(true)
             .v(true)
             .build();
-        present(self.docker.remove_container(container, Some(options)).await)
-            .map(drop)
-            .with_context(|| format!("failed to remove the container `{container}`"))
+        present(
+            self.patient()
+                .remove_container(container, Some(options))
+                .await,
+        )
+        .map(drop)
+        .with_context(|| format!("failed to remove the container `{container}`"))
     }
 
     /// The container, by id or name; `None` when there is none.
@@ -273,11 +283,10 @@ impl Engine {
             .stderr(true)
             .tail(&lines.to_string())
             .build();
-        let chunks: Vec<LogOutput> = self
-            .docker
-            .logs(container, Some(options))
-            .try_collect()
+        let chunks = self.docker.logs(container, Some(options)).try_collect();
+        let chunks: Vec<LogOutput> = tokio::time::timeout(self.docker.timeout(), chunks)
             .await
+            .unwrap_or(Err(Error::RequestTimeoutError))
             .with_context(|| format!("failed to read the log of the container `{container}`"))?;
         let mut text = Vec::new();
         for chunk in chunks {
@@ -322,6 +331,7 @@ fn published(ports: Option<HashMap<String, Option<Vec<PortBinding>>>>) -> Vec<Pu
 fn answered<T>(result: Result<T, Error>) -> anyhow::Result<T> {
     result.map_err(|error| match error {
         Error::DockerResponseServerError { message, .. } => EngineError { message }.into(),
+        Error::RequestTimeoutError => anyhow::anyhow!("the engine does not answer"),
         other => other.into(),
     })
 }
@@ -334,5 +344,30 @@ fn present<T>(result: Result<T, Error>) -> anyhow::Result<Option<T>> {
             ..
         }) => Ok(None),
         other => answered(other).map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_becomes_one_that_can_be_asked() {
+        for (address, expected) in [
+            ("0.0.0.0", "http://127.0.0.1:80"),
+            ("127.0.0.1", "http://127.0.0.1:80"),
+            ("::1", "http://[::1]:80"),
+        ] {
+            let port = PublishedPort {
+                address: address.to_owned(),
+                host: 80,
+                container: 8080,
+            };
+            let state = ContainerState {
+                ports: vec![port],
+                ..ContainerState::default()
+            };
+            assert_eq!(state.endpoints(), [expected]);
+        }
     }
 }

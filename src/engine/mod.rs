@@ -6,6 +6,7 @@ mod connect;
 mod container;
 mod push;
 mod session;
+mod silence;
 mod watched;
 mod wire;
 
@@ -13,4 +14,5 @@ pub(crate) use build::{BuildRequest, BuildUpdate};
 pub(crate) use connect::Engine;
 pub(crate) use container::{ContainerSpec, ContainerState};
 pub(crate) use push::PushUpdate;
+pub(crate) use silence::Silent;
 pub(crate) use wire::EngineError;

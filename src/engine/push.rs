@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use anyhow::Context as _;
 
 use super::connect::Engine;
+use super::silence::Heard;
 use super::wire::{Messages, auth_header, empty, quote};
 use crate::registry::{Credentials, Reference};
 
@@ -40,7 +41,7 @@ impl Engine {
         );
         let headers = auth_header(reference.host(), credentials)?;
         let messages = self
-            .messages(&path, headers, empty())
+            .messages(&path, headers, empty(), Heard::now())
             .await
             .with_context(|| format!("failed to push `{reference}`"))?;
         Ok(Push {

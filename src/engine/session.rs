@@ -25,6 +25,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tonic::{Request, Response, Status};
 
 use super::connect::Engine;
+use super::silence::Heard;
 use super::wire::{empty, rejected};
 use crate::registry::Credentials;
 
@@ -50,6 +51,7 @@ impl Engine {
         &self,
         logins: BTreeMap<String, Credentials>,
         secrets: BTreeMap<String, SecretString>,
+        heard: Heard,
     ) -> anyhow::Result<Session> {
         let id = format!("{:032x}", rand::random::<u128>());
         let mut headers = HeaderMap::new();
@@ -85,7 +87,7 @@ impl Engine {
             let (near, mut far) = tokio::io::duplex(BUFFER);
             let mut upgraded = TokioIo::new(upgraded);
             let serve = tonic::transport::Server::builder()
-                .add_service(HealthServer::new(Alive))
+                .add_service(HealthServer::new(Alive(heard)))
                 .add_service(AuthServer::new(Logins(logins)))
                 .add_service(SecretsServer::new(Vault(secrets)))
                 // The server stops with its last listener, so this one never ends.
@@ -175,7 +177,8 @@ impl Secrets for Vault {
     }
 }
 
-struct Alive;
+/// Answers that we are there; that somebody asks shows that the engine is there too.
+struct Alive(Heard);
 
 #[tonic::async_trait]
 impl Health for Alive {
@@ -183,6 +186,7 @@ impl Health for Alive {
         &self,
         _: Request<HealthCheckRequest>,
     ) -> Result<Response<HealthCheckResponse>, Status> {
+        self.0.note();
         Ok(Response::new(HealthCheckResponse {
             status: ServingStatus::Serving.into(),
         }))

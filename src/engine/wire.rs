@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::connect::Engine;
+use super::silence::Heard;
 use crate::registry::Credentials;
 
 /// Longest message that a stream may carry; a longer one is not the engine's.
@@ -91,21 +92,24 @@ impl Engine {
         })
     }
 
-    /// Sends a request whose answer is a stream of JSON messages.
+    /// Sends a request whose answer is a stream of JSON messages. It ends with `Silent` when nothing is heard for long.
     pub(super) async fn messages(
         &self,
         path: &str,
         headers: HeaderMap,
         body: Body,
+        heard: Heard,
     ) -> anyhow::Result<Messages> {
-        let answer = self.send(Method::POST, path, headers, body).await?;
+        let sent = self.send(Method::POST, path, headers, body);
+        let answer = heard.wait(sent).await??;
         let status = answer.response.status();
         if status != StatusCode::OK {
-            return Err(rejected(answer).await.into());
+            return Err(heard.wait(rejected(answer)).await?.into());
         }
         Ok(Messages {
             body: answer.response.into_body(),
             buffer: BytesMut::new(),
+            heard,
             _connection: answer.connection,
         })
     }
@@ -153,6 +157,7 @@ struct ErrorDetail {
 pub(super) struct Messages {
     body: Incoming,
     buffer: BytesMut,
+    heard: Heard,
     _connection: AbortOnDropHandle<()>,
 }
 
@@ -175,7 +180,7 @@ impl Messages {
                 seen < LONGEST,
                 "failed to read the engine's answer: a message is too long"
             );
-            match self.body.frame().await {
+            match self.heard.wait(self.body.frame()).await? {
                 Some(frame) => {
                     let frame = frame.context("failed to read the engine's answer")?;
                     if let Ok(data) = frame.into_data() {

@@ -5,6 +5,8 @@ pub(crate) mod ownership;
 
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+
 /// The place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -22,6 +24,8 @@ pub(crate) struct Host {
     pub(crate) root: PathBuf,
     /// Commit of the sources; on a pull request the head, not the merge commit.
     pub(crate) commit: Option<String>,
+    /// When the sources were made: SOURCE_DATE_EPOCH, else the commit's time. `None` when neither is known.
+    pub(crate) made: Option<Timestamp>,
     /// URL of the repository.
     pub(crate) source: Option<String>,
     /// Page of this run, for people.
@@ -38,6 +42,14 @@ pub(crate) struct Host {
 impl Host {
     /// Looks at the environment; `folder` is where we were started.
     pub(crate) fn detect(env: &[(String, String)], folder: &Path) -> Self {
+        let mut host = Self::of_place(env, folder);
+        let told = env.iter().find(|(name, _)| name == "SOURCE_DATE_EPOCH");
+        let told = told.and_then(|(_, value)| seconds(value));
+        host.made = told.or_else(|| made(&host));
+        host
+    }
+
+    fn of_place(env: &[(String, String)], folder: &Path) -> Self {
         let get = |name: &str| {
             env.iter()
                 .find(|(key, value)| key == name && !value.is_empty())
@@ -51,7 +63,7 @@ impl Host {
                 kind: Kind::GitLab,
                 root: path_or(get("CI_PROJECT_DIR"), folder),
                 commit: get("CI_COMMIT_SHA").map(str::to_owned),
-                source: get("CI_PROJECT_URL").map(str::to_owned),
+                source: get("CI_PROJECT_URL").map(without_login),
                 run_url: get("CI_JOB_URL").map(str::to_owned),
                 pull_request: get("CI_PIPELINE_SOURCE") == Some("merge_request_event"),
                 ..Self::terminal(folder)
@@ -62,7 +74,7 @@ impl Host {
                 kind: Kind::Jenkins,
                 root: path_or(get("WORKSPACE"), folder),
                 commit: get("GIT_COMMIT").map(str::to_owned),
-                source: get("GIT_URL").map(str::to_owned),
+                source: get("GIT_URL").map(without_login),
                 run_url: get("BUILD_URL").map(str::to_owned),
                 pull_request: get("CHANGE_ID").is_some(),
                 without_secrets: get("CHANGE_FORK").is_some(),
@@ -84,6 +96,7 @@ impl Host {
             kind: Kind::Terminal,
             root: folder.to_owned(),
             commit: None,
+            made: None,
             source: None,
             run_url: None,
             pull_request: false,
@@ -113,6 +126,7 @@ fn github<'a>(get: impl Fn(&str) -> Option<&'a str>, folder: &Path) -> Host {
         kind: Kind::GitHub,
         root: path_or(get("GITHUB_WORKSPACE"), folder),
         commit: commit.map(str::to_owned),
+        made: None,
         source: get("GITHUB_SERVER_URL")
             .zip(get("GITHUB_REPOSITORY"))
             .map(|(server, name)| format!("{server}/{name}")),
@@ -127,12 +141,34 @@ fn github<'a>(get: impl Fn(&str) -> Option<&'a str>, folder: &Path) -> Host {
     }
 }
 
+/// A repository's URL without the user and password that a checkout may have put into it: it becomes a label of the image.
+fn without_login(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let end = rest.find('/').unwrap_or(rest.len());
+    let host = rest[..end].rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{}", &rest[end..])
+}
+
 /// The path that the place names when it exists here: a container may see another one than the runner wrote.
 fn path_or(named: Option<&str>, folder: &Path) -> PathBuf {
     named
         .map(PathBuf::from)
         .filter(|path| path.is_dir())
         .unwrap_or_else(|| folder.to_owned())
+}
+
+/// The commit's time. A shallow checkout of a pull request has only the merge commit, whose time is as good.
+fn made(host: &Host) -> Option<Timestamp> {
+    let show = ["show", "--no-patch", "--format=%ct"];
+    let of = |commit: &str| git(&host.root, &[&show[..], &[commit]].concat());
+    let text = host.commit.as_deref().and_then(of);
+    seconds(&text.or_else(|| of("HEAD"))?)
+}
+
+fn seconds(text: &str) -> Option<Timestamp> {
+    Timestamp::from_second(text.trim().parse().ok()?).ok()
 }
 
 /// What git says, if there is a git and a repository. The checkout may belong to another user than ours.
@@ -189,6 +225,13 @@ mod tests {
     }
 
     #[test]
+    fn the_time_of_the_sources_can_be_told() {
+        let told = detect(&[("SOURCE_DATE_EPOCH", "1700000000")]);
+        assert_eq!(told.made.unwrap().to_string(), "2023-11-14T22:13:20Z");
+        assert_eq!(detect(&[("SOURCE_DATE_EPOCH", "soon")]).made, None);
+    }
+
+    #[test]
     fn gitlab_and_jenkins_are_told_apart() {
         let host = detect(&[
             ("GITLAB_CI", "true"),
@@ -203,7 +246,10 @@ mod tests {
             ("JENKINS_URL", "u"),
             ("BUILD_NUMBER", "1"),
             ("GIT_COMMIT", "c"),
+            ("GIT_URL", "https://robot:t0ken@git.example/o/n.git"),
         ]);
         assert_eq!((host.kind, host.pull_request), (Kind::Jenkins, false));
+        assert_eq!(host.source.as_deref(), Some("https://git.example/o/n.git"));
+        assert_eq!(without_login("git@git.example:o/n"), "git@git.example:o/n");
     }
 }

@@ -88,12 +88,13 @@ async fn image(
 /// The labels that link an image to what it was made from. The user's own win.
 fn labels(spec: &BuildSpec, model: Option<&Model>) -> BTreeMap<String, String> {
     let run = model.and_then(|model| model.run.as_ref());
+    let created = spec.created.unwrap_or_else(Timestamp::now);
     let known = [
         ("org.opencontainers.image.source", spec.source.clone()),
         ("org.opencontainers.image.revision", spec.commit.clone()),
         (
             "org.opencontainers.image.created",
-            Some(Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+            Some(created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
         ),
         ("ml-deploy.run-id", run.map(|run| run.id.clone())),
         (

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use super::source::Source;
 use crate::code::Code;
 use crate::context::Context;
-use crate::engine::{BuildUpdate, EngineError};
+use crate::engine::{BuildUpdate, EngineError, Silent};
 use crate::failure::{Failure, chain};
 use crate::registry::Reference;
 
@@ -75,10 +75,13 @@ impl Progress {
         let whole = match error.downcast_ref::<EngineError>() {
             Some(error) => error.message.clone(),
             None => {
-                return Failure::new(
-                    Code::BuildFailed,
-                    format!("failed to build the image: {}", chain(error)),
-                );
+                let message = format!("failed to build the image: {}", chain(error));
+                let failure = Failure::new(Code::BuildFailed, message);
+                return if error.is::<Silent>() {
+                    failure.help(Silent::HELP)
+                } else {
+                    failure
+                };
             }
         };
         let (step, why) = self

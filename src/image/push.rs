@@ -6,7 +6,7 @@ use super::words::Words;
 use crate::artifact::{Image, Pushed};
 use crate::code::Code;
 use crate::context::Context;
-use crate::engine::{Engine, EngineError, PushUpdate};
+use crate::engine::{Engine, EngineError, PushUpdate, Silent};
 use crate::failure::{Fail as _, Failure, Outcome, chain};
 use crate::plan::PushSpec;
 use crate::registry::{self, Credentials, Reference, credentials, denied};
@@ -154,6 +154,8 @@ fn failure(
     why: &str,
 ) -> Failure {
     let what = format!("failed to push `{reference}`");
+    // The story of our own errors begins with it already.
+    let why = why.strip_prefix(&format!("{what}: ")).unwrap_or(why);
     let words = Words::of(why);
     let says = |texts: &[&str]| words.say(texts);
     if words.refused() {
@@ -172,6 +174,9 @@ fn failure(
         return Failure::new(Code::DiskFull, format!("{what}: {why}"));
     }
     let failure = Failure::new(Code::PushFailed, format!("{what}: {why}"));
+    if error.is::<Silent>() {
+        return failure.help(Silent::HELP);
+    }
     if says(&["x509", "certificate"]) {
         return failure.help(format!(
             "give the engine the registry's CA: /etc/docker/certs.d/{}/ca.crt",

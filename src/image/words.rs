@@ -47,12 +47,10 @@ pub(super) struct Words {
 impl Words {
     pub(super) fn of(why: &str) -> Self {
         let lower = why.to_lowercase();
-        // A number within a URL is a port or a tag, and one within a digest is nothing.
-        let plain = lower
+        // Only a word of its own is a status: within URLs, addresses, digests and ids such a number is a port, a tag, or nothing.
+        let statuses = lower
             .split_whitespace()
-            .filter(|word| !word.contains("://") && !word.contains("sha256:"));
-        let statuses = plain
-            .flat_map(|word| word.split(|c: char| !c.is_ascii_alphanumeric()))
+            .map(|word| word.trim_matches(|c: char| !c.is_ascii_alphanumeric()))
             .filter_map(|word| word.parse().ok())
             .filter(|status| (400..600).contains(status))
             .collect();
@@ -98,6 +96,10 @@ mod tests {
             "Put http://r/v2/: read tcp: connection reset by peer",
             "net/http: TLS handshake timeout",
             "unexpected EOF",
+            "received 502 from upstream",
+            "Put \"http://127.0.0.1:4040/v2/o/n/blobs/uploads/12-404-401a?_state=403\": write: broken pipe",
+            "failed commit on ref \"layer-404a\": write tcp 10.0.0.1:403->10.0.0.2:401: broken pipe",
+            "HEAD request to \"https://r:401/v2/x\" failed: http2: server sent GOAWAY; 503 Service Unavailable",
             "unknown: unknown error",
             "unavailable: service unavailable",
             // Newer engines.
@@ -119,6 +121,9 @@ mod tests {
             "unexpected status from PUT request to http://r:5030/v2/x/manifests/503: 403 Forbidden",
             "error from registry: forbidden",
             "error from registry: tag v1 is immutable",
+            "unexpected status 404 Not Found",
+            "blob sha256:5025030429 is invalid",
+            "layer 503-502a is invalid",
             "error parsing HTTP 404 response body: invalid character '<'",
         ] {
             assert!(!Words::of(why).transient(), "{why}");

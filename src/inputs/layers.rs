@@ -53,15 +53,17 @@ pub(crate) fn parse(
         .collect();
     let mut layered: BTreeMap<String, (Source, Vec<String>)> = BTreeMap::new();
 
-    for entry in config_entries(args, env, &read, &mut findings) {
-        let (location, entry) = entry;
+    for (location, entry) in config_entries(args, env, &read, &mut findings) {
+        let unset = entry.values.iter().all(String::is_empty);
         match names.known(&entry.name) {
+            // `namespace:` without a value is not the namespace "".
+            Some(_) if unset => {}
             Some(name) => drop(layered.insert(name, (Source::File(location), entry.values))),
             None => findings.push(names.unknown(&entry.name, "key", Some(location))),
         }
     }
     for (variable, value) in env {
-        let Some(name) = variable.strip_prefix("INPUT_").map(str::to_lowercase) else {
+        let Some(name) = variable.strip_prefix("INPUT_").map(input_name) else {
             continue;
         };
         if value.is_empty() || RUNNER_KEYS.contains(&name.as_str()) {
@@ -87,6 +89,11 @@ pub(crate) fn parse(
     }
     argv.extend(args.iter().skip(1).cloned());
     typed(argv, sources, &names, findings)
+}
+
+/// The input that `INPUT_…` names. The runner keeps hyphens, which no shell can export: there `_` stands for them.
+pub(crate) fn input_name(variable: &str) -> String {
+    variable.to_lowercase().replace('_', "-")
 }
 
 /// Lets clap give every value its type; a value that does not fit is noted, taken out, and the rest is tried again.
@@ -216,9 +223,11 @@ fn early_value(name: &str, args: &[String], env: &[(String, String)]) -> Option<
                 .or_else(|| rest.next().cloned());
         }
     }
-    let variable = format!("INPUT_{}", name.to_uppercase());
     env.iter()
-        .find(|(key, value)| *key == variable && !value.is_empty())
+        .find(|(key, value)| {
+            let input = key.strip_prefix("INPUT_").map(input_name);
+            input.as_deref() == Some(name) && !value.is_empty()
+        })
         .map(|(_, value)| value.clone())
 }
 
@@ -350,11 +359,27 @@ mod tests {
         let Parsed::Invalid(findings) = parsed else {
             panic!("{parsed:?}")
         };
-        assert!(
-            findings
-                .iter()
-                .all(|finding| !finding.message.contains("hunter22"))
+        let shown = |finding: &Diagnostic| finding.message.contains("hunter22");
+        assert!(!findings.iter().any(shown));
+    }
+
+    #[test]
+    fn hyphens_may_be_underscores_and_a_key_without_value_is_not_set() {
+        let parsed = run(
+            &["run"],
+            &[
+                ("INPUT_WORKING_DIRECTORY", "sub"),
+                ("INPUT_IMAGE_NAME", "from/input"),
+            ],
+            Some("namespace:\ntarget: ''\n"),
         );
+        assert_eq!(image(&parsed).as_deref(), Some("from/input"));
+        let Parsed::Run { cli, .. } = parsed else {
+            panic!("{parsed:?}")
+        };
+        let inputs = cli.command.inputs();
+        assert_eq!(inputs.working_directory, "sub");
+        assert_eq!((&inputs.namespace, &inputs.target), (&None, &None));
     }
 
     #[test]

@@ -8,8 +8,8 @@ use super::flags::SECRET_INPUTS;
 use crate::code::Code;
 use crate::report::outputs;
 
-/// Everything that `action.yml` and README repeat.
-pub(crate) fn json() -> String {
+/// Everything that `action.yml`, README and docs/ repeat. `rules` are those of rollouts.
+pub(crate) fn json(rules: Value) -> String {
     let command = Cli::command();
     let run = command.find_subcommand("run").into_iter();
     let inputs: Vec<Value> = run
@@ -35,6 +35,6 @@ pub(crate) fn json() -> String {
         .iter()
         .map(|code| json!({"code": code.slug(), "exit": code.exit(), "title": code.title(), "help": code.help()}))
         .collect();
-    let contract = json!({"inputs": inputs, "outputs": outputs, "codes": codes});
+    let contract = json!({"inputs": inputs, "outputs": outputs, "codes": codes, "rules": rules});
     serde_json::to_string_pretty(&contract).unwrap_or_default()
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use secrecy::SecretString;
 
 use crate::code::Code;
@@ -104,6 +105,8 @@ pub(crate) struct BuildSpec {
     /// URL of the sources and commit, for OCI labels.
     pub(crate) source: Option<String>,
     pub(crate) commit: Option<String>,
+    /// When the sources were made, for the OCI label: with the time of the build every build would be another image.
+    pub(crate) created: Option<Timestamp>,
     /// Build (and, when a push follows, push) dependency layers while the training runs.
     pub(crate) early_layers: bool,
 }

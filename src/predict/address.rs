@@ -7,6 +7,9 @@ use crate::failure::chain;
 /// How long one answer may take: a large model on a busy machine is slow, a server that hangs is cut off.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The longest answer that is read, in MiB, as through the API server: no prediction is longer, and a server that never ends must not fill our memory.
+const LONGEST: usize = 4;
+
 /// One request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Question<'a> {
@@ -80,9 +83,16 @@ impl Address {
                 .header("content-type", "application/json")
                 .body(body.to_owned());
         }
-        let response = request.send().await.map_err(told)?;
+        let mut response = request.send().await.map_err(told)?;
         let status = response.status().as_u16();
-        let body = response.text().await.map_err(told)?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(told)? {
+            body.extend_from_slice(&chunk);
+            if body.len() > LONGEST << 20 {
+                return Err(format!("{url} answers with more than {LONGEST} MiB"));
+            }
+        }
+        let body = String::from_utf8_lossy(&body).into_owned();
         Ok(Answer { status, body })
     }
 }

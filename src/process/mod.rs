@@ -1,6 +1,7 @@
 //! Foreign programs: each in a process group of its own, its output as whole lines, its end certain.
 //! It knows the operating system, and neither what runs nor why.
 
+mod capture;
 mod environment;
 mod group;
 mod lines;
@@ -15,8 +16,10 @@ use tokio::process::Command;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use capture::capture;
 pub(crate) use environment::{Inherited, looks_secret};
 use group::Group;
+pub(crate) use group::kill_all;
 use lines::{Lines, Tail};
 
 use crate::context::Context;
@@ -57,12 +60,12 @@ pub(crate) async fn run(
         .stdin(Stdio::null())
         .stdout(writer.try_clone()?)
         .stderr(writer)
-        .process_group(0)
         .kill_on_drop(true);
+    let cookie = group::mark(&mut command);
     let mut child = command.spawn()?;
     // The command still holds our copies of the writing end; with them the pipe would never end.
     drop(command);
-    let mut group = Group::of(&child);
+    let mut group = Group::of(&child, cookie);
     let receiver = Receiver::from_owned_fd(reader.into())?;
 
     let over = CancellationToken::new();
@@ -82,7 +85,8 @@ pub(crate) async fn run(
         if matches!(end, Ok(End::Deadline)) {
             group.ask_for_stacks().await;
         }
-        let orphans = group.end(&mut child).await && matches!(end, Ok(End::Exited(_)));
+        let exited = matches!(end, Ok(End::Exited(_)));
+        let orphans = group.end(&mut child, !exited).await && exited;
         over.cancel();
         end.map(|end| (end, orphans))
     };
@@ -137,32 +141,4 @@ async fn read(
         events.output(text).await;
     }
     Ok(tail)
-}
-
-/// What a short program of ours printed.
-#[derive(Debug)]
-pub(crate) struct Captured {
-    pub(crate) status: ExitStatus,
-    pub(crate) stdout: Vec<u8>,
-    /// Lossy text.
-    pub(crate) stderr: String,
-}
-
-/// Runs a short program without showing it; it ends with the run, and after `limit`.
-pub(crate) async fn capture(
-    cancel: &CancellationToken,
-    mut command: Command,
-    limit: Duration,
-) -> anyhow::Result<Captured> {
-    command.stdin(Stdio::null()).kill_on_drop(true);
-    let output = tokio::select! {
-        output = command.output() => output?,
-        () = cancel.cancelled() => anyhow::bail!("the run was cancelled"),
-        () = tokio::time::sleep(limit) => anyhow::bail!("no answer within {} s", limit.as_secs()),
-    };
-    Ok(Captured {
-        status: output.status,
-        stdout: output.stdout,
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    })
 }

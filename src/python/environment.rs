@@ -1,23 +1,24 @@
 //! Makes the environment, or finds that it is there already. Environments are not relocatable, so each is made in its place
 //! under a lock, and its marker is written last: a folder without marker is a ruin and is made anew.
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Context as _;
 
+use super::kept::{Kind, MARKER, lock, prune, touch};
 use super::key::Key;
 use super::requirement::{self, Needs};
 use super::uv::Uv;
 use super::{Interpreter, cache};
 use crate::code::Code;
 use crate::context::Context;
-use crate::failure::{Fail, Failure, Outcome};
+use crate::failure::{Fail, Outcome};
+use crate::passwords;
 use crate::plan::{MlflowVersion, PythonSpec, Requirements};
-
-/// Written last, into the environment.
-const MARKER: &str = ".complete";
 
 /// Gives an environment with everything that the specification asks for. With the same inputs as before, nothing is
 /// installed. Layout: `<cache>/envs/<key>/`, `<cache>/envs/<key>.lock`.
@@ -55,8 +56,12 @@ pub(crate) async fn ensure(ctx: &Context, spec: &PythonSpec) -> Outcome<Interpre
     fs::create_dir_all(&envs)
         .with_context(|| format!("failed to create `{}`", envs.display()))
         .fail(Code::Internal)?;
-    let interpreter = Interpreter::of(envs.join(&key));
+    let mut interpreter = Interpreter::of(envs.join(&key));
+    let own = envs.join(format!("{key}.lock"));
+    // As long as this is held, nobody removes the environment.
+    interpreter.hold = Some(Arc::new(lock(ctx, &own, Kind::Shared).await?));
     if is_complete(&interpreter) {
+        touch(&interpreter.venv);
         ctx.events
             .note(format!(
                 "Python environment `{}` is as asked for; nothing to install",
@@ -65,9 +70,12 @@ pub(crate) async fn ensure(ctx: &Context, spec: &PythonSpec) -> Outcome<Interpre
             .await;
         return Ok(interpreter);
     }
-    let _lock = lock(ctx, &envs.join(format!("{key}.lock"))).await?;
+    interpreter.hold = None;
+    let alone = lock(ctx, &own, Kind::Alone).await?;
     // Another run may have made it while this one waited.
     if is_complete(&interpreter) {
+        drop(alone);
+        interpreter.hold = Some(Arc::new(lock(ctx, &own, Kind::Shared).await?));
         return Ok(interpreter);
     }
     let begun = Instant::now();
@@ -85,6 +93,10 @@ pub(crate) async fn ensure(ctx: &Context, spec: &PythonSpec) -> Outcome<Interpre
         drop(fs::remove_dir_all(&interpreter.venv));
         return Err(failure);
     }
+    drop(alone);
+    interpreter.hold = Some(Arc::new(lock(ctx, &own, Kind::Shared).await?));
+    // Nobody waits for it: what is not removed now is removed another time.
+    tokio::task::spawn_blocking(move || prune(&envs));
     ctx.events
         .note(format!(
             "Python environment `{}` made in {:.1} s",
@@ -147,12 +159,7 @@ async fn make(
     }
     uv.create(ctx, spec.version.as_deref(), found, &interpreter.venv)
         .await?;
-    let exported = tempfile::Builder::new()
-        .prefix("ml-deploy-locked-")
-        .suffix(".txt")
-        .tempfile()
-        .context("failed to create a temporary file")
-        .fail(Code::Internal)?;
+    let exported = temporary("ml-deploy-locked-")?;
     let file: Option<PathBuf> = match &spec.requirements {
         Requirements::None => None,
         Requirements::File(file) => Some(file.clone()),
@@ -169,7 +176,22 @@ async fn make(
         }
     };
     if file.is_some() || !extra.is_empty() {
-        uv.install(ctx, &interpreter.path, file.as_deref(), extra, needs)
+        // Everybody on the machine can read a command line: what holds a password goes into a file that only we may read.
+        let (private, open): (Vec<String>, Vec<String>) = extra
+            .iter()
+            .cloned()
+            .partition(|text| !passwords::in_urls(text).is_empty());
+        let mut hidden = temporary("ml-deploy-extra-")?;
+        hidden
+            .write_all(private.join("\n").as_bytes())
+            .context("failed to write a temporary file")
+            .fail(Code::Internal)?;
+        let files: Vec<&Path> = file
+            .as_deref()
+            .into_iter()
+            .chain((!private.is_empty()).then_some(hidden.path()))
+            .collect();
+        uv.install(ctx, &interpreter.path, &files, &open, needs)
             .await?;
     }
     fs::write(interpreter.venv.join(MARKER), "")
@@ -177,31 +199,12 @@ async fn make(
         .fail(Code::Internal)
 }
 
-/// Waits until no other run makes the same environment. The lock ends with the file, also when we are killed.
-async fn lock(ctx: &Context, path: &Path) -> Outcome<File> {
-    let file = File::create(path)
-        .with_context(|| format!("failed to create `{}`", path.display()))
-        .fail(Code::Internal)?;
-    let mut said = false;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => {
-                if !said {
-                    said = true;
-                    ctx.events
-                        .note("another run makes the same Python environment; waiting for it")
-                        .await;
-                }
-                tokio::select! {
-                    () = ctx.cancel.cancelled() => {
-                        return Err(Failure::new(Code::Interrupted, "interrupted while waiting for another run"));
-                    }
-                    () = tokio::time::sleep(Duration::from_millis(100)) => {}
-                }
-            }
-            // A file system without locks: two runs at once are then the user's to avoid.
-            Err(TryLockError::Error(_)) => return Ok(file),
-        }
-    }
+/// A text file that goes with its handle.
+fn temporary(prefix: &str) -> Outcome<tempfile::NamedTempFile> {
+    tempfile::Builder::new()
+        .prefix(prefix)
+        .suffix(".txt")
+        .tempfile()
+        .context("failed to create a temporary file")
+        .fail(Code::Internal)
 }

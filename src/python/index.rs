@@ -140,44 +140,6 @@ fn section_of(text: &str, wanted: &str) -> Vec<(String, String)> {
     settings
 }
 
-/// Passwords within the URLs of a text, as written and with `%xx` undone.
-pub(super) fn passwords(text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for (at, _) in text.match_indices("://") {
-        let rest = &text[at + 3..];
-        let end = rest
-            .find(|c: char| c == '/' || c.is_whitespace() || c == '"' || c == ',')
-            .unwrap_or(rest.len());
-        let Some((user, _)) = rest[..end].rsplit_once('@') else {
-            continue;
-        };
-        // A name alone is a token.
-        let secret = user.split_once(':').map_or(user, |(_, password)| password);
-        // What the requirement file takes from the environment is masked where it comes from.
-        if secret.is_empty() || secret.starts_with("${") {
-            continue;
-        }
-        found.push(secret.to_owned());
-        if let Some(plain) = percent_decoded(secret) {
-            found.push(plain);
-        }
-    }
-    found
-}
-
-fn percent_decoded(text: &str) -> Option<String> {
-    if !text.contains('%') {
-        return None;
-    }
-    let mut parts = text.split('%');
-    let mut bytes = parts.next()?.as_bytes().to_vec();
-    for part in parts {
-        bytes.push(u8::from_str_radix(part.get(..2)?, 16).ok()?);
-        bytes.extend_from_slice(&part.as_bytes()[2..]);
-    }
-    String::from_utf8(bytes).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,14 +185,5 @@ mod tests {
             .is_empty()
         );
         assert!(translated(&[("PIP_FIND_LINKS", "/nonexistent")], &[]).is_empty());
-    }
-
-    #[test]
-    fn passwords_in_urls_are_found() {
-        assert_eq!(
-            passwords("https://u:s%40cret@h/simple https://token@h/x"),
-            ["s%40cret", "s@cret", "token"]
-        );
-        assert!(passwords("https://h/a@b https://${USER}:${PW}@h").is_empty());
     }
 }

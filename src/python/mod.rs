@@ -5,13 +5,16 @@ mod cache;
 mod environment;
 mod freeze;
 mod index;
+mod kept;
 mod key;
 mod pip_conf;
 mod requirement;
 mod story;
 mod uv;
 
+use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub(crate) use environment::ensure;
 pub(crate) use freeze::freeze;
@@ -26,6 +29,8 @@ pub(crate) struct Interpreter {
     pub(crate) bin_dir: PathBuf,
     /// The environment's root, for `VIRTUAL_ENV`.
     pub(crate) venv: PathBuf,
+    /// Keeps other runs from removing it.
+    hold: Option<Arc<File>>,
 }
 
 impl Interpreter {
@@ -35,6 +40,7 @@ impl Interpreter {
             path: bin_dir.join("python"),
             bin_dir,
             venv,
+            hold: None,
         }
     }
 }

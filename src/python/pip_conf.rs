@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use super::index;
+use crate::passwords;
 
 /// The settings that mean the same everywhere; a `cert`, a `target` or a cache are paths of this machine. Beside each, the
 /// variables of uv that say it. Source: pip's documentation, "Configuration"; uv's, "Environment variables".
@@ -36,15 +37,15 @@ pub(crate) fn package_index() -> PackageIndex {
         .filter_map(|path| fs::read_to_string(path).ok())
         .collect();
     let pip_conf = portable(variable, &files);
-    let passwords = pip_conf
+    let found = pip_conf
         .as_deref()
-        .map(index::passwords)
+        .map(passwords::in_urls)
         .unwrap_or_default();
     let authority = setting(variable, &files, "cert").map(PathBuf::from);
     PackageIndex {
         pip_conf,
         authority: authority.filter(|path| Path::new(path).is_file()),
-        passwords,
+        passwords: found,
     }
 }
 

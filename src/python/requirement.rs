@@ -129,7 +129,8 @@ fn include(
     if file.to_string_lossy().contains(":/") {
         return Ok(());
     }
-    let file = file.to_owned();
+    // The same file in another spelling would include itself for ever.
+    let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
     if needs.files.iter().any(|(known, _)| *known == file) {
         return Ok(());
     }

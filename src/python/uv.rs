@@ -15,6 +15,7 @@ use super::{cache, index};
 use crate::code::Code;
 use crate::context::Context;
 use crate::failure::{Fail, Failure, Outcome};
+use crate::passwords;
 use crate::process::{self, End, Finished, Inherited};
 
 /// A found uv with the environment it is called in.
@@ -56,7 +57,7 @@ impl Uv {
         for (name, value) in &environment {
             let password = name.starts_with("UV_INDEX_") && name.ends_with("_PASSWORD");
             let own = password.then(|| value.clone());
-            for secret in index::passwords(value).into_iter().chain(own) {
+            for secret in passwords::in_urls(value).into_iter().chain(own) {
                 ctx.events.mask(&SecretString::from(secret)).await;
             }
         }
@@ -197,18 +198,18 @@ impl Uv {
         &self,
         ctx: &Context,
         python: &Path,
-        file: Option<&Path>,
+        files: &[&Path],
         extra: &[String],
         needs: &Needs,
     ) -> Outcome<()> {
         for (_, text) in &needs.files {
-            for secret in index::passwords(text) {
+            for secret in passwords::in_urls(text) {
                 ctx.events.mask(&SecretString::from(secret)).await;
             }
         }
         let mut arguments = words(&["pip", "install", "--python"]);
         arguments.push(python.into());
-        if let Some(file) = file {
+        for file in files {
             arguments.extend([OsString::from("-r"), file.into()]);
         }
         arguments.push("--".into());

@@ -100,8 +100,15 @@ async fn stored(path: &Path, host: &str) -> anyhow::Result<Option<Credentials>> 
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).context(format!("failed to read `{}`", path.display())),
     };
-    let configuration: Configuration = serde_json::from_str(&text)
-        .with_context(|| format!("failed to parse `{}`", path.display()))?;
+    // The parser's own words may quote a login.
+    let configuration: Configuration = serde_json::from_str(&text).map_err(|error| {
+        anyhow::anyhow!(
+            "failed to parse `{}`: line {}, column {} is not as Docker writes it",
+            path.display(),
+            error.line(),
+            error.column()
+        )
+    })?;
     let key = if host == "docker.io" { HUB } else { host };
     let helper = configuration
         .cred_helpers
@@ -248,6 +255,17 @@ mod tests {
         let found = look_up(&json, "docker.io").await.unwrap().unwrap();
         assert!(found.identity_token);
         assert_eq!(found.secret.expose_secret(), "t");
+    }
+
+    #[tokio::test]
+    async fn a_broken_configuration_is_not_quoted() {
+        let auth = STANDARD.encode("robot:password");
+        let json = format!(r#"{{"auths":{{"r.test":"{auth}"}}}}"#);
+        let error = chain(&look_up(&json, "r.test").await.unwrap_err());
+        assert!(
+            error.contains("line 1") && !error.contains(&auth),
+            "{error}"
+        );
     }
 
     #[tokio::test]

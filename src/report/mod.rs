@@ -20,8 +20,10 @@ mod record;
 mod redact;
 #[cfg(test)]
 mod sample;
+mod shapes;
 mod snippet;
 mod summary;
+mod telling;
 mod terminal;
 mod text;
 mod trial;
@@ -40,6 +42,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::artifact::Artifact;
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::event::{Event, EventKind};
 use crate::failure::Failure;
@@ -121,10 +124,7 @@ impl<'a> Verdict<'a> {
     /// It did not; the failure's first finding decides the exit status, and whether this is a failure or a cancel.
     pub(crate) fn failure(failure: &'a Failure, left: &'a [String]) -> Self {
         let code = failure.code();
-        let cancelled = matches!(
-            code,
-            crate::code::Code::Interrupted | crate::code::Code::Terminated
-        );
+        let cancelled = matches!(code, Code::Interrupted | Code::Terminated);
         Self {
             status: if cancelled {
                 Status::Cancelled
@@ -276,6 +276,12 @@ impl Reporters {
     fn source(&self, finding: &Diagnostic) -> Option<String> {
         let mut line = snippet::line(&self.settings.workspace_root, finding.at.as_ref()?)?;
         self.redactor.scrub(&mut line);
+        // Nobody has read the value of a name that we do not know: it may be a secret whose name is misspelt.
+        if finding.code == Code::InputUnknown
+            && let Some((name, _)) = line.split_once(':')
+        {
+            line = format!("{name}: …");
+        }
         Some(neutral::line(&line))
     }
 

@@ -147,7 +147,8 @@ impl Record {
             Artifact::Verification(verification) => self.verification = Some(verification),
             Artifact::Changes(changes) => self.changes = Some(changes),
             Artifact::RolledBack(rolled_back) => self.rolled_back = Some(rolled_back),
-            Artifact::Bundle(bundle) => self.bundle = Some(bundle),
+            // A later one is of a rollback that failed too: the cause of it all stands in the first.
+            Artifact::Bundle(bundle) => self.bundle = self.bundle.take().or(Some(bundle)),
             Artifact::Trial(trial) => self.trial = Some(*trial),
         }
     }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::event::{End, Stage};
 
-use super::Status;
 use super::outputs::Facts;
 use super::paint::{Paint, duration};
+use super::{Status, neutral};
 
 /// Lines of evidence shown in the log; all of them stand in the report.
 const EVIDENCE: usize = 60;
@@ -101,6 +101,8 @@ pub(super) fn verdict(paint: Paint, facts: &Facts<'_>) -> String {
     let mut text = format!("\n{}\n", headline(paint, facts));
     let mut row = |name: &str, value: &str| {
         if !value.is_empty() {
+            // Names and addresses of runs are what a server, or the training, wrote.
+            let value = neutral::line(value);
             text.push_str(&format!("  {} {value}\n", paint.dim(&format!("{name:<9}"))));
         }
     };
@@ -162,6 +164,7 @@ fn headline(paint: Paint, facts: &Facts<'_>) -> String {
             } else {
                 ""
             };
+            let what = neutral::line(&what);
             format!("{} {}{again}", paint.green("✓"), paint.bold(&what))
         }
         Status::Failure | Status::Cancelled => {

@@ -25,16 +25,18 @@ pub(super) async fn marked_runs(
     marker: &Marker,
     python: &Path,
 ) -> anyhow::Result<Vec<FoundRun>> {
-    let (script, store) = match &spec.uri {
+    let mut command = Command::new(python);
+    command.args(["-I", "-c"]);
+    match &spec.uri {
         // No database, no run.
         TrackingUri::Sqlite(path) if !path.exists() => return Ok(Vec::new()),
-        TrackingUri::Sqlite(path) => (SQLITE, path.display().to_string()),
-        TrackingUri::Other(uri) | TrackingUri::Server(uri) => (CLIENT, uri.clone()),
+        TrackingUri::Sqlite(path) => command.arg(SQLITE).arg(path),
+        // The URI may hold a password, and everybody on the machine can read a command line.
+        TrackingUri::Other(uri) | TrackingUri::Server(uri) => {
+            command.arg(CLIENT).env("MLFLOW_TRACKING_URI", uri)
+        }
     };
-    let mut command = Command::new(python);
     command
-        .args(["-I", "-c", script])
-        .arg(&store)
         .args([Marker::TAG, marker.as_str()])
         .current_dir(&ctx.workspace.folder)
         // A folder as store makes MLflow 3 stop unless it is told that this is meant.

@@ -4,8 +4,9 @@ import sys
 
 from mlflow.tracking import MlflowClient
 
-uri, tag, value = sys.argv[1:4]
-client = MlflowClient(tracking_uri=uri)
+tag, value = sys.argv[1:3]
+# The store stands in MLFLOW_TRACKING_URI.
+client = MlflowClient()
 
 
 def pages(search):

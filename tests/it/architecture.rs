@@ -20,6 +20,7 @@ const WORDS: &[&str] = &[
     "diagnostic",
     "event",
     "failure",
+    "passwords",
     "shutdown",
 ];
 

@@ -41,6 +41,35 @@ fn sigterm_ends_the_trainings_whole_group() {
 }
 
 #[test]
+fn a_process_in_a_session_of_its_own_ends_too() {
+    let marker = unique("ml-deploy-it-session");
+    let script = format!(
+        "import subprocess, sys, time\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(120) # {marker}'], start_new_session=True)\ntime.sleep(1)\nprint('training has begun', flush=True)\ntime.sleep(120)\n"
+    );
+    let project = Project::new().file("train.py", &script);
+    let ended = project
+        .ml_deploy("train")
+        .input("train", "python train.py")
+        .signal_at("training has begun", "TERM");
+    assert_cancelled(&ended, 143, "terminated");
+    assert_eq!(processes(&marker), 0, "a grandchild survived");
+}
+
+#[test]
+fn a_third_signal_leaves_at_once_and_leaves_nothing_running() {
+    let marker = unique("ml-deploy-it-third");
+    let script = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('training has begun', flush=True)\ntime.sleep(120)\n";
+    let project = Project::new().file("train.py", script);
+    let ended = project
+        .ml_deploy("train")
+        .input("train", &format!("python train.py {marker}"))
+        .signal_at("training has begun", "INT TERM INT");
+    assert_eq!(ended.status, 130, "{}", ended.stdout);
+    assert!(ended.took < Duration::from_secs(3), "{:?}", ended.took);
+    assert_eq!(processes(&marker), 0, "the training survived");
+}
+
+#[test]
 fn sigint_ends_a_build() {
     let image = format!("{}/it/{}", bed("REGISTRY"), unique("cancel"));
     let dockerfile = format!(

@@ -125,6 +125,21 @@ fn codes_table(schema: &Value) -> String {
     table + "\n"
 }
 
+fn rules_table(schema: &Value) -> String {
+    let mut table =
+        String::from("\n| Code | What is seen | Verdict | On |\n| --- | --- | --- | --- |\n");
+    for rule in list(schema, "rules") {
+        table += &format!(
+            "| `{}` | {} | {} | {} |\n",
+            text(rule, "code"),
+            cell(text(rule, "seen")),
+            text(rule, "patience"),
+            text(rule, "pods")
+        );
+    }
+    table + "\n"
+}
+
 /// Compares, or writes, what stands between `START` and `END` in the file.
 fn hold(file: &str, start: &str, end: &str, expected: &str) {
     let path = checkout().join(file);
@@ -186,6 +201,12 @@ fn action_yml_and_documents_say_what_the_program_does() {
         "<!-- codes:start -->\n",
         "<!-- codes:end -->",
         &codes_table(&schema),
+    );
+    hold(
+        "docs/rollouts.md",
+        "<!-- rules:start -->\n",
+        "<!-- rules:end -->",
+        &rules_table(&schema),
     );
 }
 

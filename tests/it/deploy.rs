@@ -336,3 +336,35 @@ fn a_container_of_somebody_else_is_left_alone() {
     assert_eq!(state, format!("{id} true"));
     drop(container);
 }
+
+#[test]
+fn an_answer_that_is_far_too_long_is_not_kept() {
+    let name = unique("it-long");
+    let container = Container(name.clone());
+    let serve = "head -c 5000000 /dev/zero > big; exec python3 -m http.server 8080";
+    let image = pushed(&name, &format!("[\"sh\", \"-c\", \"{serve}\"]"));
+    let project = Project::new();
+    project
+        .ml_deploy("deploy")
+        .input("target", "docker")
+        .input("container-name", &name)
+        .input("ports", "18939:8080")
+        .input("image-ref", &image)
+        .input("health-path", "/big")
+        .run()
+        .expect(60)
+        .code("verify-health")
+        .says("/big answers with more than 4 MiB");
+    drop(container);
+
+    let namespace = Namespace::new("it-long");
+    let script = SERVE.replace("exec", "head -c 5000000 /dev/zero >/tmp/www/big; exec");
+    let project = Project::new().file("k8s/app.yaml", &manifest(&script));
+    prepared(&project, "deploy", &namespace.0).run().expect(0);
+    prepared(&project, "verify", &namespace.0)
+        .input("health-path", "/big")
+        .run()
+        .expect(60)
+        .code("verify-health")
+        .says("the answer has more than 4 MiB");
+}

@@ -77,7 +77,8 @@ fn a_missing_module_is_named_with_the_line_of_the_requirements() {
         said.starts_with("Deployment/wine: container `model` exits 1 — ModuleNotFoundError: No module named 'sklearn' ("),
         "{said}"
     );
-    assert!(said.ends_with("of 2 new pods, node kubenode)"), "{said}");
+    assert!(said.contains("of 2 new pods, node kubenode)"), "{said}");
+    assert_eq!(said.matches("kubenode").count(), 1, "{said}");
     ended
         .says("file=requirements-serve.txt,line=2")
         .says("add `scikit-learn`")
@@ -91,7 +92,7 @@ fn an_exception_that_no_rule_knows_has_its_line() {
         "def load(threshold):\n    return float(threshold)\n\n\nload(\"high\")\n",
     );
     deploy(&project, 60)
-        .code("rollout-failed")
+        .code("crash-loop")
         .says("exits 1 — ValueError: could not convert string to float: 'high'")
         .says("file=app/serve.py,line=2");
 }
@@ -176,7 +177,7 @@ fn a_program_for_another_processor_is_named() {
 fn a_file_that_may_not_be_run_is_named() {
     let script = "echo start >/tmp/run.sh; /tmp/run.sh";
     deploy(&with(&failing(script)), 60)
-        .code("permission-denied")
+        .code("container-start")
         .says("/tmp/run.sh: Permission denied");
     let text = running_file("#!/bin/sh", "644");
     let line = 1 + text
@@ -184,7 +185,7 @@ fn a_file_that_may_not_be_run_is_named() {
         .position(|line| line.contains("command: [/x/run]"))
         .unwrap();
     deploy(&with(&text), 60)
-        .code("permission-denied")
+        .code("container-start")
         .says("permission denied")
         .says(&format!("file=k8s/app.yaml,line={line}"));
 }
@@ -193,7 +194,7 @@ fn a_file_that_may_not_be_run_is_named() {
 fn what_a_log_says_is_never_done() {
     let script = "echo '::error file=a.py::boo'; echo '::set-output name=x::y'; echo '<img src=x> [a](http://evil) ``` | # head'; \
                   printf 'Traceback (most recent call last):\\n  File \"/app/a.py\", line 1, in f\\nValueError: ::warning::boo `x` <b>\\n'; exit 1";
-    let ended = deploy(&with(&failing(script)), 60).code("rollout-failed");
+    let ended = deploy(&with(&failing(script)), 60).code("crash-loop");
     for line in ended.stdout.lines() {
         let command = line.trim_start();
         let ours = [

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::cluster::{Namespace, kubectl};
 use crate::rights::kubeconfig;
 use crate::rollback::{broken, deploy, deploy_with, good, live, prepared, ran};
-use crate::support::{Ended, Project};
+use crate::support::{Ended, Project, unique};
 
 const NAME: (&str, &str) = ("deployment-name", "wine");
 
@@ -59,7 +59,7 @@ fn status_says_what_is_live_without_manifests() {
     deploy(&broken(), &namespace).expect(50);
     ask("status", &namespace, &[NAME])
         .expect(0)
-        .says("rollout-failed, rolled back");
+        .says("crash-loop, rolled back");
     ran(&namespace, &["scale", "deployment/wine", "--replicas=0"]);
     let patch = r#"{"spec":{"replicas":2,"template":{"spec":{"containers":[{"name":"model","image":"test.local/none:7"}]}}}}"#;
     ran(&namespace, &["patch", "deployment/wine", "-p", patch]);
@@ -117,7 +117,11 @@ fn prune_removes_only_what_is_ours_and_no_longer_listed() {
     let namespace = Namespace::new("it-status");
     let config =
         |name: &str| format!("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
-    let claim = "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: data}\nspec: {accessModes: [ReadWriteOnce], storageClassName: none, resources: {requests: {storage: 1Mi}}}\n";
+    let class = StorageClass::new();
+    let claim = format!(
+        "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: data}}\nspec: {{accessModes: [ReadWriteOnce], storageClassName: {}, resources: {{requests: {{storage: 1Mi}}}}}}\n",
+        class.0
+    );
     let all = format!(
         "{}{}{}{}{claim}",
         good(),
@@ -160,13 +164,13 @@ fn without_the_right_to_secrets_the_deployment_goes_on() {
     let namespace = Namespace::new("it-status");
     let rules = [
         "get,list,watch,create,patch,update,delete:deployments.apps,services",
-        "get,list,watch:pods,replicasets.apps,events",
+        "get,list,watch:pods,replicasets.apps,events,endpointslices.discovery.k8s.io",
         "get:pods/log,services/proxy,pods/proxy",
     ];
     let limited = kubeconfig(&namespace.0, &rules);
     let ended = deploy_with(&good(), &namespace, &[("kubeconfig", &limited)])
         .expect(0)
-        .says("resources: [secrets], verbs: [get, create, patch]");
+        .says("`status` and `rollback` will not know this deployment");
     assert_eq!(
         ended.stdout.matches("::warning").count(),
         1,
@@ -212,4 +216,27 @@ fn workloads_of_several_namespaces_are_found_where_they_are() {
         .expect(50)
         .says("rolled back to");
     assert_eq!(live(&there, "deployment/beer")["spec"], spec);
+}
+
+/// A class whose claims wait for their first consumer; it is deleted with the test.
+struct StorageClass(String);
+
+impl StorageClass {
+    fn new() -> Self {
+        let class = Self(unique("it-status"));
+        let text = format!(
+            "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {{name: {}}}\nprovisioner: kubernetes.io/no-provisioner\nvolumeBindingMode: WaitForFirstConsumer\n",
+            class.0
+        );
+        let project = Project::new().file("class.yaml", &text);
+        let file = project.path().join("class.yaml");
+        assert!(kubectl(&["apply", "-f", &file.display().to_string()]).0);
+        class
+    }
+}
+
+impl Drop for StorageClass {
+    fn drop(&mut self) {
+        kubectl(&["delete", "storageclass", &self.0, "--wait=false"]);
+    }
 }

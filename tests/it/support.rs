@@ -205,7 +205,8 @@ impl Run<'_> {
         )
     }
 
-    /// Starts, waits until a line of output contains `marker`, sends the signal, and waits for the end.
+    /// Starts, waits until a line of output contains `marker`, sends the signal (or several, one after the other), and waits
+    /// for the end.
     pub(crate) fn signal_at(self, marker: &str, signal: &str) -> Ended {
         self.signal_when(marker, || true, signal)
     }
@@ -242,11 +243,15 @@ impl Run<'_> {
             std::thread::sleep(Duration::from_millis(50));
         }
         let began = Instant::now();
-        let sent = Command::new("kill")
-            .args([&format!("-{signal}"), &child.id().to_string()])
-            .status()
-            .unwrap();
-        assert!(sent.success());
+        for (number, signal) in signal.split(' ').enumerate() {
+            // Two at once would be seen as one.
+            std::thread::sleep(Duration::from_millis(if number > 0 { 300 } else { 0 }));
+            let sent = Command::new("kill")
+                .args([&format!("-{signal}"), &child.id().to_string()])
+                .status()
+                .unwrap();
+            assert!(sent.success());
+        }
         std::io::Read::read_to_string(&mut reader, &mut stdout).unwrap();
         let status = child.wait().unwrap();
         self.ended(

@@ -2,23 +2,21 @@
 //! it has answered. Whatever goes wrong, the old one ends up running under its own name again.
 
 mod start;
+mod swap;
 
 use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
+use self::swap::{swap, tidy, try_out};
+
 use crate::artifact::{Deployment, Image, Pushed};
 use crate::code::Code;
 use crate::context::Context;
-use crate::engine::{ContainerSpec, Engine};
+use crate::engine::{ContainerSpec, Engine, Silent};
 use crate::failure::{Fail, Failure, Outcome, chain};
 use crate::plan::{DockerSpec, PublishedPort};
 use crate::registry::{self, Reference};
-
-use start::{answers, start};
-
-/// Seconds that a container gets to stop by itself.
-const STOP: u16 = 3;
 
 /// The port that a container answers on when neither input nor image says.
 const PORT: u16 = 8080;
@@ -26,7 +24,8 @@ const PORT: u16 = 8080;
 /// Replaces the container of this name.
 ///
 /// # Errors
-/// `ContainerFailed` with its last log lines when the new one does not answer; the old one runs again then.
+/// `ContainerFailed` with its last log lines when the new one does not answer; the old one runs again then. When it could not
+/// be put back, that comes first.
 pub(crate) async fn run(
     ctx: &Context,
     engine: &Engine,
@@ -109,12 +108,28 @@ async fn local_image(
         })?;
         ctx.events.note(format!("pulling {pinned}")).await;
         let login = registry::credentials(reference.host(), spec.login.as_ref()).await?;
-        engine
-            .pull(&reference, login.as_ref())
-            .await
-            .fail(Code::ImageMissing)?;
+        if let Some(login) = &login {
+            ctx.events.mask(&login.secret).await;
+        }
+        // Nothing is changed yet, and the engine keeps the layers that arrived.
+        tokio::select! {
+            biased;
+            () = ctx.cancel.cancelled() => {
+                return Err(Failure::new(Code::Interrupted, format!("the pull of `{pinned}` was stopped")));
+            }
+            pulled = engine.pull(&reference, login.as_ref()) => pulled.map_err(|error| not_pulled(&error))?,
+        }
     }
     Ok((pinned, shown))
+}
+
+fn not_pulled(error: &anyhow::Error) -> Failure {
+    let failure = Failure::new(Code::ImageMissing, chain(error));
+    if error.is::<Silent>() {
+        failure.help(Silent::HELP)
+    } else {
+        failure
+    }
 }
 
 async fn container(
@@ -183,136 +198,4 @@ async fn refuse_foreign(engine: &Engine, names: &Names) -> Outcome<()> {
         }
     }
     Ok(())
-}
-
-/// Undoes what an interrupted run may have left.
-async fn tidy(
-    ctx: &Context,
-    engine: &Engine,
-    spec: &DockerSpec,
-    names: &Names,
-) -> anyhow::Result<()> {
-    engine.remove_container(&names.next).await?;
-    if engine.inspect_container(&names.previous).await?.is_none() {
-        return Ok(());
-    }
-    // Stopped in the middle: the new one stays only when it serves.
-    if answers(engine, spec, &names.now).await? {
-        return engine.remove_container(&names.previous).await;
-    }
-    ctx.events
-        .note(format!(
-            "an earlier run was interrupted; `{}` is put back",
-            names.now
-        ))
-        .await;
-    restore(engine, names).await
-}
-
-/// Starts the image beside the old container, on a port that the engine chooses, until it has answered.
-async fn try_out(
-    ctx: &Context,
-    engine: &Engine,
-    spec: &DockerSpec,
-    names: &Names,
-    container: &ContainerSpec,
-    deadline: Instant,
-) -> Outcome<()> {
-    // Without an old container there is nothing to protect.
-    if engine
-        .inspect_container(&names.now)
-        .await
-        .fail(Code::ContainerFailed)?
-        .is_none()
-    {
-        return Ok(());
-    }
-    let mut trial = container.clone();
-    trial.name.clone_from(&names.next);
-    trial.restart = false;
-    trial.ports.truncate(1);
-    for port in &mut trial.ports {
-        "127.0.0.1".clone_into(&mut port.address);
-        port.host = 0;
-    }
-    let tried = start(ctx, engine, spec, &trial, deadline).await;
-    let removed = engine.remove_container(&names.next).await;
-    tried?;
-    ctx.events
-        .note("the new container answers beside the old one; it takes its place now")
-        .await;
-    removed.fail(Code::ContainerFailed)
-}
-
-/// The old container steps aside, the new one takes its ports, and only when it answers the old one goes.
-async fn swap(
-    ctx: &Context,
-    engine: &Engine,
-    spec: &DockerSpec,
-    names: &Names,
-    container: &ContainerSpec,
-    deadline: Instant,
-) -> Outcome<String> {
-    let replaced = engine
-        .inspect_container(&names.now)
-        .await
-        .fail(Code::ContainerFailed)?
-        .is_some();
-    let work = async {
-        if replaced {
-            engine
-                .rename_container(&names.now, &names.previous)
-                .await
-                .fail(Code::ContainerFailed)?;
-            engine
-                .stop_container(&names.previous, STOP)
-                .await
-                .fail(Code::ContainerFailed)?;
-        }
-        start(ctx, engine, spec, container, deadline).await
-    };
-    match work.await {
-        Ok(endpoint) => {
-            engine
-                .remove_container(&names.previous)
-                .await
-                .fail(Code::ContainerFailed)?;
-            Ok(endpoint)
-        }
-        Err(failure) if replaced => match restore(engine, names).await {
-            Ok(()) => {
-                ctx.events
-                    .note(format!("`{}` runs the previous image again", names.now))
-                    .await;
-                Err(failure)
-            }
-            Err(error) => {
-                let left = format!(
-                    "the previous container could not be put back: {}",
-                    chain(&error)
-                );
-                let help = format!(
-                    "remove `{}`, rename `{}` to it, and start it",
-                    names.now, names.previous
-                );
-                Err(failure.evidence([left]).help(help))
-            }
-        },
-        Err(failure) => {
-            // Nothing was there before, and a container that crashes for ever is of no use to anybody.
-            drop(engine.remove_container(&names.now).await);
-            Err(failure)
-        }
-    }
-}
-
-/// Puts the previous container back under its name and starts it.
-async fn restore(engine: &Engine, names: &Names) -> anyhow::Result<()> {
-    if engine.inspect_container(&names.previous).await?.is_none() {
-        // It never stepped aside.
-        return Ok(());
-    }
-    engine.remove_container(&names.now).await?;
-    engine.rename_container(&names.previous, &names.now).await?;
-    engine.start_container(&names.now).await
 }

@@ -13,6 +13,9 @@ use crate::plan::DockerSpec;
 /// Pause between two questions to a container that does not answer yet.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// How long one answer may take.
+const ANSWER: Duration = Duration::from_secs(5);
+
 /// Log lines that are shown of a container that failed.
 const LINES: u32 = 20;
 
@@ -24,12 +27,57 @@ pub(super) async fn start(
     container: &ContainerSpec,
     deadline: Instant,
 ) -> Outcome<String> {
-    let name = &container.name;
-    let made = async {
-        engine.create_container(container).await?;
-        engine.start_container(name).await
+    let name = container.name.as_str();
+    engine
+        .create_container(container)
+        .await
+        .map_err(|error| not_started(&chain(&error)))?;
+    // From the engine's answer on there is something to undo; before it there is not.
+    if ctx.cancel.is_cancelled() {
+        return Err(stopped(name));
+    }
+    engine
+        .start_container(name)
+        .await
+        .map_err(|error| not_started(&chain(&error)))?;
+    ctx.events
+        .note(format!(
+            "container `{name}` is started; waiting until it answers"
+        ))
+        .await;
+    // Whatever a service does with a request, a cancel is obeyed at once: the old container has to be put back in time.
+    tokio::select! {
+        biased;
+        () = ctx.cancel.cancelled() => Err(stopped(name)),
+        answered = answered(engine, spec, name, deadline) => answered,
+    }
+}
+
+/// A container that never ran has no log: the engine's answer is all there is.
+fn not_started(why: &str) -> Failure {
+    let taken = ["port is already allocated", "address already in use"];
+    let help = if taken.iter().any(|text| why.contains(text)) {
+        "choose another host port with `ports`, or stop what listens there"
+    } else {
+        "correct what the engine names"
     };
-    made.await.map_err(|error| not_started(&chain(&error)))?;
+    Failure::new(Code::ContainerFailed, why).help(help)
+}
+
+fn stopped(name: &str) -> Failure {
+    Failure::new(
+        Code::Interrupted,
+        format!("stopped before container `{name}` had answered"),
+    )
+}
+
+/// Waits until the container answers; returns where.
+async fn answered(
+    engine: &Engine,
+    spec: &DockerSpec,
+    name: &str,
+    deadline: Instant,
+) -> Outcome<String> {
     let client = client().fail(Code::Internal)?;
     loop {
         let Some(state) = engine
@@ -62,41 +110,34 @@ pub(super) async fn start(
             );
             return Err(failed(engine, name, &why).await);
         }
-        tokio::select! {
-            biased;
-            () = ctx.cancel.cancelled() => {
-                return Err(Failure::new(Code::Interrupted, "stopped before the new container had answered; the previous one stays"));
-            }
-            () = tokio::time::sleep(PAUSE) => {}
-        }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
-/// A container that never ran has no log: the engine's answer is all there is.
-fn not_started(why: &str) -> Failure {
-    let taken = ["port is already allocated", "address already in use"];
-    let help = if taken.iter().any(|text| why.contains(text)) {
-        "choose another host port with `ports`, or stop what listens there"
-    } else {
-        "correct what the engine names"
-    };
-    Failure::new(Code::ContainerFailed, why).help(help)
+/// Whether a container answers now.
+pub(super) async fn answers(spec: &DockerSpec, state: &ContainerState) -> bool {
+    match client() {
+        Ok(client) => state.running && ask(&client, spec, state).await.is_ok(),
+        Err(_) => false,
+    }
 }
 
 fn client() -> reqwest::Result<reqwest::Client> {
-    let builder = reqwest::Client::builder().no_proxy();
-    builder.timeout(Duration::from_secs(5)).build()
+    reqwest::Client::builder()
+        .no_proxy()
+        .timeout(ANSWER)
+        .build()
 }
 
-/// Asks a container once, by every address it may have; returns where people reach it, or why it does not serve.
+/// Asks once at every place where the container may answer; returns where people find it, or why nothing is there.
 async fn ask(
     client: &reqwest::Client,
     spec: &DockerSpec,
     state: &ContainerState,
 ) -> Result<String, String> {
+    let mut last = "no port is published yet".to_owned();
     let endpoints = state.endpoints();
     let path = spec.health_path.as_deref().unwrap_or("/");
-    let mut last = "no answer yet".to_owned();
     for endpoint in &endpoints {
         match client.get(format!("{endpoint}{path}")).send().await {
             // Without a health path any answer shows that the server is there, unless its own check says no.
@@ -112,18 +153,6 @@ async fn ask(
         }
     }
     Err(last)
-}
-
-/// Whether a container of this name runs and serves, now.
-pub(super) async fn answers(
-    engine: &Engine,
-    spec: &DockerSpec,
-    name: &str,
-) -> anyhow::Result<bool> {
-    match engine.inspect_container(name).await? {
-        Some(state) if state.running => Ok(ask(&client()?, spec, &state).await.is_ok()),
-        _ => Ok(false),
-    }
 }
 
 async fn failed(engine: &Engine, name: &str, why: &str) -> Failure {

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use kube::api::{Patch, PatchParams};
 use kube::core::discovery::Scope;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::discovery::ApiCapabilities;
 use kube::{Api, Client, discovery};
 
 use super::manifest::Object;
@@ -19,8 +20,11 @@ use crate::diagnostic::Diagnostic;
 /// The field manager, and the prefix of our annotations.
 pub(super) const MANAGER: &str = "ml-deploy";
 
+/// Together with the number of tries: half a minute, in which an API server is restarted.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
 /// How often a request that could not be delivered is sent again; applying is idempotent.
-const TRIES: u32 = 4;
+const TRIES: u32 = 9;
 
 /// What the cluster knows about the kinds in use.
 #[derive(Clone, Debug, Default)]
@@ -57,7 +61,7 @@ impl Kinds {
         let asked = join_all(first.into_iter().map(async |(key, object)| {
             let version = object.api_version.rsplit('/').next().unwrap_or_default();
             let gvk = GroupVersionKind::gvk(object.group(), version, &object.kind);
-            (key, object, discovery::pinned_kind(client, &gvk).await)
+            (key, object, pinned(client, &gvk).await)
         }));
         let (mut kinds, mut findings) = (Self::default(), Vec::new());
         for (key, object, answer) in asked.await {
@@ -84,6 +88,23 @@ impl Kinds {
         self.known
             .get(&key)
             .map(|(resource, namespaced)| (resource, *namespaced))
+    }
+}
+
+/// What the API server knows of a kind; one that is restarted is waited for.
+async fn pinned(
+    client: &Client,
+    kind: &GroupVersionKind,
+) -> Result<(ApiResource, ApiCapabilities), kube::Error> {
+    let mut wait = Duration::from_millis(500);
+    loop {
+        match discovery::pinned_kind(client, kind).await {
+            Err(error) if wait <= LONGEST_PAUSE && transient(&error) => {
+                tokio::time::sleep(wait).await;
+                wait *= 2;
+            }
+            answer => return answer,
+        }
     }
 }
 
@@ -204,7 +225,7 @@ pub(super) async fn apply_surely(
                 let why = finding.map(|finding| finding.message).unwrap_or_default();
                 ctx.events.retrying(wait, why).await;
                 tokio::time::sleep(wait).await;
-                wait *= 2;
+                wait = (wait * 2).min(LONGEST_PAUSE);
             }
             Err(error) => return Err(explain(object, error)),
         }

@@ -8,7 +8,7 @@ use fs_err::os::unix::fs::OpenOptionsExt as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::rollout::{Scene, Verdict, time};
+use super::rollout::{Scene, Verdict, Waited, time};
 use crate::artifact::Bundle;
 use crate::code::Code;
 use crate::context::Context;
@@ -18,17 +18,19 @@ use crate::failure::{Failure, Outcome};
 /// Version of the file's form. A higher one is refused, a lower one read as it was.
 const SCHEMA: u64 = 1;
 /// Its name in the folder of our state.
-const NAME: &str = "rollout.json";
+pub(super) const ROLLOUT: &str = "rollout.json";
+/// That of a rollback which failed too: the cause of it all stands in the first.
+pub(super) const ROLLBACK: &str = "rollback.json";
 
 /// Writes the bundle. One that cannot be written is said, and changes nothing about the failure.
 pub(super) async fn leave(
     ctx: &Context,
+    waited: &Waited<'_>,
     scene: &Scene,
     now: Timestamp,
-    deadline: Duration,
     failure: &Failure,
 ) {
-    let path = ctx.workspace.state.join(NAME);
+    let path = ctx.workspace.state.join(waited.bundle);
     let verdicts = failure
         .findings()
         .map(|finding| json!({"code": finding.code.slug(), "message": finding.message}));
@@ -36,7 +38,7 @@ pub(super) async fn leave(
         "schema": SCHEMA,
         "program": env!("CARGO_PKG_VERSION"),
         "now": now.to_string(),
-        "deadline": deadline.as_secs(),
+        "deadline": waited.deadline.as_secs(),
         "late": failure.code() == Code::RolloutDeadline,
         "verdict": verdicts.collect::<Vec<_>>(),
     });

@@ -10,6 +10,7 @@ use super::record::{self, Failed, Item, Release, Stored};
 use super::undo::{Before, Ended};
 use super::{Rollout, prune};
 use crate::cluster::Cluster;
+use crate::code::Code;
 use crate::context::Context;
 use crate::diagnostic::Severity;
 use crate::failure::Failure;
@@ -172,9 +173,13 @@ fn now() -> String {
         .to_string()
 }
 
-/// The deployment itself is what it is; only the record is missing.
+/// The deployment itself is what it is; only the record is missing. Of a missing right preflight has warned.
 pub(super) async fn warn(ctx: &Context, failure: Failure) {
     for mut finding in failure.into_findings() {
+        if finding.code == Code::ClusterDenied {
+            ctx.events.note(finding.message).await;
+            continue;
+        }
         finding.severity = Severity::Warning;
         ctx.events.diagnosed(finding).await;
     }

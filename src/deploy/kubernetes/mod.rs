@@ -28,7 +28,7 @@ pub(crate) use status::status;
 use self::apply::Kinds;
 use self::manifest::Object;
 use self::record::Release;
-use self::rollout::Target;
+use self::rollout::{Target, Waited};
 use self::strategy::Staged;
 use self::undo::Before;
 use crate::artifact::{Deployment, Pushed};
@@ -38,6 +38,11 @@ use crate::context::Context;
 use crate::diagnostic::Diagnostic;
 use crate::failure::{Failure, Outcome};
 use crate::plan::KubernetesSpec;
+
+/// The rules by which rollouts are judged, as data.
+pub(crate) fn rules() -> serde_json::Value {
+    rollout::table()
+}
 
 /// A deployment that serves, but is not final: verification decides whether it is finished or undone.
 #[derive(Debug)]
@@ -114,6 +119,9 @@ async fn roll_out(
     let kinds = Kinds::discover(&cluster.client, &objects)
         .await
         .map_err(all)?;
+    for secret in diagnose::secrets(&objects) {
+        ctx.events.mask(&secret).await;
+    }
     let staged = strategy::stage(ctx, spec, &cluster, &kinds, &mut objects).await?;
     let lasting = strategy::lasting(&cluster, staged.as_ref(), &objects);
     let before = Before::snapshot(ctx, spec, &cluster, &kinds, &lasting).await?;
@@ -286,16 +294,15 @@ async fn apply_and_wait(
 ) -> Outcome<()> {
     let applied = cluster.clock().await;
     let targets = apply_all(ctx, spec, cluster, kinds, objects).await?;
-    rollout::wait(
-        ctx,
-        cluster,
-        &targets,
+    let waited = Waited {
+        targets: &targets,
         objects,
         applied,
-        spec.deadline,
-        &spec.tolerate,
-    )
-    .await
+        deadline: spec.deadline,
+        tolerate: &spec.tolerate,
+        bundle: bundle::ROLLOUT,
+    };
+    rollout::wait(ctx, cluster, &waited).await
 }
 
 /// Applies everything in order and returns what is to be waited for.

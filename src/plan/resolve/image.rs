@@ -133,6 +133,7 @@ impl Resolver<'_> {
             tags: tags.to_vec(),
             source: self.host.source.clone(),
             commit: self.host.commit.clone(),
+            created: self.host.made,
             early_layers: inputs.early_layers,
         })
     }

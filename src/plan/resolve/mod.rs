@@ -2,13 +2,16 @@
 
 mod delivery;
 mod image;
+mod secrets;
 mod train;
 mod trial;
 mod values;
 
 use std::path::{Path, PathBuf};
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
+
+pub(crate) use secrets::of_inputs as secret_values;
 
 use super::*;
 use crate::code::Code;
@@ -51,6 +54,8 @@ impl Places {
         let cache =
             cache.or_else(|| get("HOME").map(|home| PathBuf::from(home).join(".cache/ml-deploy")));
         let cache = cache.unwrap_or_else(|| std::env::temp_dir().join("ml-deploy-cache"));
+        // Programs run in other folders than we were started in.
+        let cache = folder.join(cache);
         Self {
             folder,
             cache,
@@ -60,40 +65,11 @@ impl Places {
             tracking_token: get("MLFLOW_TRACKING_TOKEN").map(SecretString::from),
             secrets: env
                 .iter()
-                .filter(|(name, _)| names_a_secret(name))
-                .map(|(_, value)| SecretString::from(value.as_str()))
+                .flat_map(|(name, value)| secrets::in_variable(name, value))
+                .map(SecretString::from)
                 .collect(),
         }
     }
-}
-
-/// Whether a variable's name says that its value is secret. Narrower than what is withheld from the training, because a value
-/// that is hidden disappears from every report.
-fn names_a_secret(name: &str) -> bool {
-    const ENDINGS: &[&str] = &[
-        "TOKEN",
-        "PASSWORD",
-        "SECRET",
-        "SECRET_ACCESS_KEY",
-        "API_KEY",
-        "PRIVATE_KEY",
-    ];
-    let name = name.to_uppercase();
-    !name.starts_with("INPUT_") && ENDINGS.iter().any(|ending| name.ends_with(ending))
-}
-
-/// The values inside of inputs that hold several: each build secret, and each variable for the training that is named like one.
-pub(crate) fn secret_values(inputs: &Inputs) -> Vec<SecretString> {
-    let blocks = inputs.secrets.iter().map(ExposeSecret::expose_secret);
-    let build = blocks
-        .flat_map(str::lines)
-        .filter_map(|line| line.split_once('='));
-    let lines = inputs.train_env.iter().flat_map(|block| block.lines());
-    let train = lines
-        .filter_map(|line| line.split_once('='))
-        .filter(|(name, _)| names_a_secret(name.trim()));
-    let values = build.chain(train).map(|(_, value)| value);
-    values.map(SecretString::from).collect()
 }
 
 /// Resolves everything. `only` are the stages that a subcommand stands for; `None` for `run` and `plan`.
@@ -135,6 +111,7 @@ pub(crate) fn resolve(
         .clone()
         .filter(|_| runs)
         .and_then(|image| resolver.build(&workspace, image, login.clone(), &tags));
+    // Also where nothing is pushed: the login is for the registry that an earlier job has pushed to.
     let push = named.clone().map(|repository| PushSpec {
         repository,
         tags: tags.clone(),
@@ -364,31 +341,6 @@ impl Resolver<'_> {
                 "train",
                 "nothing to do: set at least `train`, `image` or `manifests`",
             );
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_values_that_are_named_secret_are_hidden() {
-        for secret in [
-            "MLFLOW_TRACKING_PASSWORD",
-            "GITHUB_TOKEN",
-            "AWS_SECRET_ACCESS_KEY",
-        ] {
-            assert!(names_a_secret(secret), "{secret}");
-        }
-        for harmless in [
-            "PATH",
-            "AWS_REGION",
-            "EPOCHS",
-            "INPUT_REGISTRY-PASSWORD",
-            "TOKENIZERS_PARALLELISM",
-        ] {
-            assert!(!names_a_secret(harmless), "{harmless}");
         }
     }
 }

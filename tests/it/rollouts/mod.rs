@@ -3,6 +3,7 @@
 //! `ML_DEPLOY_CASE_RECORDS` names a file for what was measured.
 
 mod case;
+mod outcome;
 mod play;
 mod registry;
 mod witness;
@@ -22,7 +23,7 @@ impl Place {
         let places = std::env::var("ML_DEPLOY_CASES_AT_ONCE")
             .ok()
             .and_then(|text| text.parse().ok())
-            .unwrap_or(8);
+            .unwrap_or(12);
         let taken = TAKEN.lock().unwrap();
         let mut taken = FREED.wait_while(taken, |taken| *taken >= places).unwrap();
         *taken += 1;

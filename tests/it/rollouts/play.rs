@@ -1,7 +1,7 @@
 //! Plays one case: sets the scene in a namespace of its own, runs the program, lets happen what the case says, and compares
 //! what the program said with what it had to say. Times are recorded, never judged.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::case::{self, Case, Sign, Step, Turn, Workload};
+use super::outcome::{judge, record, recording, untouched};
 use super::registry::Faulty;
 use super::witness::Witness;
 use crate::cluster::kubectl;
@@ -286,83 +287,17 @@ impl Played<'_> {
         }
         let program = bed("KUBECTL");
         let mut words = program.split(' ');
-        let mut child = Command::new(words.next()?)
+        let output = Command::new(words.next()?)
             .args(words)
-            .args([
-                "-n",
-                self.namespace,
-                "rollout",
-                "status",
-                name,
-                "--timeout=60s",
-            ])
+            .args(["-n", self.namespace, "rollout", "status", name])
+            .arg("--timeout=60s")
             .env("KUBECONFIG", bed("KUBECONFIG"))
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
+            .output()
             .unwrap();
-        let mut said = String::new();
-        child.stderr.take()?.read_to_string(&mut said).ok();
-        let status = child.wait().unwrap().code().unwrap_or(-1);
+        let said = String::from_utf8_lossy(&output.stderr);
+        let status = output.status.code().unwrap_or(-1);
         let last = said.lines().last().unwrap_or_default().to_owned();
         Some((Instant::now(), status, last))
-    }
-}
-
-fn judge(case: &Case, ended: &Ended) -> Result<(), String> {
-    let expect = &case.expect;
-    let code = ended.output("failure-code");
-    if ended.status != expect.status || code != expect.code {
-        return Err(format!(
-            "expected status {} `{}`, got {} `{code}`",
-            expect.status, expect.code, ended.status
-        ));
-    }
-    if let Some(text) = expect
-        .says
-        .iter()
-        .find(|text| !ended.stdout.contains(text.as_str()))
-    {
-        return Err(format!("it does not say `{text}`"));
-    }
-    match expect
-        .never
-        .iter()
-        .find(|text| ended.stdout.contains(text.as_str()))
-    {
-        Some(text) => Err(format!("it says `{text}`")),
-        None => Ok(()),
-    }
-}
-
-/// What is found before anything is applied must leave nothing behind.
-fn untouched(case: &Case, namespace: &str) -> Result<(), String> {
-    if case.expect.status != 10 || case.live.is_some() {
-        return Ok(());
-    }
-    let kinds =
-        "deployments,statefulsets,daemonsets,jobs,pods,services,ingresses,horizontalpodautoscalers";
-    let (_, left) = kubectl(&["-n", namespace, "get", kinds, "-o", "name"]);
-    if left.trim().is_empty() {
-        Ok(())
-    } else {
-        Err(format!("left behind: {left}"))
-    }
-}
-
-/// Where the bench wants its records.
-fn recording() -> Option<std::ffi::OsString> {
-    std::env::var_os("ML_DEPLOY_CASE_RECORDS")
-}
-
-fn record(line: &Value) {
-    if let Some(path) = recording() {
-        let mut file = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .unwrap();
-        file.write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 }

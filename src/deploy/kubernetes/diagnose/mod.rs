@@ -6,6 +6,7 @@ mod read;
 mod secrets;
 
 use jiff::Timestamp;
+use secrecy::SecretString;
 use serde_json::Value;
 
 use self::field::field;
@@ -72,6 +73,16 @@ impl From<Diagnosis> for Diagnostic {
     }
 }
 
+/// What no log may show, to be hidden before the first log is read.
+pub(super) fn secrets(objects: &[Object]) -> Vec<SecretString> {
+    secrets::values(objects)
+}
+
+/// A line of a foreign log, without the credentials of its URLs.
+pub(super) fn plain(line: &str) -> String {
+    secrets::without_credentials(line)
+}
+
 /// Reads what the cluster tells of the culprit and names the cause. It takes at most a few seconds and cannot fail: a pod
 /// that is gone or a log that may not be read only makes it less telling.
 pub(super) async fn diagnose(
@@ -99,9 +110,6 @@ pub(super) async fn diagnose(
         },
         read::warnings(subject.cluster, namespace, &uids, subject.since)
     );
-    for secret in secrets::values(subject.objects, culprit.pod) {
-        ctx.events.mask(&secret).await;
-    }
     let logs = logs
         .iter()
         .map(|line| secrets::without_credentials(line))
@@ -151,7 +159,7 @@ fn conclude(
             .as_ref()
             .and_then(|cause| cause.code)
             // That time is up is no verdict, whatever the pods wait for.
-            .filter(|_| culprit.code != Code::RolloutDeadline)
+            .filter(|cause| keeps(culprit.code, *cause))
             .unwrap_or(culprit.code),
         message: format!(
             "{}: {}",
@@ -161,6 +169,18 @@ fn conclude(
         help: place.help.or(cause.and_then(|cause| cause.help)),
         at: place.at.or_else(|| target.at.clone()),
         evidence: evidence(culprit, &logs, warnings),
+    }
+}
+
+/// Whether a cause is more telling than what was observed. That time is up is no verdict, whatever the pods wait for; and
+/// a container that was never started has no mistake of its own, except a program for another processor.
+fn keeps(observed: Code, cause: Code) -> bool {
+    match observed {
+        Code::RolloutDeadline => false,
+        Code::ContainerConfig | Code::ContainerCreate | Code::ContainerStart => {
+            cause == Code::ExecFormat
+        }
+        _ => true,
     }
 }
 
@@ -203,14 +223,12 @@ fn sentence(verdict: &str, cause: Option<&str>, node: &str) -> String {
         }
         _ => (verdict, ""),
     };
-    let said = match cause {
-        Some(cause) => {
-            let head = said.split(" — ").next().unwrap_or(said);
-            format!("{head} — {cause}")
-        }
+    let head = said.split(" — ").next().unwrap_or(said);
+    let said = match cause.filter(|cause| !head.contains(cause)) {
+        Some(cause) => format!("{head} — {cause}"),
         None => said.to_owned(),
     };
-    let node = if node.is_empty() {
+    let node = if node.is_empty() || counts.contains("node") {
         String::new()
     } else {
         format!("node {node}")

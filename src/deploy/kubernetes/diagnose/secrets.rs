@@ -23,26 +23,32 @@ const NAMES: &[&str] = &[
 ];
 
 /// All values that are to be hidden.
-pub(super) fn values(objects: &[Object], pod: Option<&Value>) -> Vec<SecretString> {
+pub(super) fn values(objects: &[Object]) -> Vec<SecretString> {
     let secrets = objects.iter().filter(|object| object.kind == "Secret");
     let mut found: Vec<String> = secrets
         .flat_map(|object| of_secret(&object.value))
         .collect();
-    let lists = ["/spec/containers", "/spec/initContainers"];
-    let containers = lists
-        .into_iter()
-        .filter_map(|list| pod?.pointer(list)?.as_array());
-    for container in containers.flatten() {
-        let variables = container.get("env").and_then(Value::as_array);
-        for variable in variables.into_iter().flatten() {
-            let name = text(variable, "/name").to_ascii_uppercase();
-            if NAMES.iter().any(|part| name.contains(part)) {
-                found.push(text(variable, "/value").to_owned());
-            }
-        }
+    for object in objects {
+        variables(&object.value, &mut found);
     }
     found.retain(|value| !value.trim().is_empty());
     found.into_iter().map(SecretString::from).collect()
+}
+
+/// Values of variables with a telling name, wherever a pod template may stand.
+fn variables(value: &Value, found: &mut Vec<String>) {
+    let env = value.get("env").and_then(Value::as_array);
+    for variable in env.into_iter().flatten() {
+        let name = text(variable, "/name").to_ascii_uppercase();
+        if NAMES.iter().any(|part| name.contains(part)) {
+            found.push(text(variable, "/value").to_owned());
+        }
+    }
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| variables(item, found)),
+        Value::Object(fields) => fields.values().for_each(|field| variables(field, found)),
+        _ => {}
+    }
 }
 
 fn of_secret(secret: &Value) -> Vec<String> {
@@ -88,18 +94,15 @@ pub(super) fn without_credentials(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use secrecy::ExposeSecret as _;
-    use serde_json::json;
 
     use super::*;
     use crate::deploy::kubernetes::manifest::parse;
 
     #[test]
     fn values_of_secrets_and_of_secret_variables() {
-        let text = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {x: plain-one}\ndata: {y: ZW5jb2RlZC1vbmU=, z: '%%'}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\ndata: {x: open}\n";
+        let text = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {x: plain-one}\ndata: {y: ZW5jb2RlZC1vbmU=, z: '%%'}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\ndata: {x: open}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: c}\nspec: {containers: [{env: [{name: MLFLOW_TRACKING_PASSWORD, value: hidden}, {name: MODEL, value: wine}, {name: API_TOKEN, valueFrom: {}}]}]}\n";
         let objects = parse("k.yaml", text).unwrap();
-        let pod = json!({"spec": {"containers": [{"env": [{"name": "MLFLOW_TRACKING_PASSWORD", "value": "hidden"},
-            {"name": "MODEL", "value": "wine"}, {"name": "API_TOKEN", "valueFrom": {}}]}]}});
-        let found = values(&objects, Some(&pod));
+        let found = values(&objects);
         let found: Vec<&str> = found.iter().map(|value| value.expose_secret()).collect();
         assert_eq!(found, ["plain-one", "encoded-one", "hidden"]);
     }

@@ -19,6 +19,8 @@ pub(super) struct Denied {
     needed: Vec<Right>,
     /// Needed to remember it.
     record: Vec<Right>,
+    /// Needed to put it back.
+    undo: Vec<Right>,
 }
 
 /// Asks for everything that will be used.
@@ -29,16 +31,24 @@ pub(super) async fn ask(
     objects: &[Object],
     kinds: &Kinds,
 ) -> Outcome<Denied> {
-    let needed = needed(cluster, spec, verify, objects, kinds);
+    // Reading what is applied is only for going back.
+    let (undo, needed): (Vec<Right>, Vec<Right>) = needed(cluster, spec, verify, objects, kinds)
+        .into_iter()
+        .partition(|right| right.verb == "get" && !right.names.is_empty());
     let record: Vec<Right> = ["get", "create", "patch"]
         .into_iter()
         .map(|verb| Right::new(verb, "", "secrets", Some(&cluster.namespace)))
         .filter(|right| !needed.contains(right))
         .collect();
-    let (needed, record) = tokio::join!(denied(cluster, &needed), denied(cluster, &record));
+    let (needed, record, undo) = tokio::join!(
+        denied(cluster, &needed),
+        denied(cluster, &record),
+        denied(cluster, &undo)
+    );
     Ok(Denied {
         needed: needed?,
         record: record?,
+        undo: undo?,
     })
 }
 
@@ -70,15 +80,25 @@ impl Denied {
                     .evidence(rules(&self.needed)),
             );
         }
-        if !self.record.is_empty() {
-            let message = format!(
-                "the account may not {}: `status` and `rollback` will not know this deployment",
-                told(&self.record)
-            );
+        let lesser = [
+            (
+                &self.record,
+                "`status` and `rollback` will not know this deployment",
+            ),
+            (
+                &self.undo,
+                "what is live cannot be put back if the deployment fails",
+            ),
+        ];
+        for (rights, consequence) in lesser {
+            if rights.is_empty() {
+                continue;
+            }
+            let message = format!("the account may not {}: {consequence}", told(rights));
             findings.push(
                 Diagnostic::warning(Code::ClusterDenied, message)
                     .help("add the rules shown to a Role that is bound to the account")
-                    .evidence(rules(&self.record)),
+                    .evidence(rules(rights)),
             );
         }
         findings

@@ -13,6 +13,7 @@ use super::containers::Container;
 use super::scene::Scene;
 use super::state::Tail;
 use crate::cluster::{Cluster, name_of, text, uid_of};
+use crate::deploy::kubernetes::diagnose::plain;
 
 /// Lines that are read.
 const LINES: i64 = 20;
@@ -69,7 +70,7 @@ impl Logs {
         self.reading.push(Box::pin(async move {
             // A log that cannot be read is no evidence, and no reason to stop.
             let read = api.logs(&name, &params).await.ok();
-            let lines = read.map(|text| text.lines().map(str::to_owned).collect());
+            let lines = read.map(|text| text.lines().map(plain).collect());
             let tail = lines.map(|lines| Tail { run, exit, lines });
             (uid, label, tail)
         }));

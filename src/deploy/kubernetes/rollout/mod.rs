@@ -45,9 +45,10 @@ use serde_json::Value;
 
 pub(super) use self::observation::Verdict;
 pub(super) use self::record::time;
+pub(super) use self::rules::table;
 pub(super) use self::scene::Scene;
 pub(super) use self::target::Target;
-pub(super) use self::wait::wait;
+pub(super) use self::wait::{Waited, wait};
 
 /// All container statuses of a pod, those of init containers first.
 pub(super) fn containers(pod: &Value) -> impl Iterator<Item = &Value> {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use serde_json::{Value, json};
 
 use crate::code::Code;
 
@@ -54,6 +55,11 @@ macro_rules! rules {
             /// Its name in a bundle.
             pub(super) fn name(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name),)* }
+            }
+
+            /// What it is about, in a sentence.
+            fn doc(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+).trim_ascii(),)* }
             }
 
             /// Its code.
@@ -197,6 +203,24 @@ rules! {
     NotReady: NotReady, Never, One;
     /// The container has just started and has no probe that could say whether it is ready; never a fault.
     Settling: NotReady, Never, One;
+}
+
+/// The whole table as data, for the documents that repeat it.
+pub(in crate::deploy::kubernetes) fn table() -> Value {
+    let row = |rule: &Rule| {
+        let pods = match rule.quorum() {
+            Quorum::One => "one pod",
+            Quorum::All => "all new pods",
+            Quorum::Sum => "all new pods together",
+        };
+        json!({"code": rule.code().slug(), "seen": rule.doc(), "patience": rule.patience(&[]), "pods": pods})
+    };
+    // What is never a fault is no rule for a reader.
+    Rule::ALL
+        .iter()
+        .filter(|rule| **rule != Rule::Settling)
+        .map(row)
+        .collect()
 }
 
 impl Rule {

@@ -22,26 +22,42 @@ use crate::failure::{Failure, Outcome};
 /// Changes come in bursts; they are judged together.
 const BURST: Duration = Duration::from_millis(50);
 
-/// Waits for all targets, at most `deadline`. The first that surely fails ends it. `objects` know the lines of the manifests;
-/// `tolerate` replaces graces of the table.
+/// What is waited for, and how long.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::deploy::kubernetes) struct Waited<'a> {
+    pub(in crate::deploy::kubernetes) targets: &'a [Target],
+    /// They know the lines of the manifests.
+    pub(in crate::deploy::kubernetes) objects: &'a [Object],
+    /// What is older says nothing about what was applied.
+    pub(in crate::deploy::kubernetes) applied: Timestamp,
+    pub(in crate::deploy::kubernetes) deadline: Duration,
+    /// Graces that replace those of the table.
+    pub(in crate::deploy::kubernetes) tolerate: &'a [(Code, Duration)],
+    /// Name of the file with the evidence of a failure.
+    pub(in crate::deploy::kubernetes) bundle: &'static str,
+}
+
+/// Waits for all targets. The first that surely fails ends it.
 ///
 /// # Errors
 /// The finding's own code, `rollout-deadline` with the best hypothesis, or a cancel.
 pub(in crate::deploy::kubernetes) async fn wait(
     ctx: &Context,
     cluster: &Cluster,
-    targets: &[Target],
-    objects: &[Object],
-    applied: Timestamp,
-    deadline: Duration,
-    tolerate: &[(Code, Duration)],
+    waited: &Waited<'_>,
 ) -> Outcome<()> {
+    let Waited {
+        targets,
+        applied,
+        deadline,
+        ..
+    } = *waited;
     let place = Place {
         ctx,
         cluster,
-        objects,
+        waited,
     };
-    let mut scene = Scene::new(targets, applied, tolerate);
+    let mut scene = Scene::new(targets, applied, waited.tolerate);
     let mut watch = Watch::start(cluster, targets, applied);
     let mut logs = Logs::default();
     let mut told = Told::default();
@@ -53,7 +69,7 @@ pub(in crate::deploy::kubernetes) async fn wait(
         if (blind.is_none() || late)
             && let Some((target, finding)) = worst(targets, &verdicts)
         {
-            return Err(failed(&place, &scene, target, finding, now, deadline).await);
+            return Err(failed(&place, &scene, target, finding, now).await);
         }
         told.tell(ctx, targets, &verdicts).await;
         if verdicts
@@ -63,7 +79,7 @@ pub(in crate::deploy::kubernetes) async fn wait(
             return Ok(());
         }
         if late {
-            return Err(overdue(&place, &scene, &verdicts, now, deadline).await);
+            return Err(overdue(&place, &scene, &verdicts, now).await);
         }
         logs.ask(cluster, &scene);
         let wake = blind.map_or_else(|| wake(&verdicts, now, end), |until| until.min(end));
@@ -182,13 +198,12 @@ async fn failed(
     target: &Target,
     finding: &Finding,
     now: Timestamp,
-    deadline: Duration,
 ) -> Failure {
     let what = (finding.code, finding.cause.as_str());
     let failure = diagnosed(place, scene, target, what, Some(finding))
         .await
         .into();
-    bundle::leave(place.ctx, scene, now, deadline, &failure).await;
+    bundle::leave(place.ctx, place.waited, scene, now, &failure).await;
     failure
 }
 
@@ -198,16 +213,15 @@ async fn overdue(
     scene: &Scene,
     verdicts: &[Verdict],
     now: Timestamp,
-    deadline: Duration,
 ) -> Failure {
     let mut findings = Vec::new();
-    for late in scene.overdue(verdicts, deadline) {
+    for late in scene.overdue(verdicts, place.waited.deadline) {
         let what = (Code::RolloutDeadline, late.cause.as_str());
         findings.push(diagnosed(place, scene, late.target, what, late.guess).await);
     }
     let failure = Failure::all(findings)
         .unwrap_or_else(|| Failure::new(Code::RolloutDeadline, "rollout not finished in time"));
-    bundle::leave(place.ctx, scene, now, deadline, &failure).await;
+    bundle::leave(place.ctx, place.waited, scene, now, &failure).await;
     failure
 }
 
@@ -215,7 +229,7 @@ async fn overdue(
 struct Place<'a> {
     ctx: &'a Context,
     cluster: &'a Cluster,
-    objects: &'a [Object],
+    waited: &'a Waited<'a>,
 }
 
 /// The verdict's sentence with the cause that logs and events tell; what is known already stands first in the evidence.
@@ -229,7 +243,7 @@ async fn diagnosed(
     let subject = diagnose::Subject {
         cluster: place.cluster,
         target,
-        objects: place.objects,
+        objects: place.waited.objects,
         since: scene.applied,
     };
     let seen = finding.and_then(|finding| finding.culprit.as_ref());

@@ -164,11 +164,16 @@ fn change(
     retargeted
 }
 
-/// The objects as preflight tries them: Services as they will be switched, whatever the colour.
+/// The objects as preflight tries them: as they will be after the switch, whatever the colour.
 pub(super) fn tried(main: &Object, mut objects: Vec<Object>) -> Vec<Object> {
     let services: Vec<Object> = check::services(&objects, main).cloned().collect();
     let name = format!("{}-{}", main.name, COLOURS[0]);
     change(&mut objects, main, &services, COLOURS[0], &name);
+    for object in &mut objects {
+        if object.label() == main.label() {
+            *object = beside(main, &name, (LABEL, COLOURS[0]), None);
+        }
+    }
     objects
 }
 

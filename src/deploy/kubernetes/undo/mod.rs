@@ -15,8 +15,9 @@ use self::before::{AT_ONCE, Entry, Was, get, quoted, reason};
 pub(super) use self::restore::remove;
 use self::step::Step;
 pub(super) use self::step::is_precious;
+use super::bundle;
 use super::manifest::Object;
-use super::rollout::{self, Target};
+use super::rollout::{self, Target, Waited};
 use crate::artifact::RolledBack;
 use crate::cluster::Cluster;
 use crate::code::Code;
@@ -139,16 +140,15 @@ async fn serve_again(
         .iter()
         .map(|entry| entry.object.clone())
         .collect();
-    rollout::wait(
-        ctx,
-        cluster,
+    let waited = Waited {
         targets,
-        &objects,
+        objects: &objects,
         applied,
-        spec.deadline,
-        &spec.tolerate,
-    )
-    .await?;
+        deadline: spec.deadline,
+        tolerate: &spec.tolerate,
+        bundle: bundle::ROLLBACK,
+    };
+    rollout::wait(ctx, cluster, &waited).await?;
     match spec.health_path.as_deref().filter(|_| before.answered) {
         Some(path) => {
             answer::healthy(ctx, cluster, &before.written(cluster), path, spec.port).await
