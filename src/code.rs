@@ -97,6 +97,9 @@ codes! {
     ParityModel, "parity-model", 30, "image holds another model than was trained", "COPY the model that the training wrote, and change nothing in it";
     ParityUnknown, "parity-unknown", 30, "environments cannot be compared", "make a Python of the image findable, or set `parity: off` for an image without Python";
     ParityAllowExpired, "parity-allow-expired", 30, "entry of parity-allow has expired", "make the versions equal, or decide anew and set a later `until`";
+    ContainerUnready, "container-unready", 30, "container of the built image does not become healthy", "read its log lines above; the image was not pushed";
+    PredictionError, "prediction-error", 30, "container answers recorded requests with an error", "read its log lines above; the image was not pushed";
+    PredictionDiffers, "prediction-differs", 30, "container predicts otherwise than recorded", "compare the library versions of image and training, or record the predictions anew";
     BuildFailed, "build-failed", 40, "image build failed", "correct the Dockerfile instruction shown";
     DiskFull, "disk-full", 40, "no space left on device", "free disk space where the engine or the workspace keeps its files";
     PushDenied, "push-denied", 40, "registry refused the push", "set `registry-username` and `registry-password` of an account that may push";

@@ -2,6 +2,7 @@
 
 mod app;
 mod artifact;
+mod causes;
 mod champion;
 mod cluster;
 mod code;
@@ -19,6 +20,7 @@ mod live;
 mod passwords;
 mod pipeline;
 mod plan;
+mod predict;
 mod preflight;
 mod process;
 mod python;
@@ -28,6 +30,7 @@ mod reuse;
 mod shutdown;
 mod tracking;
 mod train;
+mod trial;
 mod verify;
 
 use std::process::ExitCode;

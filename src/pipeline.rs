@@ -15,7 +15,7 @@ use crate::live::{Deployed, settle};
 use crate::plan::{DeploySpec, Plan};
 use crate::preflight;
 use crate::reuse::{self, Results};
-use crate::{gate, image, registry, train, verify};
+use crate::{gate, image, registry, train, trial, verify};
 
 /// How a run that did not fail came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -250,8 +250,8 @@ async fn proof_stages(
             async |ctx: &Context| gate::parity::run(ctx, engine, plan, model, image).await;
         stage(plan, ctx, Stage::Parity, compare).await?;
     }
-    if plan.runs(Stage::Predictions) {
-        stage(plan, ctx, Stage::Predictions, async |_| Ok(())).await?;
+    if let Some((engine, image)) = engine.zip(image).filter(|_| plan.runs(Stage::Predictions)) {
+        trial::stage(plan, ctx, engine, image).await?;
     }
     Ok(())
 }
@@ -350,7 +350,7 @@ pub(crate) async fn verify_stage(
             _ => None,
         };
         let deployment = deployment.or(live.as_ref());
-        verify::run(ctx, &plan.verify, spec, engine, deployment, pushed).await
+        verify::run(ctx, plan, spec, engine, deployment, pushed).await
     };
     stage(plan, ctx, Stage::Verify, checks).await.map(drop)
 }

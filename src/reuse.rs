@@ -61,7 +61,8 @@ pub(crate) fn fingerprint(plan: &Plan) -> anyhow::Result<String> {
                 &plan.push,
                 &plan.deploy,
                 &plan.verify,
-                &plan.gates
+                &plan.gates,
+                &plan.trial
             )
         )
         .as_bytes(),

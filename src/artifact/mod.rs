@@ -1,11 +1,15 @@
 //! What stages hand to each other and what reports are made of: plain data, no behaviour of any stage.
 
 mod gates;
+mod parity;
+mod trial;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub(crate) use gates::{Champion, GateRule, GateVerdict, Gates, Measure};
+pub(crate) use parity::{Parity, ParityLevel, ParityRow, ParityVerdict};
+pub(crate) use trial::{Bounds, Bucket, Launch, Trial, WorstRow};
 
 use serde::{Deserialize, Serialize};
 
@@ -212,72 +216,6 @@ pub(crate) struct FieldChange {
     pub(crate) after: Option<String>,
 }
 
-/// The environment that serves, and the model in the image, compared with those of the training.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Parity {
-    pub(crate) verdict: ParityVerdict,
-    /// `strict`, `safe`, `report`.
-    pub(crate) mode: String,
-    /// The interpreter that serves, as it is called in the image. Untrusted text.
-    pub(crate) interpreter: Option<String>,
-    /// How it was found.
-    pub(crate) found: Option<String>,
-    /// Packages that the model needs, each with the reason.
-    pub(crate) bearing: BTreeMap<String, String>,
-    /// Worst first.
-    pub(crate) rows: Vec<ParityRow>,
-    /// Path of the constraints file, relative to the workspace's root.
-    pub(crate) constraints: Option<String>,
-}
-
-/// The whole comparison in a word: the output `parity`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum ParityVerdict {
-    Pass,
-    Warn,
-    Fail,
-}
-
-impl ParityVerdict {
-    /// The word in outputs and reports.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Warn => "warn",
-            Self::Fail => "fail",
-        }
-    }
-}
-
-/// How much a difference matters. Lesser ones come first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum ParityLevel {
-    Info,
-    Warn,
-    Block,
-}
-
-/// One difference. All of it is untrusted text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ParityRow {
-    pub(crate) level: ParityLevel,
-    /// Slug of the code.
-    pub(crate) code: String,
-    /// Package, or what else differs.
-    pub(crate) subject: String,
-    pub(crate) trained: String,
-    pub(crate) served: String,
-    /// Why it matters to this model.
-    pub(crate) why: String,
-    /// What to change; empty when there is nothing to do.
-    pub(crate) fix: String,
-    /// The entry of `parity-allow` that lets it pass, as it was written.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) allowed: Option<String>,
-}
-
 /// A failed deployment that was put back.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct RolledBack {
@@ -317,6 +255,7 @@ pub(crate) enum Artifact {
     Bundle(Bundle),
     Gates(Gates),
     Parity(Parity),
+    Trial(Box<Trial>),
 }
 
 macro_rules! artifact_from {
@@ -343,5 +282,11 @@ artifact_from!(
 impl From<Model> for Artifact {
     fn from(model: Model) -> Self {
         Self::Model(Box::new(model))
+    }
+}
+
+impl From<Trial> for Artifact {
+    fn from(trial: Trial) -> Self {
+        Self::Trial(Box::new(trial))
     }
 }

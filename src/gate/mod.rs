@@ -3,3 +3,4 @@
 
 pub(crate) mod metrics;
 pub(crate) mod parity;
+pub(crate) mod predictions;

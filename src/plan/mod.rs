@@ -49,6 +49,8 @@ pub(crate) struct Plan {
     /// Present also when the stage does not run: preflight checks it on pull requests too.
     pub(crate) deploy: Option<DeploySpec>,
     pub(crate) verify: VerifySpec,
+    /// `None`: the image is not tried before it is pushed.
+    pub(crate) trial: Option<TrialSpec>,
     pub(crate) image_ref: Option<Reference>,
     pub(crate) report: PathBuf,
     pub(crate) reuse: bool,

@@ -37,7 +37,7 @@ impl Plan {
                 .unwrap_or_default(),
             Stage::Gates => self.rules(),
             Stage::Parity => "what the image installs against what trained".to_owned(),
-            Stage::Predictions => "recorded predictions against the container".to_owned(),
+            Stage::Predictions => self.trying(),
             Stage::Build => self
                 .build
                 .as_ref()
@@ -110,6 +110,16 @@ impl Plan {
             }
             None => String::new(),
         }
+    }
+
+    fn trying(&self) -> String {
+        let health = self.verify.health_path.as_ref();
+        let health = health.map_or("its start".to_owned(), |path| format!("health at {path}"));
+        let rows = match &self.verify.golden {
+            Some(golden) => format!("rows of {}", self.workspace.relative(golden)),
+            None => "predictions that are recorded with the model".to_owned(),
+        };
+        format!("a container of the image: {health}, {rows}")
     }
 
     fn checks(&self) -> String {

@@ -28,6 +28,7 @@ mod summary;
 mod telling;
 mod terminal;
 mod text;
+mod trial;
 mod undone;
 
 pub(crate) use text::{clap, lines};

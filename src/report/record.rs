@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::artifact::{
     Artifact, Bundle, Changes, Deployment, Environment, Gates, Image, Model, Parity, Pushed,
-    RolledBack, Verification,
+    RolledBack, Trial, Verification,
 };
 use crate::diagnostic::Diagnostic;
 use crate::event::{End, Event, EventKind, Stage};
@@ -56,6 +56,7 @@ pub(super) struct Record {
     pub(super) bundle: Option<Bundle>,
     pub(super) gates: Option<Gates>,
     pub(super) parity: Option<Parity>,
+    pub(super) trial: Option<Trial>,
 }
 
 impl Record {
@@ -152,6 +153,7 @@ impl Record {
             // A later one is of a rollback that failed too: the cause of it all stands in the first.
             Artifact::Bundle(bundle) => self.bundle = self.bundle.take().or(Some(bundle)),
             Artifact::Gates(gates) => self.gates = Some(gates),
+            Artifact::Trial(trial) => self.trial = Some(*trial),
         }
     }
 
@@ -189,6 +191,7 @@ impl Record {
         scrub(&mut self.bundle, redactor);
         scrub(&mut self.gates, redactor);
         scrub(&mut self.parity, redactor);
+        scrub(&mut self.trial, redactor);
     }
 }
 

@@ -29,6 +29,7 @@ pub(super) fn markdown(facts: &Facts<'_>) -> String {
         super::changes::section(facts.record.changes.as_ref()),
         timeline(&facts.record.stages),
         numbers(facts),
+        super::trial::section(facts.record.trial.as_ref()),
         checks(facts),
     ];
     sections.extend(facts.record.ranked().into_iter().map(finding));

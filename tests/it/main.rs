@@ -27,6 +27,7 @@ mod image;
 mod inputs;
 mod jobs;
 mod parity;
+mod predictions;
 mod preflight;
 mod preflight_live;
 mod preflight_together;

@@ -192,6 +192,7 @@ async fn container(
         env: spec.environment.clone(),
         ports,
         restart: true,
+        ..ContainerSpec::default()
     })
 }
 

@@ -23,7 +23,7 @@ mod undo;
 use std::time::Duration;
 
 pub(crate) use bundle::explain;
-pub(crate) use preflight::preflight;
+pub(crate) use preflight::{launch, measured, preflight};
 pub(crate) use serving::serving;
 pub(crate) use status::status;
 

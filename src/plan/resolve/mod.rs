@@ -6,6 +6,7 @@ mod image;
 mod parity;
 mod secrets;
 mod train;
+mod trial;
 mod values;
 
 use std::path::{Path, PathBuf};
@@ -122,8 +123,10 @@ pub(crate) fn resolve(
     });
     let deploy = resolver.deploy(&workspace, target, named, login);
     let verify = resolver.verify(&workspace);
+    let trial = resolver.trial(&workspace, deploy.as_ref(), &verify);
     let (stages, left_out) = resolver.stages(
         only,
+        trial.is_some(),
         train.is_some(),
         // One that cannot be used is another finding already.
         build.is_some() || inputs.image.is_some(),
@@ -162,6 +165,7 @@ pub(crate) fn resolve(
         push,
         deploy,
         verify,
+        trial,
         image_ref,
         report,
         reuse: inputs.reuse,
@@ -233,6 +237,7 @@ impl Resolver<'_> {
     fn stages(
         &mut self,
         only: Option<&[Stage]>,
+        trial: bool,
         train: bool,
         build: bool,
         image_ref: bool,
@@ -268,7 +273,7 @@ impl Resolver<'_> {
                 Stage::Parity if !self.parity(stages.contains(&Stage::Train)) || !build => {
                     Some(("parity", "there is no training to compare an image with"))
                 }
-                Stage::Predictions if !self.predictions() || !build => {
+                Stage::Predictions if !trial || !build => {
                     Some(("golden", "there are no recorded predictions"))
                 }
                 Stage::Train if !train => Some(("train", "there is no command to train with")),
@@ -320,11 +325,6 @@ impl Resolver<'_> {
     fn gates(&self) -> bool {
         // Rules that cannot be read are findings already.
         !self.inputs.gates.is_empty()
-    }
-
-    /// Whether the container is asked before it is pushed.
-    fn predictions(&self) -> bool {
-        false
     }
 
     /// A full run that builds an image needs a model from somewhere.
