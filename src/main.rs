@@ -2,6 +2,8 @@
 
 mod app;
 mod artifact;
+mod causes;
+mod champion;
 mod cluster;
 mod code;
 mod context;
@@ -18,6 +20,7 @@ mod live;
 mod passwords;
 mod pipeline;
 mod plan;
+mod predict;
 mod preflight;
 mod process;
 mod python;
@@ -27,6 +30,7 @@ mod reuse;
 mod shutdown;
 mod tracking;
 mod train;
+mod trial;
 mod verify;
 
 use std::process::ExitCode;

@@ -41,7 +41,7 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ready> {
                 .collect()
         }));
     }
-    if plan.runs(Stage::Verify) {
+    if plan.runs(Stage::Verify) || plan.runs(Stage::Predictions) {
         checks.push(Box::pin(async { verify::preflight(ctx, &plan.verify) }));
     }
     // A pull request deploys nothing, but its manifests are tried all the same when the cluster can be reached.

@@ -60,7 +60,9 @@ pub(crate) fn fingerprint(plan: &Plan) -> anyhow::Result<String> {
                 &plan.parity,
                 &plan.push,
                 &plan.deploy,
-                &plan.verify
+                &plan.verify,
+                &plan.gates,
+                &plan.trial
             )
         )
         .as_bytes(),

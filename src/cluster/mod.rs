@@ -11,7 +11,7 @@ mod workload;
 
 pub(crate) use connect::{Cluster, transport};
 pub(crate) use live::{Serving, Standing, each_pod, serving, standing, written};
-pub(crate) use proxy::{Backend, LONGEST_ANSWER, Request, http};
+pub(crate) use proxy::{Backend, Request, http};
 pub(crate) use rights::{Right, account, denied, rules};
 pub(crate) use together::together;
 pub(crate) use workload::{is_ready, kind_of, name_of, newest_pods, text, uid_of};

@@ -34,7 +34,7 @@ impl std::fmt::Display for Backend {
 }
 
 /// Most that an answer may hold, in MiB. Services answer with kilobytes.
-pub(crate) const LONGEST_ANSWER: usize = 4;
+const LONGEST_ANSWER: usize = 4;
 
 /// One request.
 #[derive(Clone, Copy, Debug)]

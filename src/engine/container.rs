@@ -26,6 +26,10 @@ pub(crate) struct ContainerSpec {
     pub(crate) image: String,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) env: Vec<(String, String)>,
+    /// Instead of the image's ENTRYPOINT, and of its CMD too.
+    pub(crate) entrypoint: Option<Vec<String>>,
+    /// Instead of the image's CMD.
+    pub(crate) command: Option<Vec<String>>,
     /// A host port of 0 lets the engine choose; read it back with `inspect_container`.
     pub(crate) ports: Vec<PublishedPort>,
     /// Start again after a crash and after a reboot, until it is stopped.
@@ -158,6 +162,8 @@ impl Engine {
         let body = ContainerCreateBody {
             image: Some(spec.image.clone()),
             labels: Some(spec.labels.clone().into_iter().collect()),
+            entrypoint: spec.entrypoint.clone(),
+            cmd: spec.command.clone(),
             env: Some(
                 spec.env
                     .iter()

@@ -8,6 +8,7 @@ mod inside;
 mod push;
 mod session;
 mod silence;
+mod watched;
 mod wire;
 
 pub(crate) use build::{BuildRequest, BuildUpdate};

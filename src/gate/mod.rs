@@ -1,3 +1,6 @@
-//! What must hold before an image is pushed. Each check knows its own subject and no other stage.
+//! The stages that stop a model before it costs anything more. Each check knows its own subject, no other stage and no
+//! deployment.
 
+pub(crate) mod metrics;
 pub(crate) mod parity;
+pub(crate) mod predictions;

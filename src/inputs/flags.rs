@@ -84,6 +84,32 @@ pub(crate) struct Inputs {
     #[arg(long, value_name = "SECRET", value_parser = secret, help_heading = "Tracking")]
     pub(crate) mlflow_tracking_token: Option<SecretString>,
 
+    /// Rules that the model's metrics must pass, one a line: `accuracy >= 0.92`, `rmse <= champion + 2%`, `auc required`
+    #[arg(long, value_name = "LIST", help_heading = "Gates")]
+    pub(crate) gates: Vec<String>,
+    /// JSON file with metrics, written by the training; nested keys are joined by a dot
+    #[arg(long, value_name = "FILE", help_heading = "Gates")]
+    pub(crate) metrics_file: Option<String>,
+    /// Alias of the registered model that candidates are compared with when nothing is live, and that a verified deployment takes
+    #[arg(
+        long,
+        value_name = "ALIAS",
+        default_value = "champion",
+        help_heading = "Gates"
+    )]
+    pub(crate) champion: String,
+    /// Verdict of rules that compare with a champion when there is none: pass or fail
+    #[arg(
+        long,
+        value_name = "VERDICT",
+        default_value = "pass",
+        help_heading = "Gates"
+    )]
+    pub(crate) first_deploy: String,
+    /// Registered model of MLflow: a verified deployment becomes a version of it and takes the alias `champion`
+    #[arg(long, value_name = "NAME", help_heading = "Gates")]
+    pub(crate) register_model: Option<String>,
+
     /// Image repository, such as ghcr.io/org/name
     #[arg(
         long,
@@ -215,7 +241,7 @@ pub(crate) struct Inputs {
     /// Published ports, HOST:CONTAINER or ADDRESS:HOST:CONTAINER; ADDRESS is 127.0.0.1 by default
     #[arg(long, value_name = "LIST", help_heading = "Deployment to Docker")]
     pub(crate) ports: Vec<String>,
-    /// Environment of the container, NAME=value
+    /// Environment of the container, NAME=value, also when it is tried before the push
     #[arg(long, value_name = "LIST", help_heading = "Deployment to Docker")]
     pub(crate) container_env: Vec<String>,
 
@@ -228,9 +254,15 @@ pub(crate) struct Inputs {
     /// Path that golden rows are posted to
     #[arg(long, value_name = "PATH", help_heading = "Verification")]
     pub(crate) predict_path: Option<String>,
-    /// JSON lines of {"request": …, "response": …} that the live service must answer
+    /// JSON lines of {"request": …, "response": …} that the container and the live service must answer; by default what the training left (docs/predictions.md)
     #[arg(long, value_name = "FILE", help_heading = "Verification")]
     pub(crate) golden: Option<String>,
+    /// How far numbers may be from the recorded ones, rtol=NUMBER and atol=NUMBER; by default 1e-6 and 1e-9, for models in single precision 1e-4 and 1e-6
+    #[arg(long, value_name = "LIST", help_heading = "Verification")]
+    pub(crate) tolerance: Vec<String>,
+    /// Start a container of the built image before it is pushed: it must become healthy and predict as recorded
+    #[arg(long, value_name = "BOOL", default_value = "true", value_parser = boolean, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Verification")]
+    pub(crate) try_container: bool,
 }
 
 /// Names whose values are secret: never shown, masked as soon as they are known.

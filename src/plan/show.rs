@@ -35,9 +35,9 @@ impl Plan {
                 .as_ref()
                 .map(|train| self.training(train))
                 .unwrap_or_default(),
-            Stage::Gates => "metrics against their rules".to_owned(),
+            Stage::Gates => self.rules(),
             Stage::Parity => "what the image installs against what trained".to_owned(),
-            Stage::Predictions => "recorded predictions against the container".to_owned(),
+            Stage::Predictions => self.trying(),
             Stage::Build => self
                 .build
                 .as_ref()
@@ -51,6 +51,11 @@ impl Plan {
             Stage::Deploy => self.deployment(),
             Stage::Verify => self.checks(),
         }
+    }
+
+    fn rules(&self) -> String {
+        let rules = self.gates.rules.iter().map(|rule| rule.text.as_str());
+        rules.collect::<Vec<_>>().join(", ")
     }
 
     fn training(&self, train: &super::TrainSpec) -> String {
@@ -105,6 +110,16 @@ impl Plan {
             }
             None => String::new(),
         }
+    }
+
+    fn trying(&self) -> String {
+        let health = self.verify.health_path.as_ref();
+        let health = health.map_or("its start".to_owned(), |path| format!("health at {path}"));
+        let rows = match &self.verify.golden {
+            Some(golden) => format!("rows of {}", self.workspace.relative(golden)),
+            None => "predictions that are recorded with the model".to_owned(),
+        };
+        format!("a container of the image: {health}, {rows}")
     }
 
     fn checks(&self) -> String {

@@ -207,8 +207,6 @@ pub(crate) struct KubernetesSpec {
     pub(crate) prune: bool,
     /// Graces that replace those of the table of rules.
     pub(crate) tolerate: Vec<(Code, Duration)>,
-    /// How long the container took to become ready when it was tried before the push; `None` when it was not tried.
-    pub(crate) measured_start: Option<Duration>,
     pub(crate) deadline: Duration,
     /// Path and port that are asked after a rollback.
     pub(crate) health_path: Option<String>,
@@ -269,11 +267,23 @@ pub(crate) struct PublishedPort {
     pub(crate) container: u16,
 }
 
-/// The checks on what is live.
+/// How the built image is tried before the push.
+#[derive(Clone, Debug)]
+pub(crate) struct TrialSpec {
+    /// Variables of the container, before those of the manifests.
+    pub(crate) environment: Vec<(String, String)>,
+    /// How long it may take to become healthy.
+    pub(crate) deadline: Duration,
+}
+
+/// The checks on what is live, which are those of the trial before the push too.
 #[derive(Clone, Debug)]
 pub(crate) struct VerifySpec {
     pub(crate) health_path: Option<String>,
     pub(crate) predict_path: Option<String>,
     pub(crate) golden: Option<PathBuf>,
     pub(crate) port: Option<u16>,
+    /// Tolerances of numbers; `None`: those of the model's kind.
+    pub(crate) rtol: Option<f64>,
+    pub(crate) atol: Option<f64>,
 }

@@ -104,6 +104,8 @@ fn report(facts: &Facts<'_>) -> Value {
         "changes": record.changes,
         "rolled-back": record.rolled_back,
         "bundle": record.bundle,
+        "gates": record.gates,
+        "trial": record.trial,
         "findings": record.ranked().into_iter().map(finding).collect::<Vec<_>>(),
         "outputs": outputs,
     })

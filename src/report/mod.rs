@@ -10,6 +10,7 @@
 
 mod changes;
 mod console;
+mod gates;
 mod github;
 mod json;
 mod markdown;
@@ -27,6 +28,7 @@ mod summary;
 mod telling;
 mod terminal;
 mod text;
+mod trial;
 mod undone;
 
 pub(crate) use text::{clap, lines};

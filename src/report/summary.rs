@@ -24,10 +24,12 @@ pub(super) fn markdown(facts: &Facts<'_>) -> String {
         undone::section(facts),
         left(facts),
         results(facts),
+        super::gates::section(facts.record.gates.as_ref()),
         super::parity::section(facts.record.parity.as_ref()),
         super::changes::section(facts.record.changes.as_ref()),
         timeline(&facts.record.stages),
         numbers(facts),
+        super::trial::section(facts.record.trial.as_ref()),
         checks(facts),
     ];
     sections.extend(facts.record.ranked().into_iter().map(finding));

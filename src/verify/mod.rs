@@ -1,7 +1,6 @@
 //! Checks on what is live: it answers, it runs the digest that was pushed, and it predicts what was recorded.
 
-mod compare;
-mod golden;
+mod predictions;
 mod running;
 mod service;
 
@@ -9,7 +8,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use self::golden::Row;
 use self::service::Service;
 use crate::artifact::{Check, Deployment, Pushed, Verification};
 use crate::code::Code;
@@ -17,20 +15,20 @@ use crate::context::Context;
 use crate::diagnostic::Diagnostic;
 use crate::engine::Engine;
 use crate::failure::{Failure, Outcome};
-use crate::plan::{DeploySpec, VerifySpec};
+use crate::plan::{DeploySpec, Plan, Task, VerifySpec};
+use crate::predict::{self, Question, Recorded, head};
 
 /// How long the service may take to become healthy: routes lag a little behind ready pods.
 const HEALTHY_WITHIN: Duration = Duration::from_secs(10);
-
-/// Findings shown of rows that differ.
-const SHOWN: usize = 10;
 
 /// Checks the recorded predictions before anything is changed.
 pub(crate) fn preflight(ctx: &Context, spec: &VerifySpec) -> Vec<Diagnostic> {
     let Some(path) = &spec.golden else {
         return Vec::new();
     };
-    golden::read(&ctx.workspace, path).err().unwrap_or_default()
+    predict::find(&ctx.workspace, Some(path), path)
+        .err()
+        .unwrap_or_default()
 }
 
 /// Runs all checks that the inputs ask for. For Kubernetes `deployment` names the objects; the service is asked through
@@ -40,26 +38,18 @@ pub(crate) fn preflight(ctx: &Context, spec: &VerifySpec) -> Vec<Diagnostic> {
 /// `VerifyDigest`, `VerifyHealth` or `VerifyPrediction` with all that failed.
 pub(crate) async fn run(
     ctx: &Context,
-    spec: &VerifySpec,
+    plan: &Plan,
     target: &DeploySpec,
     engine: Option<&Engine>,
     deployment: Option<&Deployment>,
     pushed: Option<&Pushed>,
 ) -> Outcome<Verification> {
-    let rows = match &spec.golden {
-        Some(path) => match golden::read(&ctx.workspace, path) {
-            Ok(rows) => rows,
-            Err(findings) => {
-                return Err(Failure::all(findings)
-                    .unwrap_or_else(|| Failure::new(Code::InputInvalid, "no rows")));
-            }
-        },
-        None => Vec::new(),
-    };
+    let spec = &plan.verify;
+    let recorded = recorded(ctx, plan)?;
     let (service, digests) = tokio::select! {
         biased;
         () = ctx.cancel.cancelled() => return Err(stopped()),
-        found = service::open(spec, target, engine, deployment, pushed) => found?,
+        found = service::open(ctx, spec, target, engine, deployment, pushed) => found?,
     };
     let work = async {
         let (mut checks, mut findings) = (Vec::new(), Vec::new());
@@ -79,8 +69,10 @@ pub(crate) async fn run(
                 return (checks, findings);
             }
         }
-        if let Some(path) = spec.predict_path.as_deref().filter(|_| !rows.is_empty()) {
-            predictions(ctx, spec, service, path, &rows, &mut checks, &mut findings).await;
+        if let Some(recorded) = &recorded {
+            let (more, wrong) = predictions::ask(ctx, plan, service, recorded).await;
+            checks.extend(more);
+            findings.extend(wrong);
         }
         (checks, findings)
     };
@@ -100,6 +92,17 @@ pub(crate) async fn run(
         Some(failure) => Err(failure),
         None => Ok(verification),
     }
+}
+
+/// What is to be asked. Predictions are those of the sources at hand: they say nothing of an older model that came back.
+fn recorded(ctx: &Context, plan: &Plan) -> Outcome<Option<Recorded>> {
+    if plan.task != Task::Run {
+        return Ok(None);
+    }
+    let found = predict::find(&ctx.workspace, plan.verify.golden.as_deref(), &plan.model);
+    found.map_err(|findings| {
+        Failure::all(findings).unwrap_or_else(|| Failure::new(Code::InputInvalid, "no rows"))
+    })
 }
 
 /// Something is to be asked, and there is nobody to ask.
@@ -136,117 +139,65 @@ async fn record(
     }
 }
 
+/// Everyone who serves must be healthy: a Service alone would send us to one of them.
 async fn healthy(service: &Service, path: &str) -> Checked {
     let until = Instant::now() + HEALTHY_WITHIN;
-    let mut pause = Duration::from_millis(100);
-    let mut left = service.count();
-    loop {
-        let detail = match service.ask("GET", path, None).await {
-            Ok(answer) if (200..300).contains(&answer.status) => {
-                left = left.saturating_sub(1);
-                if left > 0 {
-                    continue;
-                }
-                let detail = format!("{service}{path} answers {}", answer.status);
-                return (
-                    Check {
-                        name: "health".to_owned(),
-                        passed: true,
-                        detail,
-                    },
-                    None,
-                );
+    let mut status = 200;
+    for place in service.places() {
+        match place_healthy(service, place, path, until).await {
+            Ok(seen) => status = seen,
+            Err(detail) => {
+                let finding = Diagnostic::error(Code::VerifyHealth, detail.clone());
+                return (check(false, detail), Some(finding));
             }
-            Ok(answer) => format!(
-                "{service}{path} answers {} {}",
-                answer.status,
-                head(&answer.body)
-            ),
+        }
+    }
+    let replicas = service.replicas();
+    let (first, each) = if replicas.start > 0 {
+        let each = format!(", and so does each of {} pods", replicas.len());
+        (service.name(0), each)
+    } else {
+        (service.to_string(), String::new())
+    };
+    (
+        check(true, format!("{first}{path} answers {status}{each}")),
+        None,
+    )
+}
+
+fn check(passed: bool, detail: String) -> Check {
+    Check {
+        name: "health".to_owned(),
+        passed,
+        detail,
+    }
+}
+
+/// Asks one until it is healthy; returns its status, or what it answered last.
+async fn place_healthy(
+    service: &Service,
+    place: usize,
+    path: &str,
+    until: Instant,
+) -> Result<u16, String> {
+    let mut pause = Duration::from_millis(100);
+    loop {
+        let detail = match service.ask(place, Question::get(path)).await {
+            Ok(answer) if answer.is_success() => return Ok(answer.status),
+            Ok(answer) => {
+                let name = service.name(place);
+                format!(
+                    "{name}{path} answers {} {}",
+                    answer.status,
+                    head(&answer.body)
+                )
+            }
             Err(why) => why,
         };
-        // Whoever did not answer is asked again in its turn, and the others with it.
-        left = service.count();
         if Instant::now() >= until {
-            let finding = Diagnostic::error(Code::VerifyHealth, detail.clone());
-            return (
-                Check {
-                    name: "health".to_owned(),
-                    passed: false,
-                    detail,
-                },
-                Some(finding),
-            );
+            return Err(detail);
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(1));
     }
-}
-
-async fn predictions(
-    ctx: &Context,
-    spec: &VerifySpec,
-    service: &Service,
-    path: &str,
-    rows: &[Row],
-    checks: &mut Vec<Check>,
-    findings: &mut Vec<Diagnostic>,
-) {
-    let mut wrong = 0;
-    for (number, row) in (1..).zip(rows) {
-        let difference = predict(service, path, row).await.err();
-        let detail = difference
-            .clone()
-            .unwrap_or_else(|| "as recorded".to_owned());
-        checks.push(Check {
-            name: format!("golden row {number}"),
-            passed: difference.is_none(),
-            detail,
-        });
-        let Some(difference) = difference else {
-            continue;
-        };
-        wrong += 1;
-        if wrong <= SHOWN {
-            let at = spec
-                .golden
-                .as_deref()
-                .map(|file| ctx.workspace.locate(file, row.line));
-            let message = format!("golden row {number} is answered otherwise: {difference}");
-            findings.push(Diagnostic::error(Code::VerifyPrediction, message).at(at));
-        }
-    }
-    ctx.events
-        .note(format!(
-            "{} of {} recorded predictions are answered as recorded",
-            rows.len() - wrong,
-            rows.len()
-        ))
-        .await;
-}
-
-/// Sends one row; the error says how the answer differs.
-async fn predict(service: &Service, path: &str, row: &Row) -> Result<(), String> {
-    let answer = service
-        .ask("POST", path, Some(&row.request.to_string()))
-        .await?;
-    if !(200..300).contains(&answer.status) {
-        return Err(format!(
-            "{path} answers {} {}",
-            answer.status,
-            head(&answer.body)
-        ));
-    }
-    let got = serde_json::from_str(&answer.body)
-        .map_err(|_| format!("the answer is not JSON: {}", head(&answer.body)))?;
-    compare::difference(&got, &row.response).map_or(Ok(()), Err)
-}
-
-/// The beginning of a foreign text, in one line.
-fn head(text: &str) -> String {
-    text.split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
-        .chars()
-        .take(200)
-        .collect()
 }

@@ -1,129 +1,100 @@
-//! Who is asked: the published port of a container, or a Service through the API server.
+//! Who is asked: the published port of a container, or through the API server a Service and every pod behind it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::{Checked, running};
 use crate::artifact::{Deployment, Pushed};
-use crate::cluster::{Backend, Cluster, LONGEST_ANSWER, Request, each_pod, http, serving};
+use crate::cluster::{Backend, Cluster, Request, Right, denied, each_pod, http, serving};
 use crate::code::Code;
+use crate::context::Context;
 use crate::engine::Engine;
-use crate::failure::{Fail, Failure, Outcome, chain};
+use crate::failure::{Fail, Failure, Outcome};
 use crate::plan::{DeploySpec, DockerSpec, VerifySpec};
+use crate::predict::{Address, Answer, Question};
 
-/// How long one answer may take.
+/// How long one answer through the API server may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Something that answers requests.
 pub(super) enum Service {
-    Address {
-        base: String,
-        client: reqwest::Client,
-    },
-    /// Several backends are pods that are asked by turns.
+    Address(Address),
+    /// The Service where there is one, then its pods; or the pods alone.
     Cluster {
         cluster: Box<Cluster>,
         backends: Vec<Backend>,
-        asked: AtomicUsize,
     },
 }
 
 impl std::fmt::Display for Service {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Address { base, .. } => f.write_str(base),
-            Self::Cluster { backends, .. } => {
-                let names: Vec<String> = backends.iter().map(ToString::to_string).collect();
-                f.write_str(&names.join(", "))
-            }
-        }
+        let names: Vec<String> = self.places().map(|place| self.name(place)).collect();
+        f.write_str(&names.join(", "))
     }
-}
-
-/// An answer with any status.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) body: String,
 }
 
 impl Service {
-    /// How many answer: so many requests reach each of them once.
-    pub(super) fn count(&self) -> usize {
+    /// Everyone who can be asked, by number.
+    pub(super) fn places(&self) -> std::ops::Range<usize> {
         match self {
-            Self::Address { .. } => 1,
-            Self::Cluster { backends, .. } => backends.len(),
+            Self::Address(_) => 0..1,
+            Self::Cluster { backends, .. } => 0..backends.len(),
         }
     }
 
-    /// Sends a request with a JSON body; the error is one line.
-    pub(super) async fn ask(
-        &self,
-        method: &str,
-        path: &str,
-        body: Option<&str>,
-    ) -> Result<Answer, String> {
+    /// Those who serve themselves: a Service only when no pod can be asked.
+    pub(super) fn replicas(&self) -> std::ops::Range<usize> {
         match self {
-            Self::Address { base, client } => {
-                let url = format!("{base}{path}");
-                let told = |error: reqwest::Error| {
-                    format!(
-                        "{url} does not answer: {}",
-                        chain(&error.without_url().into())
-                    )
-                };
-                let method = method.parse().unwrap_or(reqwest::Method::GET);
-                let mut request = client.request(method, &url);
-                if let Some(body) = body {
-                    request = request
-                        .header("content-type", "application/json")
-                        .body(body.to_owned());
-                }
-                let mut response = request.send().await.map_err(told)?;
-                let status = response.status().as_u16();
-                let mut body = Vec::new();
-                while let Some(chunk) = response.chunk().await.map_err(told)? {
-                    body.extend_from_slice(&chunk);
-                    if body.len() > LONGEST_ANSWER << 20 {
-                        return Err(format!("{url} answers with more than {LONGEST_ANSWER} MiB"));
-                    }
-                }
-                let body = String::from_utf8_lossy(&body).into_owned();
-                Ok(Answer { status, body })
+            Self::Cluster { backends, .. }
+                if backends.len() > 1
+                    && matches!(backends.first(), Some(Backend::Service { .. })) =>
+            {
+                1..backends.len()
             }
-            Self::Cluster {
-                cluster,
-                backends,
-                asked,
-            } => {
-                let turn = asked.fetch_add(1, Ordering::Relaxed);
-                let backend = backends
-                    .get(turn % backends.len().max(1))
-                    .ok_or_else(|| "nothing is there to be asked".to_owned())?;
-                let request = Request {
-                    method,
-                    path,
-                    body,
-                    timeout: TIMEOUT,
-                };
-                let answer = http(cluster, backend, request).await.map_err(|failure| {
-                    failure
-                        .findings()
-                        .next()
-                        .map(|finding| finding.message.clone())
-                        .unwrap_or_default()
-                })?;
-                Ok(Answer {
-                    status: answer.status,
-                    body: answer.body,
-                })
-            }
+            _ => self.places(),
         }
+    }
+
+    /// What reports call it.
+    pub(super) fn name(&self, place: usize) -> String {
+        match self {
+            Self::Address(address) => address.base.clone(),
+            Self::Cluster { backends, .. } => backends
+                .get(place)
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Sends a request to one of them; the error is one line.
+    pub(super) async fn ask(&self, place: usize, question: Question<'_>) -> Result<Answer, String> {
+        let (cluster, backends) = match self {
+            Self::Address(address) => return address.ask(question).await,
+            Self::Cluster { cluster, backends } => (cluster, backends),
+        };
+        let backend = backends.get(place).ok_or("nothing is there to be asked")?;
+        let request = Request {
+            method: question.method,
+            path: question.path,
+            body: question.body,
+            timeout: TIMEOUT,
+        };
+        let answer = http(cluster, backend, request).await.map_err(|failure| {
+            let first = failure.findings().next();
+            first
+                .map(|finding| finding.message.clone())
+                .unwrap_or_default()
+        })?;
+        Ok(Answer {
+            status: answer.status,
+            body: answer.body,
+        })
     }
 }
 
 /// Finds who is to be asked, and compares the image that runs with the one that was deployed. Nobody can be asked where
 /// nothing serves: a Job, a ConfigMap.
 pub(super) async fn open(
+    ctx: &Context,
     spec: &VerifySpec,
     target: &DeploySpec,
     engine: Option<&Engine>,
@@ -160,20 +131,33 @@ pub(super) async fn open(
                 .help("see why with `ml-deploy status` and `kubectl describe pods`"));
             }
             let checked = running::in_cluster(&found, &deployment.containers, pushed);
-            let backends = if deployment.direct {
-                let (objects, pods) = (&deployment.objects, &found.pods);
-                each_pod(&cluster, objects, pods, spec.port).await?
-            } else {
-                found.backend.into_iter().collect()
-            };
-            let service = (!backends.is_empty()).then(|| Service::Cluster {
+            let (objects, pods) = (&deployment.objects, &found.pods);
+            let mut each = each_pod(&cluster, objects, pods, spec.port).await?;
+            let through = found.backend.filter(|_| !deployment.direct);
+            if matches!(through, Some(Backend::Service { .. })) {
+                if may_ask_pods(&cluster).await? {
+                    each.splice(0..0, through);
+                } else {
+                    ctx.events
+                        .note("only the Service is asked and not each pod: the account lacks `get` and `create` on `pods/proxy`")
+                        .await;
+                    each = through.into_iter().collect();
+                }
+            }
+            let service = (!each.is_empty()).then(|| Service::Cluster {
                 cluster: Box::new(cluster),
-                backends,
-                asked: AtomicUsize::new(0),
+                backends: each,
             });
             Ok((service, checked))
         }
     }
+}
+
+/// Whether pods themselves may be asked; a right to ask their Service is enough to deploy.
+async fn may_ask_pods(cluster: &Cluster) -> Outcome<bool> {
+    let right = |verb| Right::new(verb, "", "pods/proxy", Some(&cluster.namespace));
+    let missing = denied(cluster, &[right("get"), right("create")]).await?;
+    Ok(missing.is_empty())
 }
 
 async fn local(
@@ -182,11 +166,6 @@ async fn local(
     deployment: Option<&Deployment>,
     pushed: Option<&Pushed>,
 ) -> Outcome<(Service, Option<Checked>)> {
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(TIMEOUT)
-        .build()
-        .fail(Code::Internal)?;
     let state = match engine {
         Some(engine) => engine
             .inspect_container(&spec.name)
@@ -196,10 +175,13 @@ async fn local(
     };
     let mut places = state.map(|state| state.endpoints()).unwrap_or_default();
     places.extend(deployment.and_then(|deployment| deployment.endpoint.clone()));
-    let base = reachable(&client, &places)
-        .await
-        .or_else(|| places.first().cloned());
-    let base = base.ok_or_else(|| {
+    let addresses: Vec<Address> = places
+        .into_iter()
+        .map(Address::new)
+        .collect::<Result<_, _>>()
+        .fail(Code::Internal)?;
+    let address = reachable(&addresses).await.or(addresses.first());
+    let address = address.cloned().ok_or_else(|| {
         Failure::new(
             Code::VerifyHealth,
             format!(
@@ -212,14 +194,15 @@ async fn local(
         (Some(engine), Some(pushed)) => Some(running::in_engine(engine, &spec.name, pushed).await?),
         _ => None,
     };
-    Ok((Service::Address { base, client }, digest))
+    Ok((Service::Address(address), digest))
 }
 
 /// The first place where anything answers at all; what it answers is judged later.
-async fn reachable(client: &reqwest::Client, places: &[String]) -> Option<String> {
-    for place in places {
-        if client.get(place).send().await.is_ok() {
-            return Some(place.clone());
+async fn reachable(addresses: &[Address]) -> Option<&Address> {
+    for address in addresses {
+        let asked = tokio::time::timeout(TIMEOUT, address.ask(Question::get("/"))).await;
+        if matches!(asked, Ok(Ok(_))) {
+            return Some(address);
         }
     }
     None

@@ -10,6 +10,8 @@ const STAGES: &[&str] = &["preflight", "train", "gate", "image", "deploy", "veri
 const SYSTEMS: &[&str] = &[
     "engine", "cluster", "registry", "tracking", "python", "host",
 ];
+/// Pure knowledge that several stages need: it knows no stage and no system.
+const SHARED: &[&str] = &["causes", "predict"];
 /// Plain vocabulary that everyone may use and that imports no folder.
 const WORDS: &[&str] = &[
     "artifact",
@@ -123,6 +125,7 @@ fn forbidden(importer: &str, imported: &str) -> bool {
         _ if SYSTEMS.contains(&importer) => {
             stage || matches!(imported, "report" | "inputs" | "pipeline")
         }
+        _ if SHARED.contains(&importer) => !WORDS.contains(&imported),
         _ if WORDS.contains(&importer) => !WORDS.contains(&imported),
         "report" => !WORDS.contains(&imported),
         "plan" => stage || matches!(imported, "report" | "pipeline"),

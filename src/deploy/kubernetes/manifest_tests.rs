@@ -22,7 +22,6 @@ pub(in crate::deploy::kubernetes) fn spec(folder: &Path, manifests: &[&str]) -> 
         on_first_failure: OnFirstFailure::Keep,
         prune: false,
         tolerate: Vec::new(),
-        measured_start: None,
         force_conflicts: false,
         deadline: Duration::from_secs(1),
         health_path: None,

@@ -81,7 +81,6 @@ impl Resolver<'_> {
                 on_first_failure,
                 prune: inputs.prune,
                 tolerate,
-                measured_start: None,
                 cluster,
                 manifests,
                 folder: workspace.folder.clone(),
@@ -194,12 +193,15 @@ impl Resolver<'_> {
                 self.invalid(name, "does not begin with `/`");
             }
         }
+        let (rtol, atol) = self.tolerance();
         if self.task != Task::Run {
             return VerifySpec {
                 health_path: inputs.health_path.clone(),
                 predict_path: None,
                 golden: None,
                 port: inputs.port,
+                rtol,
+                atol,
             };
         }
         let golden = inputs
@@ -226,6 +228,8 @@ impl Resolver<'_> {
             predict_path: inputs.predict_path.clone(),
             golden,
             port: inputs.port,
+            rtol,
+            atol,
         }
     }
 }

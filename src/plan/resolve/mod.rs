@@ -1,10 +1,12 @@
 //! Builds the plan from inputs and host. It reads no network and changes nothing; all findings come back at once.
 
 mod delivery;
+mod gates;
 mod image;
 mod parity;
 mod secrets;
 mod train;
+mod trial;
 mod values;
 
 use std::path::{Path, PathBuf};
@@ -101,6 +103,7 @@ pub(crate) fn resolve(
     let named = image.clone().or_else(|| image_ref.clone());
     let login = resolver.login(named.as_ref());
     let tracking = resolver.tracking(&workspace, places);
+    let gates = resolver.gate_spec(&workspace, tracking.clone());
     let runs = task == Task::Run;
     let train = if runs {
         resolver.train(&workspace, tracking)
@@ -120,14 +123,17 @@ pub(crate) fn resolve(
     });
     let deploy = resolver.deploy(&workspace, target, named, login);
     let verify = resolver.verify(&workspace);
+    let trial = resolver.trial(&workspace, deploy.as_ref(), &verify);
     let (stages, left_out) = resolver.stages(
         only,
+        trial.is_some(),
         train.is_some(),
         // One that cannot be used is another finding already.
         build.is_some() || inputs.image.is_some(),
         image_ref.is_some(),
         deploy.is_some(),
     );
+    resolver.registry(&gates, &stages);
     let model = workspace.folder.join(&inputs.model);
     resolver.model(&stages, only, &model, train.is_some());
     if runs
@@ -153,11 +159,13 @@ pub(crate) fn resolve(
         left_out,
         train,
         model,
+        gates,
         build,
         parity,
         push,
         deploy,
         verify,
+        trial,
         image_ref,
         report,
         reuse: inputs.reuse,
@@ -193,7 +201,7 @@ impl Resolver<'_> {
 
     fn place(&self, name: &str) -> Option<Location> {
         match self.sources.get(name) {
-            Some(Source::File(at)) => Some(at.clone()),
+            Some(Source::File(at, _)) => Some(at.clone()),
             _ => None,
         }
     }
@@ -229,6 +237,7 @@ impl Resolver<'_> {
     fn stages(
         &mut self,
         only: Option<&[Stage]>,
+        trial: bool,
         train: bool,
         build: bool,
         image_ref: bool,
@@ -264,7 +273,7 @@ impl Resolver<'_> {
                 Stage::Parity if !self.parity(stages.contains(&Stage::Train)) || !build => {
                     Some(("parity", "there is no training to compare an image with"))
                 }
-                Stage::Predictions if !self.predictions() || !build => {
+                Stage::Predictions if !trial || !build => {
                     Some(("golden", "there are no recorded predictions"))
                 }
                 Stage::Train if !train => Some(("train", "there is no command to train with")),
@@ -314,12 +323,8 @@ impl Resolver<'_> {
 
     /// Whether metrics are compared with rules.
     fn gates(&self) -> bool {
-        false
-    }
-
-    /// Whether the container is asked before it is pushed.
-    fn predictions(&self) -> bool {
-        false
+        // Rules that cannot be read are findings already.
+        !self.inputs.gates.is_empty()
     }
 
     /// A full run that builds an image needs a model from somewhere.

@@ -1,21 +1,19 @@
 //! What is wrong with the most telling pod, in one sentence: the cause in its log and events, the line to change, and the
 //! lines that prove it. It judges nothing: which pod, which container and which code is the verdict's affair.
 
-mod causes;
-mod place;
+mod field;
 mod read;
 mod secrets;
-mod traceback;
 
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::Value;
 
-use self::causes::{Cause, Seen, recognise};
-use self::place::resolve;
+use self::field::field;
 use self::read::{Source, Warning};
 use super::manifest::Object;
 use super::rollout::{Target, containers, restarts};
+use crate::causes::{Cause, Seen, recognise, resolve};
 use crate::cluster::{Cluster, name_of, text, uid_of};
 use crate::code::Code;
 use crate::context::Context;
@@ -149,12 +147,9 @@ fn conclude(
         .iter()
         .find(|object| object.kind == target.kind() && object.name == target.name);
     let place = cause.as_ref().map(|cause| {
-        resolve(
-            cause,
-            &ctx.workspace,
-            object,
-            culprit.container.unwrap_or_default(),
-        )
+        resolve(cause, &ctx.workspace, |path| {
+            field(object?, culprit.container.unwrap_or_default(), path)
+        })
     });
     let place = place.unwrap_or_default();
     let said = cause.as_ref().map(|cause| cause.what.as_str());

@@ -5,6 +5,8 @@ mod admission;
 mod backends;
 mod capacity;
 mod demand;
+mod launch;
+mod measured;
 mod mentions;
 mod namespaces;
 mod nodes;
@@ -31,7 +33,7 @@ use self::view::{View, Want};
 use super::apply::Kinds;
 use super::manifest::{self, Object};
 use super::{diff, prepare, prune, strategy};
-use crate::artifact::Changes;
+use crate::artifact::{Changes, Launch, Trial};
 use crate::cluster::Cluster;
 use crate::code::Code;
 use crate::context::Context;
@@ -103,6 +105,26 @@ pub(crate) async fn preflight(
     ctx.events.produced(changes).await;
     prune::announce(ctx, spec, &cluster, &objects).await;
     findings
+}
+
+/// How the manifests start the built image. Manifests that cannot be read are a finding of the preflight.
+pub(crate) fn launch(ctx: &Context, spec: &KubernetesSpec) -> Launch {
+    let objects = manifest::load(spec, &ctx.workspace).unwrap_or_default();
+    launch::of(&objects, spec.repository.as_ref())
+}
+
+/// Warnings about what the manifests give the container, once it is known what it needs.
+pub(crate) fn measured(ctx: &Context, spec: &KubernetesSpec, trial: &Trial) -> Vec<Diagnostic> {
+    let objects = manifest::load(spec, &ctx.workspace).unwrap_or_default();
+    let measured = measured::Measured {
+        start: Duration::from_millis(trial.start_ms),
+        memory: trial.peak_memory_mib,
+    };
+    let templates = pods::templates(&objects, "");
+    let found = templates
+        .iter()
+        .map(|template| measured::check(template, measured, spec.repository.as_ref()));
+    found.flatten().collect()
 }
 
 /// The part that needs both.

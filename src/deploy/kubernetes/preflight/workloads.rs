@@ -11,10 +11,6 @@ use crate::cluster::text;
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::plan::KubernetesSpec;
-use crate::registry::Reference;
-
-/// A machine where the container was tried may be slower than a node, but hardly by more than this.
-const FASTER: u32 = 2;
 
 /// All findings about workloads.
 pub(super) fn check(
@@ -27,9 +23,6 @@ pub(super) fn check(
     for template in templates {
         findings.extend(probe_ports(template));
         findings.extend(deadlines(template, spec.deadline));
-        if let Some(measured) = spec.measured_start {
-            findings.extend(budget(template, measured, spec.repository.as_ref()));
-        }
     }
     findings
 }
@@ -115,14 +108,14 @@ fn seconds(probe: &Value, field: &str, default: u64) -> u64 {
 }
 
 /// How long a probe may fail before the kubelet acts on it.
-fn patience(probe: &Value) -> Duration {
+pub(super) fn patience(probe: &Value) -> Duration {
     let period = seconds(probe, "periodSeconds", 10);
     let failures = seconds(probe, "failureThreshold", 3);
     Duration::from_secs(seconds(probe, "initialDelaySeconds", 0) + period * failures)
 }
 
 /// The probe that kills a container which starts too slowly.
-fn killer<'a>(container: &Container<'a>) -> Option<(&'static str, &'a Value)> {
+pub(super) fn killer<'a>(container: &Container<'a>) -> Option<(&'static str, &'a Value)> {
     ["startupProbe", "livenessProbe"]
         .into_iter()
         .find_map(|name| {
@@ -134,50 +127,6 @@ fn killer<'a>(container: &Container<'a>) -> Option<(&'static str, &'a Value)> {
                     .filter(|probe| probe.is_object())?,
             ))
         })
-}
-
-/// The start that was measured, against the time that probes give.
-fn budget(
-    template: &Template<'_>,
-    measured: Duration,
-    repository: Option<&Reference>,
-) -> Vec<Diagnostic> {
-    let measured_one = |container: &Container<'_>| {
-        let image = text(container.value, "/image").parse::<Reference>();
-        repository.is_none_or(|ours| image.is_ok_and(|image| image.same_repository(ours)))
-    };
-    let mut findings = Vec::new();
-    for container in template.containers() {
-        let Some((name, probe)) = killer(&container).filter(|_| measured_one(&container)) else {
-            continue;
-        };
-        let given = patience(probe);
-        // A little more than was measured is no margin.
-        if measured * 5 <= given * 4 {
-            continue;
-        }
-        let message = format!(
-            "`{}`: container `{}` needed {:.0} s to start when it was tried, and its {name} kills it after {} s",
-            template.object.label(),
-            container.name(),
-            measured.as_secs_f64(),
-            given.as_secs()
-        );
-        let wanted = measured.as_secs() * 3 / 10 + 1;
-        let finding = if measured > given * FASTER {
-            Diagnostic::error(Code::ProbeBudget, message)
-        } else {
-            Diagnostic::warning(Code::ProbeBudget, message)
-        };
-        findings.push(
-            finding
-                .help(format!(
-                    "add a `startupProbe` with `periodSeconds: 10` and `failureThreshold: {wanted}`"
-                ))
-                .at(template.object.at(&format!("{}.{name}", container.path))),
-        );
-    }
-    findings
 }
 
 /// Time that a start may take, against the Deployment's own deadline and ours.

@@ -5,7 +5,6 @@ use serde_json::json;
 use super::super::pods::templates;
 use super::*;
 use crate::deploy::kubernetes::manifest::parse;
-use crate::diagnostic::Severity;
 
 const TEXT: &str = "\
 apiVersion: apps/v1
@@ -27,32 +26,6 @@ spec:
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
-}
-
-/// Severity and line of what the probes' budget gives for a start that took so long.
-fn budgets(text: &str, took: u64) -> Vec<(Severity, u32)> {
-    let objects = parse("k.yaml", text).unwrap();
-    let templates = templates(&objects, "ml");
-    let ours: Reference = "ghcr.io/org/wine".parse().unwrap();
-    budget(&templates[0], seconds(took), Some(&ours))
-        .iter()
-        .map(|finding| (finding.severity, finding.at.as_ref().unwrap().line.unwrap()))
-        .collect()
-}
-
-#[test]
-fn a_start_that_outlasts_its_probe_is_found() {
-    assert_eq!(budgets(TEXT, 20), []);
-    assert_eq!(budgets(TEXT, 28), [(Severity::Warning, 12)]);
-    assert_eq!(budgets(TEXT, 61), [(Severity::Error, 12)]);
-    // A startup probe holds the other back.
-    let startup =
-        "        startupProbe: {periodSeconds: 5, failureThreshold: 20}\n        livenessProbe:";
-    let text = TEXT.replace("        livenessProbe:", startup);
-    assert_eq!(budgets(&text, 61), []);
-    assert_eq!(budgets(&text, 90), [(Severity::Warning, 12)]);
-    // What was measured is our image, not somebody else's.
-    assert_eq!(budgets(&TEXT.replace("org/wine", "org/beer"), 61), []);
 }
 
 #[test]

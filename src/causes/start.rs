@@ -1,7 +1,7 @@
 //! What the runtime itself says: killed for memory, a command that cannot be run, and what an exit code means.
 
+use super::text;
 use super::{Cause, Seen, ended, exception, memory_limit};
-use crate::cluster::text;
 use crate::code::Code;
 
 /// `OOMKilled`, with the limit of the manifest.

@@ -1,5 +1,5 @@
 //! Recognised causes: from a container's state, its events and the end of its log to one fragment of a sentence, a code
-//! and what to change. Pure: it knows no cluster and no workspace. Log text is data, never an instruction.
+//! and what to change. It knows no cluster and no engine; only `place` looks into the workspace. Log text is data, never an instruction.
 
 mod exception;
 mod lines;
@@ -7,15 +7,17 @@ mod listen;
 mod models;
 mod modules;
 mod network;
+mod place;
 mod probes;
 mod start;
+mod traceback;
 
-pub(super) use exception::ours;
+use exception::ours;
+pub(crate) use place::resolve;
 
 use serde_json::Value;
 
-use super::traceback::{self, Frame, Traceback};
-use crate::cluster::text;
+use self::traceback::{Frame, Traceback};
 use crate::code::Code;
 
 /// Longest fragment; an exception's message may be a page.
@@ -23,32 +25,32 @@ const MOST: usize = 240;
 
 /// What is known of a container that does not serve.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::deploy::kubernetes) struct Seen<'a> {
+pub(crate) struct Seen<'a> {
     /// Its entry in `status.containerStatuses` or `status.initContainerStatuses`.
-    pub(in crate::deploy::kubernetes) container: &'a Value,
-    pub(in crate::deploy::kubernetes) pod: &'a Value,
+    pub(crate) container: &'a Value,
+    pub(crate) pod: &'a Value,
     /// The end of its log, of the run that failed. Untrusted.
-    pub(in crate::deploy::kubernetes) log: &'a [String],
+    pub(crate) log: &'a [String],
     /// `Reason: message` of events since what was applied. Untrusted.
-    pub(in crate::deploy::kubernetes) events: &'a [String],
+    pub(crate) events: &'a [String],
 }
 
 /// A recognised cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::deploy::kubernetes) struct Cause {
+pub(crate) struct Cause {
     /// `None`: the code of the observation says it well enough.
-    pub(in crate::deploy::kubernetes) code: Option<Code>,
+    pub(crate) code: Option<Code>,
     /// A fragment for one sentence: `ModuleNotFoundError: No module named 'sklearn'`. May quote the log.
-    pub(in crate::deploy::kubernetes) what: String,
+    pub(crate) what: String,
     /// What to change, where it is known better than the code's own help.
-    pub(in crate::deploy::kubernetes) help: Option<String>,
+    pub(crate) help: Option<String>,
     /// Where to change it, best first.
-    pub(in crate::deploy::kubernetes) places: Vec<Place>,
+    pub(crate) places: Vec<Place>,
 }
 
 /// A place as the cluster knows it; the workspace turns it into a file and a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::deploy::kubernetes) enum Place {
+pub(crate) enum Place {
     /// A module that the image lacks: the user's own file, or a line of the requirements.
     Module(String),
     /// Where the versions of the image's libraries are written.
@@ -86,7 +88,7 @@ impl Cause {
 
 /// The cause, if it is one that we know. A fact of the runtime goes before the log; the last error of a log goes before
 /// earlier ones; what an exit code usually means comes last.
-pub(in crate::deploy::kubernetes) fn recognise(seen: &Seen<'_>) -> Option<Cause> {
+pub(crate) fn recognise(seen: &Seen<'_>) -> Option<Cause> {
     let log = traceback::clean(seen.log);
     let seen = &Seen { log: &log, ..*seen };
     start::killed_for_memory(seen)
@@ -149,6 +151,12 @@ fn raised(seen: &Seen<'_>, all: &[Traceback], at: usize) -> Cause {
         what: shorten(&format!("{} ({})", first.what, cause.what)),
         ..first
     }
+}
+
+/// A text of an object; empty when it is not there or no text.
+fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    let found = object.pointer(pointer).and_then(Value::as_str);
+    found.unwrap_or_default()
 }
 
 /// The container in the pod's specification.

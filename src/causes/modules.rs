@@ -1,8 +1,8 @@
 //! Modules and native libraries that an image lacks, and the name of what brings them.
 
+use super::traceback::Traceback;
 use super::{Cause, Place, between, quoted};
 use crate::code::Code;
-use crate::deploy::kubernetes::diagnose::traceback::Traceback;
 
 /// Modules whose distribution has another name.
 const DISTRIBUTIONS: &[(&str, &str)] = &[

@@ -1,9 +1,9 @@
 //! Models that do not load: written by other versions, not there, or not what they should be.
 
+use super::text;
+use super::traceback::Traceback;
 use super::{Cause, Place, Seen, between, quoted, specification};
-use crate::cluster::text;
 use crate::code::Code;
-use crate::deploy::kubernetes::diagnose::traceback::Traceback;
 use serde_json::Value;
 
 /// Functions and files that a traceback passes when a model is loaded.

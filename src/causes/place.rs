@@ -1,12 +1,11 @@
 //! From a place as the container knows it to a file and a line of the user's repository: frames by the longest suffix of
-//! their path, modules and versions by the requirements that the Dockerfile installs, fields by the manifest.
+//! their path, modules and versions by the requirements that the Dockerfile installs. Fields of a manifest are the caller's.
 
 use std::path::{Path, PathBuf};
 
-use super::causes::{Cause, Place, ours};
 use super::traceback::Frame;
+use super::{Cause, Place, ours};
 use crate::context::Workspace;
-use crate::deploy::kubernetes::manifest::Object;
 use crate::diagnostic::Location;
 
 /// Folders and files that are looked at for a frame whose path in the image is another one than in the repository.
@@ -15,17 +14,16 @@ const DEPTH: usize = 4;
 
 /// A place in the repository, and better advice when looking there gave one.
 #[derive(Debug, Default)]
-pub(super) struct Found {
-    pub(super) at: Option<Location>,
-    pub(super) help: Option<String>,
+pub(crate) struct Found {
+    pub(crate) at: Option<Location>,
+    pub(crate) help: Option<String>,
 }
 
-/// The first place of a cause that exists. `object` is the workload as the manifest has it.
-pub(super) fn resolve(
+/// The first place of a cause that exists. `field` finds a field of the container in its manifest, where there is one.
+pub(crate) fn resolve(
     cause: &Cause,
     workspace: &Workspace,
-    object: Option<&Object>,
-    container: &str,
+    field: impl Fn(&str) -> Option<Location>,
 ) -> Found {
     for place in &cause.places {
         let found = match place {
@@ -39,7 +37,7 @@ pub(super) fn resolve(
                 help: None,
             },
             Place::Field(path) => Found {
-                at: object.and_then(|object| field(object, container, path)),
+                at: field(path),
                 help: None,
             },
         };
@@ -48,28 +46,6 @@ pub(super) fn resolve(
         }
     }
     Found::default()
-}
-
-/// A field of the container in the manifest; the nearest line above when the field is not there.
-fn field(object: &Object, container: &str, path: &str) -> Option<Location> {
-    let pod = match object.kind.as_str() {
-        "Pod" => "spec",
-        "CronJob" => "spec.jobTemplate.spec.template.spec",
-        _ => "spec.template.spec",
-    };
-    let list = |name: &str| {
-        let pointer = format!("/{}/{name}", pod.replace('.', "/"));
-        object.value.pointer(&pointer).and_then(|list| {
-            list.as_array()?.iter().position(|one| {
-                one.get("name").and_then(serde_json::Value::as_str) == Some(container)
-            })
-        })
-    };
-    ["containers", "initContainers"]
-        .into_iter()
-        .find_map(|name| {
-            list(name).map(|index| object.at(&format!("{pod}.{name}[{index}].{path}")))
-        })
 }
 
 /// The innermost frame of the user's own code that is a file of the repository with that many lines.
@@ -219,7 +195,6 @@ fn last_line(workspace: &Workspace, path: &Path) -> Option<Location> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deploy::kubernetes::manifest::parse;
 
     struct Repository(tempfile::TempDir);
 
@@ -310,21 +285,5 @@ mod tests {
             "Dockerfile:2"
         );
         assert_eq!(requirements(&Repository::new(&[]).workspace()), None);
-    }
-
-    #[test]
-    fn a_field_is_found_in_the_right_container() {
-        let text = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: wine\nspec:\n  template:\n    spec:\n      containers:\n      - name: proxy\n      - name: model\n        livenessProbe:\n          httpGet:\n            path: /x\n";
-        let objects = parse("k.yaml", text).unwrap();
-        let at = |container: &str, path: &str| {
-            field(&objects[0], container, path).map(|at| at.to_string())
-        };
-        assert_eq!(
-            at("model", "livenessProbe.httpGet.path").unwrap(),
-            "k.yaml:13"
-        );
-        assert_eq!(at("model", "resources.limits.memory").unwrap(), "k.yaml:10");
-        assert_eq!(at("proxy", "livenessProbe").unwrap(), "k.yaml:9");
-        assert_eq!(at("other", "livenessProbe"), None);
     }
 }

@@ -1,7 +1,15 @@
 //! What stages hand to each other and what reports are made of: plain data, no behaviour of any stage.
 
+mod gates;
+mod parity;
+mod trial;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+pub(crate) use gates::{Champion, GateRule, GateVerdict, Gates, Measure};
+pub(crate) use parity::{Parity, ParityLevel, ParityRow, ParityVerdict};
+pub(crate) use trial::{Bounds, Bucket, Launch, Trial, WorstRow};
 
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +70,19 @@ pub(crate) struct Run {
     pub(crate) params: BTreeMap<String, String>,
     /// `models:/<id>` (MLflow 3) or `runs:/<run>/<path>` when the script logged a model.
     pub(crate) model_uri: Option<String>,
+    /// Data that the run names as its inputs.
+    #[serde(default)]
+    pub(crate) datasets: Vec<Dataset>,
+}
+
+/// Data that a run used, as MLflow records it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Dataset {
+    pub(crate) name: String,
+    /// Same digest, same data.
+    pub(crate) digest: String,
+    /// What it was used for, such as `training` or `eval`; empty when the script did not say.
+    pub(crate) context: String,
 }
 
 /// What the training made.
@@ -195,72 +216,6 @@ pub(crate) struct FieldChange {
     pub(crate) after: Option<String>,
 }
 
-/// The environment that serves, and the model in the image, compared with those of the training.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Parity {
-    pub(crate) verdict: ParityVerdict,
-    /// `strict`, `safe`, `report`.
-    pub(crate) mode: String,
-    /// The interpreter that serves, as it is called in the image. Untrusted text.
-    pub(crate) interpreter: Option<String>,
-    /// How it was found.
-    pub(crate) found: Option<String>,
-    /// Packages that the model needs, each with the reason.
-    pub(crate) bearing: BTreeMap<String, String>,
-    /// Worst first.
-    pub(crate) rows: Vec<ParityRow>,
-    /// Path of the constraints file, relative to the workspace's root.
-    pub(crate) constraints: Option<String>,
-}
-
-/// The whole comparison in a word: the output `parity`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum ParityVerdict {
-    Pass,
-    Warn,
-    Fail,
-}
-
-impl ParityVerdict {
-    /// The word in outputs and reports.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Warn => "warn",
-            Self::Fail => "fail",
-        }
-    }
-}
-
-/// How much a difference matters. Lesser ones come first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum ParityLevel {
-    Info,
-    Warn,
-    Block,
-}
-
-/// One difference. All of it is untrusted text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ParityRow {
-    pub(crate) level: ParityLevel,
-    /// Slug of the code.
-    pub(crate) code: String,
-    /// Package, or what else differs.
-    pub(crate) subject: String,
-    pub(crate) trained: String,
-    pub(crate) served: String,
-    /// Why it matters to this model.
-    pub(crate) why: String,
-    /// What to change; empty when there is nothing to do.
-    pub(crate) fix: String,
-    /// The entry of `parity-allow` that lets it pass, as it was written.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) allowed: Option<String>,
-}
-
 /// A failed deployment that was put back.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct RolledBack {
@@ -275,6 +230,17 @@ pub(crate) struct Bundle {
     pub(crate) path: String,
 }
 
+/// What is known of the model that serves at the moment, before its run is looked up.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Live {
+    /// `Kind/name`, or a container's name.
+    pub(crate) object: String,
+    /// The MLflow run that it was deployed from, as its annotations say, unless its image was changed since.
+    pub(crate) run_id: Option<String>,
+    /// Images that it really runs, by digest where that is known.
+    pub(crate) images: Vec<String>,
+}
+
 /// A result of a stage.
 #[derive(Clone, Debug)]
 pub(crate) enum Artifact {
@@ -287,7 +253,9 @@ pub(crate) enum Artifact {
     Changes(Changes),
     RolledBack(RolledBack),
     Bundle(Bundle),
+    Gates(Gates),
     Parity(Parity),
+    Trial(Box<Trial>),
 }
 
 macro_rules! artifact_from {
@@ -307,11 +275,18 @@ artifact_from!(
     Changes,
     RolledBack,
     Bundle,
+    Gates,
     Parity
 );
 
 impl From<Model> for Artifact {
     fn from(model: Model) -> Self {
         Self::Model(Box::new(model))
+    }
+}
+
+impl From<Trial> for Artifact {
+    fn from(trial: Trial) -> Self {
+        Self::Trial(Box::new(trial))
     }
 }

@@ -1,9 +1,9 @@
 //! What a Python exception means for the one who deploys. Each group of rules stands in a file of its own; here are the
 //! ones about files, rights, memory, variables and devices.
 
+use super::traceback::{Frame, Traceback};
 use super::{Cause, Place, Seen, between, memory_limit, models, modules, network, quoted};
 use crate::code::Code;
-use crate::deploy::kubernetes::diagnose::traceback::{Frame, Traceback};
 
 /// The cause of a traceback; its exception as it is when no rule knows it.
 pub(super) fn recognise(seen: &Seen<'_>, raised: &Traceback) -> Cause {
@@ -29,7 +29,7 @@ pub(super) fn recognise(seen: &Seen<'_>, raised: &Traceback) -> Cause {
 }
 
 /// Whether a frame may be of the user's own code.
-pub(in crate::deploy::kubernetes::diagnose) fn ours(frame: &Frame) -> bool {
+pub(super) fn ours(frame: &Frame) -> bool {
     let file = frame.file.as_str();
     !file.starts_with('<')
         && !["site-packages", "dist-packages", "/lib/python", "/usr/bin/"]

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::listen::{Address, addresses};
+use super::text;
 use super::{Cause, Seen, between, ended, last_error, shorten, specification, start};
-use crate::cluster::text;
 use crate::code::Code;
 
 /// A probe as it failed last.

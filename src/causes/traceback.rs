@@ -8,7 +8,7 @@ const FATAL: &str = "Fatal Python error: ";
 
 /// One frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::deploy::kubernetes) struct Frame {
+pub(crate) struct Frame {
     /// Path in the container.
     pub(super) file: String,
     /// Counted from 1.

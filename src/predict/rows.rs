@@ -1,10 +1,11 @@
-//! Recorded predictions: JSON lines of a request and the response that is expected.
+//! The file of recorded predictions: JSON lines of a request and the response that is expected (docs/predictions.md).
 
 use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::lenient;
 use crate::code::Code;
 use crate::context::Workspace;
 use crate::diagnostic::{Diagnostic, Location};
@@ -12,22 +13,55 @@ use crate::diagnostic::{Diagnostic, Location};
 /// One recorded prediction.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Row {
-    pub(super) request: Value,
-    pub(super) response: Value,
+pub(crate) struct Row {
+    /// Body of the request.
+    pub(crate) request: Value,
+    /// What is expected; `None`: an answer, whatever it says.
+    #[serde(default, deserialize_with = "some")]
+    pub(crate) response: Option<Value>,
+    /// Path that it is posted to, where that is recorded too.
+    #[serde(default)]
+    pub(crate) path: Option<String>,
     /// Line in the file.
     #[serde(skip)]
-    pub(super) line: u32,
+    pub(crate) line: u32,
+}
+
+impl Row {
+    /// The request's body, as it was recorded.
+    pub(crate) fn body(&self) -> String {
+        lenient::write(&self.request)
+    }
+}
+
+/// A `null` that was written is a value.
+fn some<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 /// Reads all rows; every line that is none is a finding.
 pub(super) fn read(workspace: &Workspace, path: &Path) -> Result<Vec<Row>, Vec<Diagnostic>> {
     let name = workspace.relative(path);
     let text = std::fs::read_to_string(path).map_err(|error| {
-        let message = format!("failed to read `golden` file `{name}`: {error}");
+        let message = format!("failed to read recorded predictions `{name}`: {error}");
         vec![Diagnostic::error(Code::InputInvalid, message)]
     })?;
     parse(&name, &text)
+}
+
+fn row(text: &str) -> Result<Row, String> {
+    let row: Row = serde_json::from_value(lenient::parse(text)?).map_err(|why| why.to_string())?;
+    if row.response.is_none() {
+        return Err("missing field `response`".to_owned());
+    }
+    if row
+        .path
+        .as_deref()
+        .is_some_and(|path| !path.starts_with('/'))
+    {
+        return Err("`path` does not begin with `/`".to_owned());
+    }
+    Ok(row)
 }
 
 fn parse(name: &str, text: &str) -> Result<Vec<Row>, Vec<Diagnostic>> {
@@ -36,11 +70,9 @@ fn parse(name: &str, text: &str) -> Result<Vec<Row>, Vec<Diagnostic>> {
         if text.trim().is_empty() {
             continue;
         }
-        match serde_json::from_str::<Row>(text) {
+        match row(text) {
             Ok(row) => rows.push(Row { line, ..row }),
-            Err(error) => {
-                let why = error.to_string();
-                let why = why.split(" at line ").next().unwrap_or_default();
+            Err(why) => {
                 findings.push(
                     Diagnostic::error(
                         Code::InputInvalid,
@@ -53,7 +85,7 @@ fn parse(name: &str, text: &str) -> Result<Vec<Row>, Vec<Diagnostic>> {
         }
     }
     if rows.is_empty() && findings.is_empty() {
-        let message = format!("failed to read `golden` file `{name}`: it has no rows");
+        let message = format!("failed to read recorded predictions `{name}`: there are no rows");
         findings.push(Diagnostic::error(Code::InputInvalid, message).at(Location::file(name)));
     }
     if findings.is_empty() {
@@ -78,5 +110,13 @@ mod tests {
         assert_eq!(places, ["golden.jsonl:3", "golden.jsonl:4"]);
         let rows = parse("g", "\n{\"request\": 1, \"response\": 2}").unwrap();
         assert_eq!(rows[0].line, 2);
+        let rows = parse(
+            "g",
+            "{\"request\": [NaN], \"response\": null, \"path\": \"/p\"}",
+        )
+        .unwrap();
+        assert_eq!(rows[0].response, Some(Value::Null));
+        assert_eq!(rows[0].body(), "[NaN]");
+        assert!(parse("g", "{\"request\": 1, \"response\": 2, \"path\": \"p\"}").is_err());
     }
 }

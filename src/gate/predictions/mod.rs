@@ -1,0 +1,179 @@
+//! The built image is tried before it is pushed: its container is started, must become healthy, and must answer recorded
+//! requests as recorded. What it needed for that is measured on the way. The container is removed however this ends.
+
+mod container;
+mod findings;
+mod measured;
+mod ready;
+
+use std::time::{Duration, Instant};
+
+use crate::artifact::{Image, Launch, Trial};
+use crate::code::Code;
+use crate::context::Context;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::engine::Engine;
+use crate::failure::{Failure, Outcome, chain};
+use crate::plan::{TrialSpec, VerifySpec};
+use crate::predict::{Address, Recorded, Replayed, Tolerance, detect, replay};
+
+use self::container::Container;
+use self::findings::Log;
+use self::measured::Memory;
+
+/// How long all recorded requests together may take; those that are left then are not asked.
+const REPLAY: Duration = Duration::from_secs(300);
+
+/// What is to be tried.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'a> {
+    pub(crate) image: &'a Image,
+    /// Port, paths and tolerances are those of the verification.
+    pub(crate) verify: &'a VerifySpec,
+    pub(crate) trial: &'a TrialSpec,
+    /// How the manifests start it.
+    pub(crate) launch: &'a Launch,
+    pub(crate) recorded: Option<&'a Recorded>,
+    pub(crate) tolerance: Tolerance,
+}
+
+/// Tries the image and says what was seen.
+///
+/// # Errors
+/// `ContainerUnready`, `PredictionError` or `PredictionDiffers` with the container's last log lines.
+pub(crate) async fn run(ctx: &Context, engine: &Engine, subject: Subject<'_>) -> Outcome<Trial> {
+    container::tidy(ctx, engine).await;
+    let began = Instant::now();
+    // Made and started without looking at the cancel, so that there is never one that nobody knows of.
+    let started = Container::start(engine, &subject).await;
+    let container = match started {
+        Ok(container) => container,
+        Err(failure) => return weigh(ctx, &subject, failure).await,
+    };
+    let done = tokio::select! {
+        biased;
+        () = ctx.cancel.cancelled() => Err(Failure::new(Code::Interrupted, "stopped before the container was tried")),
+        done = try_out(ctx, engine, &subject, &container, began) => done,
+    };
+    if let Err(error) = engine.remove_container(&container.name).await {
+        let left = format!(
+            "container `{}` could not be removed: {}",
+            container.name,
+            chain(&error)
+        );
+        ctx.events
+            .diagnosed(Diagnostic::warning(Code::ContainerUnready, left).help("remove it by hand"))
+            .await;
+    }
+    match done {
+        Ok(trial) => Ok(trial),
+        Err(failure) => weigh(ctx, &subject, failure).await,
+    }
+}
+
+/// A container that lacks what only the cluster has proves nothing by failing to start; everything else does.
+async fn weigh(ctx: &Context, subject: &Subject<'_>, failure: Failure) -> Outcome<Trial> {
+    let lacks = &subject.launch.lacks;
+    if failure.code() != Code::ContainerUnready || lacks.is_empty() {
+        return Err(failure);
+    }
+    let why = format!(
+        "it was tried without {}, which only the cluster has; the run goes on",
+        lacks.join(", ")
+    );
+    for mut finding in failure.into_findings() {
+        finding.severity = Severity::Warning;
+        ctx.events.diagnosed(finding.help(why.clone())).await;
+    }
+    Ok(Trial::default())
+}
+
+async fn try_out(
+    ctx: &Context,
+    engine: &Engine,
+    subject: &Subject<'_>,
+    container: &Container,
+    began: Instant,
+) -> Outcome<Trial> {
+    let log = Log {
+        ctx,
+        engine,
+        container,
+    };
+    let deadline = began + subject.trial.deadline;
+    let address = ready::wait(&log, subject.verify.health_path.as_deref(), deadline).await?;
+    let start = container.started.elapsed();
+    ctx.events
+        .note(format!(
+            "the container is healthy after {} ms",
+            start.as_millis()
+        ))
+        .await;
+    let mut trial = Trial {
+        start_ms: u64::try_from(start.as_millis()).unwrap_or(u64::MAX),
+        ..Trial::default()
+    };
+    let mut memory = Memory::new(engine, &container.name);
+    memory.look().await;
+    let mut findings = Vec::new();
+    if let Some(recorded) = subject.recorded {
+        let asked = ask(ctx, subject, recorded, &address, &mut memory, &mut trial).await;
+        if let Some(replayed) = asked {
+            findings = findings::of(&log, subject, recorded, &replayed).await;
+            measured::describe(&mut trial, &replayed);
+        }
+    }
+    memory.look().await;
+    trial.peak_memory_mib = memory.peak_mib();
+    measured::say(ctx, &trial).await;
+    ctx.events.produced(trial.clone()).await;
+    let (errors, warnings): (Vec<_>, Vec<_>) = findings
+        .into_iter()
+        .partition(|finding| finding.severity == Severity::Error);
+    for warning in warnings {
+        ctx.events.diagnosed(warning).await;
+    }
+    match Failure::all(errors) {
+        Some(failure) => Err(failure),
+        None => Ok(trial),
+    }
+}
+
+/// Replays the recorded requests; `None` when this server does not take them.
+async fn ask(
+    ctx: &Context,
+    subject: &Subject<'_>,
+    recorded: &Recorded,
+    address: &Address,
+    memory: &mut Memory<'_>,
+    trial: &mut Trial,
+) -> Option<Replayed> {
+    let file = ctx.workspace.relative(&recorded.file);
+    let path = subject.verify.predict_path.as_deref();
+    // An example of MLflow is a request to MLflow's own server; another path may take anything.
+    let path = path.filter(|path| !recorded.is_example() || path.ends_with("/invocations"));
+    let question = async |question: crate::predict::Question<'_>| address.ask(question).await;
+    let protocol = match detect(question, path, recorded.rows.first()?).await {
+        Ok(protocol) => protocol,
+        Err(none) => {
+            let tried = none.tried.join(", ");
+            ctx.events
+                .note(format!(
+                    "`{file}` is not asked: the server has none of {tried}; set `predict-path`"
+                ))
+                .await;
+            return None;
+        }
+    };
+    let rows = (1..).zip(&recorded.rows);
+    let until = Instant::now() + REPLAY;
+    let work = replay(question, &protocol, subject.tolerance, until, rows);
+    let replayed = memory.during(work).await;
+    trial.protocol = Some(protocol.to_string());
+    trial.file = Some(file);
+    trial.tolerance = (!recorded.is_example()).then_some(crate::artifact::Bounds {
+        rtol: subject.tolerance.rtol,
+        atol: subject.tolerance.atol,
+    });
+    Some(replayed)
+}
