@@ -108,8 +108,7 @@ async fn start(
         return report::lines(&secrets, &plan.lines());
     }
     // A password within the tracking URL is known only now.
-    let tracking = plan.train.iter().map(|train| &train.tracking);
-    secrets.extend(tracking.filter_map(|tracking| tracking.password.clone()));
+    secrets.extend(plan.gates.tracking.password.clone());
     if let Some(time) = plan.timeout {
         shutdown::after(time, cancel.clone(), reason.clone());
     }

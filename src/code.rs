@@ -85,6 +85,18 @@ codes! {
     TrainDeadline, "train-deadline", 20, "training took longer than allowed", "raise `train-timeout` or make the training shorter";
     ModelMissing, "model-missing", 20, "training wrote no model", "make the script write to `model`, or set `model` to where it writes";
     TrackingFailed, "tracking-failed", 20, "run cannot be read back from the tracking server", "check that the server still answers";
+    GateFailed, "gate-failed", 30, "metric does not pass its rule", "train a better model, or change the rule in `gates`";
+    GateMetricMissing, "gate-metric-missing", 30, "metric of a rule is missing or not a number", "log the metric in the training, or correct its name in `gates`";
+    GateNotComparable, "gate-not-comparable", 30, "metric cannot be compared with the champion's", "compare with a number instead, or measure both on the same data";
+    ChampionUnreadable, "champion-unreadable", 30, "champion's metrics cannot be read", "check that the tracking server still has the champion's run";
+    ChampionDisputed, "champion-disputed", 30, "cluster and model registry name different champions", "move the alias to the version that is live, or deploy the one that has it";
+    RegisterFailed, "register-failed", 30, "verified deployment could not be recorded in the model registry", "register the version by hand, or run again";
+    ParityPython, "parity-python", 30, "image serves with another Python than trained", "use a base image of the Python that trains, or train with the image's (`python-version`)";
+    ParityPlatform, "parity-platform", 30, "image is of another platform than the training", "use a base image of the same processor and C library, or train on the image's";
+    ParityPackage, "parity-package", 30, "image serves another package than trained", "install in the image the versions that trained; ml-deploy-constraints.txt has them";
+    ParityModel, "parity-model", 30, "image holds another model than was trained", "COPY the model that the training wrote, and change nothing in it";
+    ParityUnknown, "parity-unknown", 30, "environments cannot be compared", "make a Python of the image findable, or set `parity: off` for an image without Python";
+    ParityAllowExpired, "parity-allow-expired", 30, "entry of parity-allow has expired", "make the versions equal, or decide anew and set a later `until`";
     ContainerUnready, "container-unready", 30, "container of the built image does not become healthy", "read its log lines above; the image was not pushed";
     PredictionError, "prediction-error", 30, "container answers recorded requests with an error", "read its log lines above; the image was not pushed";
     PredictionDiffers, "prediction-differs", 30, "container predicts otherwise than recorded", "compare the library versions of image and training, or record the predictions anew";

@@ -3,6 +3,7 @@
 mod app;
 mod artifact;
 mod causes;
+mod champion;
 mod cluster;
 mod code;
 mod context;

@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use crate::artifact::{Artifact, Deployment, Image, Model, Pushed};
+use crate::champion;
 use crate::code::Code;
 use crate::context::Context;
 use crate::deploy::{docker, kubernetes};
@@ -14,7 +15,7 @@ use crate::live::{Deployed, settle};
 use crate::plan::{DeploySpec, Plan};
 use crate::preflight;
 use crate::reuse::{self, Results};
-use crate::{image, registry, train, trial, verify};
+use crate::{gate, image, registry, train, trial, verify};
 
 /// How a run that did not fail came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +50,9 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
         return Ok(Ended::Reused);
     }
 
+    let before = champion::before(plan);
     let model = train_with_early_layers(plan, ctx, engine).await?;
-    gate_stage(plan, ctx, model.as_ref()).await?;
+    champion::gate(plan, ctx, engine, model.as_ref(), &before).await?;
     let image = build_stage(plan, ctx, engine, model.as_ref()).await?;
     proof_stages(plan, ctx, engine, model.as_ref(), image.as_ref()).await?;
     let pushed = push_stage(plan, ctx, engine, image.as_ref()).await?;
@@ -67,6 +69,7 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
     let judged = deployed.as_ref().map(Deployed::judged);
     let verified = verify_stage(plan, ctx, engine, judged.as_ref(), pushed.as_ref()).await;
     settle(plan, ctx, deployed, pushed.as_ref(), verified).await?;
+    champion::crown(plan, ctx, model.as_ref(), pushed.as_ref()).await;
     if let Some(fingerprint) = fingerprint {
         let kept = reuse::remember(
             plan,
@@ -234,24 +237,18 @@ async fn build_stage(
     .map(Some)
 }
 
-/// Whether the model is good enough to be built into an image.
-async fn gate_stage(plan: &Plan, ctx: &Context, _model: Option<&Model>) -> Outcome<()> {
-    if !plan.runs(Stage::Gates) {
-        return Ok(());
-    }
-    stage(plan, ctx, Stage::Gates, async |_| Ok(())).await
-}
-
 /// Whether the image serves what was trained: its environment, then its answers. Nothing is pushed before.
 async fn proof_stages(
     plan: &Plan,
     ctx: &Context,
     engine: Option<&Engine>,
-    _model: Option<&Model>,
+    model: Option<&Model>,
     image: Option<&Image>,
 ) -> Outcome<()> {
-    if plan.runs(Stage::Parity) {
-        stage(plan, ctx, Stage::Parity, async |_| Ok(())).await?;
+    if let (true, Some(engine), Some(image)) = (plan.runs(Stage::Parity), engine, image) {
+        let compare =
+            async |ctx: &Context| gate::parity::run(ctx, engine, plan, model, image).await;
+        stage(plan, ctx, Stage::Parity, compare).await?;
     }
     if let Some((engine, image)) = engine.zip(image).filter(|_| plan.runs(Stage::Predictions)) {
         trial::stage(plan, ctx, engine, image).await?;

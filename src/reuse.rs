@@ -57,9 +57,11 @@ pub(crate) fn fingerprint(plan: &Plan) -> anyhow::Result<String> {
             (
                 &plan.train,
                 &plan.build,
+                &plan.parity,
                 &plan.push,
                 &plan.deploy,
                 &plan.verify,
+                &plan.gates,
                 &plan.trial
             )
         )

@@ -328,7 +328,7 @@ fn published(ports: Option<HashMap<String, Option<Vec<PortBinding>>>>) -> Vec<Pu
 }
 
 /// The client library's answer with the engine's own words.
-fn answered<T>(result: Result<T, Error>) -> anyhow::Result<T> {
+pub(super) fn answered<T>(result: Result<T, Error>) -> anyhow::Result<T> {
     result.map_err(|error| match error {
         Error::DockerResponseServerError { message, .. } => EngineError { message }.into(),
         Error::RequestTimeoutError => anyhow::anyhow!("the engine does not answer"),
@@ -337,7 +337,7 @@ fn answered<T>(result: Result<T, Error>) -> anyhow::Result<T> {
 }
 
 /// The same, but 404 (not there) and 304 (already so) are `None`.
-fn present<T>(result: Result<T, Error>) -> anyhow::Result<Option<T>> {
+pub(super) fn present<T>(result: Result<T, Error>) -> anyhow::Result<Option<T>> {
     match result {
         Err(Error::DockerResponseServerError {
             status_code: 404 | 304,

@@ -4,6 +4,7 @@
 mod build;
 mod connect;
 mod container;
+mod inside;
 mod push;
 mod session;
 mod silence;
@@ -13,6 +14,7 @@ mod wire;
 pub(crate) use build::{BuildRequest, BuildUpdate};
 pub(crate) use connect::Engine;
 pub(crate) use container::{ContainerSpec, ContainerState};
+pub(crate) use inside::{ImageStart, Printed};
 pub(crate) use push::PushUpdate;
 pub(crate) use silence::Silent;
 pub(crate) use wire::EngineError;

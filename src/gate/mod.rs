@@ -1,3 +1,6 @@
-//! Proofs before something is made or pushed. Each is a stage of its own.
+//! The stages that stop a model before it costs anything more. Each check knows its own subject, no other stage and no
+//! deployment.
 
+pub(crate) mod metrics;
+pub(crate) mod parity;
 pub(crate) mod predictions;

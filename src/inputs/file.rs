@@ -17,6 +17,8 @@ pub(crate) struct Entry {
     pub(crate) values: Vec<String>,
     /// Line of the value, from 1.
     pub(crate) line: u32,
+    /// Line in which the text of each of `values` begins.
+    pub(crate) begins: Vec<u32>,
 }
 
 /// Reads the file's text; `path` is for messages. What is not YAML, a key that stands twice, and a value that is neither a
@@ -74,6 +76,13 @@ fn entry(
     value: Spanned<Value>,
 ) -> Result<Entry, Box<Diagnostic>> {
     let line = u32::try_from(value.referenced.line()).unwrap_or(0);
+    let begins = match &value.value {
+        Value::List(items) => items
+            .iter()
+            .map(|item| first_line(text, item.referenced))
+            .collect(),
+        _ => vec![first_line(text, value.referenced)],
+    };
     let values = match value.value {
         Value::Text(text) => vec![text],
         Value::Number(shown) => vec![as_written(text, value.referenced).unwrap_or(shown)],
@@ -91,7 +100,26 @@ fn entry(
             return Err(Box::new(finding.at(Location::line(path, line))));
         }
     };
-    Ok(Entry { name, values, line })
+    Ok(Entry {
+        name,
+        values,
+        line,
+        begins,
+    })
+}
+
+/// The line in which a scalar's text begins: that of a block (`|`) stands below its mark.
+fn first_line(text: &str, at: serde_saphyr::Location) -> u32 {
+    let line = u32::try_from(at.line()).unwrap_or(0);
+    let rest: Option<String> = (|| {
+        let line = text
+            .lines()
+            .nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
+        let from = usize::try_from(at.column()).ok()?.checked_sub(1)?;
+        Some(line.chars().skip(from).collect())
+    })();
+    let block = rest.is_some_and(|rest| rest.starts_with(['|', '>']));
+    line + u32::from(block)
 }
 
 fn item_text(text: &str, item: Spanned<Value>) -> String {
@@ -202,6 +230,10 @@ mod tests {
         assert_eq!(only("tags: [a, 1.0, '2']").values, ["a", "1.0", "2"]);
         assert_eq!(only("train: |\n  python a.py\n").values, ["python a.py\n"]);
         assert!(read("", "x", &mut Vec::new()).is_empty());
+        let begins = |text: &str| only(text).begins;
+        assert_eq!(begins("gates: |\n  a > 1\n  b > 1\n"), [2]);
+        assert_eq!(begins("gates: a > 1\n"), [1]);
+        assert_eq!(begins("gates:\n  - a > 1\n\n  - b > 1\n"), [2, 4]);
     }
 
     #[test]

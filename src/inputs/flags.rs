@@ -84,6 +84,32 @@ pub(crate) struct Inputs {
     #[arg(long, value_name = "SECRET", value_parser = secret, help_heading = "Tracking")]
     pub(crate) mlflow_tracking_token: Option<SecretString>,
 
+    /// Rules that the model's metrics must pass, one a line: `accuracy >= 0.92`, `rmse <= champion + 2%`, `auc required`
+    #[arg(long, value_name = "LIST", help_heading = "Gates")]
+    pub(crate) gates: Vec<String>,
+    /// JSON file with metrics, written by the training; nested keys are joined by a dot
+    #[arg(long, value_name = "FILE", help_heading = "Gates")]
+    pub(crate) metrics_file: Option<String>,
+    /// Alias of the registered model that candidates are compared with when nothing is live, and that a verified deployment takes
+    #[arg(
+        long,
+        value_name = "ALIAS",
+        default_value = "champion",
+        help_heading = "Gates"
+    )]
+    pub(crate) champion: String,
+    /// Verdict of rules that compare with a champion when there is none: pass or fail
+    #[arg(
+        long,
+        value_name = "VERDICT",
+        default_value = "pass",
+        help_heading = "Gates"
+    )]
+    pub(crate) first_deploy: String,
+    /// Registered model of MLflow: a verified deployment becomes a version of it and takes the alias `champion`
+    #[arg(long, value_name = "NAME", help_heading = "Gates")]
+    pub(crate) register_model: Option<String>,
+
     /// Image repository, such as ghcr.io/org/name
     #[arg(
         long,
@@ -131,6 +157,18 @@ pub(crate) struct Inputs {
     /// Image that exists, by digest or tag, when build and push ran in an earlier job
     #[arg(long, value_name = "IMAGE", help_heading = "Image")]
     pub(crate) image_ref: Option<String>,
+
+    /// Compare what the image installs with what trained, before the push: strict, safe (block what the model needs), report (never block) or off
+    #[arg(
+        long,
+        value_name = "MODE",
+        default_value = "safe",
+        help_heading = "Gates"
+    )]
+    pub(crate) parity: String,
+    /// Differences to live with for a time, one a line: package trained->served reason until=YYYY-MM-DD
+    #[arg(long, value_name = "LIST", help_heading = "Gates")]
+    pub(crate) parity_allow: Vec<String>,
 
     /// Where to deploy: kubernetes, docker or none; by default kubernetes when there are manifests
     #[arg(long, value_name = "TARGET", help_heading = "Deployment")]

@@ -18,7 +18,8 @@ use crate::diagnostic::{Diagnostic, Location};
 pub(crate) enum Source {
     Flag,
     Input,
-    File(Location),
+    /// The value's place, and the line in which the text of each of its parts begins.
+    File(Location, Vec<u32>),
 }
 
 /// Where each input that was set came from, by name.
@@ -58,7 +59,10 @@ pub(crate) fn parse(
         match names.known(&entry.name) {
             // `namespace:` without a value is not the namespace "".
             Some(_) if unset => {}
-            Some(name) => drop(layered.insert(name, (Source::File(location), entry.values))),
+            Some(name) => {
+                let source = Source::File(location, entry.begins);
+                layered.insert(name, (source, entry.values));
+            }
             None => findings.push(names.unknown(&entry.name, "key", Some(location))),
         }
     }
@@ -167,7 +171,7 @@ fn invalid_value(name: &str, error: &clap::Error, source: Option<&Source>) -> Di
         format!("`{value}`")
     };
     let at = match source {
-        Some(Source::File(location)) => Some(location.clone()),
+        Some(Source::File(location, _)) => Some(location.clone()),
         _ => None,
     };
     Diagnostic::error(

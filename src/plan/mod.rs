@@ -1,12 +1,15 @@
 //! Inputs and host become a `Plan`: resolved, validated, printable. What runs is decided here, once.
 
+mod gates;
 mod resolve;
+mod rules;
 mod show;
 mod spec;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub(crate) use gates::{FirstDeploy, GateSpec, Margin, Op, Rule, Side, Test};
 pub(crate) use resolve::{Places, resolve, secret_values};
 pub(crate) use spec::*;
 
@@ -39,7 +42,9 @@ pub(crate) struct Plan {
     pub(crate) train: Option<TrainSpec>,
     /// Where the model is, trained in this run or before.
     pub(crate) model: PathBuf,
+    pub(crate) gates: GateSpec,
     pub(crate) build: Option<BuildSpec>,
+    pub(crate) parity: ParitySpec,
     pub(crate) push: Option<PushSpec>,
     /// Present also when the stage does not run: preflight checks it on pull requests too.
     pub(crate) deploy: Option<DeploySpec>,

@@ -35,7 +35,7 @@ impl Plan {
                 .as_ref()
                 .map(|train| self.training(train))
                 .unwrap_or_default(),
-            Stage::Gates => "metrics against their rules".to_owned(),
+            Stage::Gates => self.rules(),
             Stage::Parity => "what the image installs against what trained".to_owned(),
             Stage::Predictions => self.trying(),
             Stage::Build => self
@@ -51,6 +51,11 @@ impl Plan {
             Stage::Deploy => self.deployment(),
             Stage::Verify => self.checks(),
         }
+    }
+
+    fn rules(&self) -> String {
+        let rules = self.gates.rules.iter().map(|rule| rule.text.as_str());
+        rules.collect::<Vec<_>>().join(", ")
     }
 
     fn training(&self, train: &super::TrainSpec) -> String {

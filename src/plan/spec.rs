@@ -120,6 +120,50 @@ pub(crate) struct RegistryLogin {
     pub(crate) password: SecretString,
 }
 
+/// How the image is compared with the training.
+#[derive(Clone, Debug)]
+pub(crate) struct ParitySpec {
+    pub(crate) mode: ParityMode,
+    pub(crate) allow: Vec<ParityAllow>,
+}
+
+/// What a difference leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ParityMode {
+    /// What would be a warning blocks too.
+    Strict,
+    Safe,
+    /// Everything is said, nothing blocks.
+    Report,
+    Off,
+}
+
+impl ParityMode {
+    /// The word in inputs and reports.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Strict => "strict",
+            Self::Safe => "safe",
+            Self::Report => "report",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// A difference that somebody has decided to live with for a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ParityAllow {
+    /// Normalised name of a package, or what else a row is about, such as `python`.
+    pub(crate) subject: String,
+    /// Versions, or `*`.
+    pub(crate) trained: String,
+    pub(crate) served: String,
+    /// Last day on which it counts, UTC.
+    pub(crate) until: jiff::civil::Date,
+    /// The entry as it was written: its reason is for people.
+    pub(crate) text: String,
+}
+
 /// The push.
 #[derive(Clone, Debug)]
 pub(crate) struct PushSpec {

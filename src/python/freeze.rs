@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::process::Command;
 
 use super::Interpreter;
@@ -13,13 +14,23 @@ use crate::failure::{Fail, Outcome};
 use crate::process;
 
 /// Only the standard library, from Python 3.8 on.
-const SCRIPT: &str = include_str!("freeze.py");
+pub(crate) const SCRIPT: &str = include_str!("freeze.py");
 
-/// The environment as its interpreter describes it: distributions sorted by normalised name.
-pub(crate) async fn freeze(ctx: &Context, interpreter: &Interpreter) -> Outcome<Environment> {
+/// The environment as its interpreter describes it: distributions sorted by normalised name. `variables` are those that the
+/// training was given besides ours.
+pub(crate) async fn freeze(
+    ctx: &Context,
+    interpreter: &Interpreter,
+    variables: &[(String, SecretString)],
+) -> Outcome<Environment> {
     let mut command = Command::new(&interpreter.path);
     // Isolated: nothing of the workspace can stand in for a module of the standard library.
     command.args(["-I", "-c", SCRIPT]);
+    command.envs(
+        variables
+            .iter()
+            .map(|(name, value)| (name, value.expose_secret())),
+    );
     let answer = async {
         let captured = process::capture(&ctx.cancel, command, Duration::from_secs(60)).await?;
         anyhow::ensure!(

@@ -7,6 +7,7 @@ mod freeze;
 mod index;
 mod kept;
 mod key;
+mod pickle;
 mod pip_conf;
 mod requirement;
 mod story;
@@ -17,8 +18,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(crate) use environment::ensure;
-pub(crate) use freeze::freeze;
+pub(crate) use freeze::{SCRIPT as FREEZE, freeze};
+pub(crate) use pickle::imports as pickle_imports;
 pub(crate) use pip_conf::{PackageIndex, package_index};
+pub(crate) use requirement::{Named, name as requirement_name, named};
+
+/// Finds and describes the interpreters that serve, inside of a container. Its argument is JSON: `script` ([`FREEZE`]), `wait`
+/// in seconds (0: describe only the interpreter that runs it), `names` and `sizes` of files to look for.
+pub(crate) const SERVING: &str = include_str!("serving.py");
 
 /// An environment that is ready.
 #[derive(Clone, Debug)]

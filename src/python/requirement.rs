@@ -81,6 +81,27 @@ impl Needs {
     }
 }
 
+/// A requirement that is named somewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Named {
+    /// Normalised.
+    pub(crate) name: String,
+    pub(crate) at: Location,
+}
+
+/// What the files ask for and where, those that they include too. Files that cannot be read ask for nothing.
+pub(crate) fn named(ctx: &Context, requirements: &Requirements) -> Vec<Named> {
+    let needs = read(ctx, requirements).unwrap_or_default();
+    let at = |entry: &Entry| ctx.workspace.locate(&needs.files[entry.file].0, entry.line);
+    let asked = needs.entries.iter().filter(|entry| !entry.constraint);
+    asked
+        .map(|entry| Named {
+            name: entry.name.clone(),
+            at: at(entry),
+        })
+        .collect()
+}
+
 /// Position of `word` in `text` where it is no part of a longer name.
 fn find_word(text: &str, word: &str) -> Option<usize> {
     let part_of_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
@@ -215,7 +236,7 @@ fn project(ctx: &Context, needs: &mut Needs, file: &Path) -> Outcome<()> {
 }
 
 /// The normalised name of a requirement; `None` for options, comments, URLs and paths.
-pub(super) fn name(requirement: &str) -> Option<String> {
+pub(crate) fn name(requirement: &str) -> Option<String> {
     let text = requirement.trim();
     if let Some((_, egg)) = text.split_once("#egg=") {
         return name(egg);

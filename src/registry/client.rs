@@ -101,7 +101,7 @@ pub(crate) async fn check_push(
 }
 
 /// One registry, one repository, one login.
-struct Registry<'a> {
+pub(super) struct Registry<'a> {
     client: Client,
     reference: &'a Reference,
     base: String,
@@ -117,7 +117,10 @@ struct Token {
 }
 
 impl<'a> Registry<'a> {
-    async fn open(reference: &'a Reference, login: Option<&RegistryLogin>) -> Outcome<Self> {
+    pub(super) async fn open(
+        reference: &'a Reference,
+        login: Option<&RegistryLogin>,
+    ) -> Outcome<Self> {
         let login = credentials(reference.host(), login).await?;
         let host = match reference.host() {
             "docker.io" => "registry-1.docker.io",
@@ -145,7 +148,7 @@ impl<'a> Registry<'a> {
         })
     }
 
-    async fn ask(&self, method: Method, path: &str, actions: &str) -> Outcome<Response> {
+    pub(super) async fn ask(&self, method: Method, path: &str, actions: &str) -> Outcome<Response> {
         let url = format!("{}{path}", self.base);
         let mut pause = Duration::from_millis(500);
         for _ in 1..TRIES {
@@ -266,7 +269,7 @@ impl<'a> Registry<'a> {
     }
 
     /// The answer, if it is a success.
-    fn succeeded(&self, answer: Response, tried: &str) -> Outcome<Response> {
+    pub(super) fn succeeded(&self, answer: Response, tried: &str) -> Outcome<Response> {
         let status = answer.status();
         if status.is_success() {
             return Ok(answer);
@@ -292,7 +295,7 @@ impl<'a> Registry<'a> {
         .into())
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> Diagnostic {
+    pub(super) fn unreachable(&self, error: &reqwest::Error) -> Diagnostic {
         unreachable(self.reference.host(), error)
     }
 }

@@ -3,10 +3,12 @@
 mod challenge;
 mod client;
 mod credentials;
+mod labels;
 mod reference;
 mod refusal;
 
 pub(crate) use client::{check_push, digest};
 pub(crate) use credentials::{Credentials, credentials};
+pub(crate) use labels::labels;
 pub(crate) use reference::{Reference, check_tag};
 pub(crate) use refusal::denied;

@@ -10,12 +10,14 @@
 
 mod changes;
 mod console;
+mod gates;
 mod github;
 mod json;
 mod markdown;
 mod neutral;
 pub(crate) mod outputs;
 mod paint;
+mod parity;
 mod record;
 mod redact;
 #[cfg(test)]

@@ -56,6 +56,11 @@ pub(crate) const OUTPUTS: &[Output] = &[
         value: |f| Some(metrics(f.record)?.to_string()),
     },
     Output {
+        name: "parity",
+        help: "What the image installs compared with what trained: pass, warn or fail; empty when it was not compared",
+        value: |f| Some(f.record.parity.as_ref()?.verdict.name().to_owned()),
+    },
+    Output {
         name: "image",
         help: "Image with its first tag, such as ghcr.io/org/name:1a2b3c4",
         value: image,

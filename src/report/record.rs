@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::artifact::{
-    Artifact, Bundle, Changes, Deployment, Environment, Image, Model, Pushed, RolledBack, Trial,
-    Verification,
+    Artifact, Bundle, Changes, Deployment, Environment, Gates, Image, Model, Parity, Pushed,
+    RolledBack, Trial, Verification,
 };
 use crate::diagnostic::Diagnostic;
 use crate::event::{End, Event, EventKind, Stage};
@@ -54,6 +54,8 @@ pub(super) struct Record {
     pub(super) changes: Option<Changes>,
     pub(super) rolled_back: Option<RolledBack>,
     pub(super) bundle: Option<Bundle>,
+    pub(super) gates: Option<Gates>,
+    pub(super) parity: Option<Parity>,
     pub(super) trial: Option<Trial>,
 }
 
@@ -147,8 +149,10 @@ impl Record {
             Artifact::Verification(verification) => self.verification = Some(verification),
             Artifact::Changes(changes) => self.changes = Some(changes),
             Artifact::RolledBack(rolled_back) => self.rolled_back = Some(rolled_back),
+            Artifact::Parity(parity) => self.parity = Some(parity),
             // A later one is of a rollback that failed too: the cause of it all stands in the first.
             Artifact::Bundle(bundle) => self.bundle = self.bundle.take().or(Some(bundle)),
+            Artifact::Gates(gates) => self.gates = Some(gates),
             Artifact::Trial(trial) => self.trial = Some(*trial),
         }
     }
@@ -185,6 +189,8 @@ impl Record {
         scrub(&mut self.changes, redactor);
         scrub(&mut self.rolled_back, redactor);
         scrub(&mut self.bundle, redactor);
+        scrub(&mut self.gates, redactor);
+        scrub(&mut self.parity, redactor);
         scrub(&mut self.trial, redactor);
     }
 }

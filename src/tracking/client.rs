@@ -69,12 +69,7 @@ pub(super) async fn marked_runs(
     spec: &TrackingSpec,
     marker: &Marker,
 ) -> anyhow::Result<Vec<FoundRun>> {
-    let server = Server {
-        ctx,
-        client: client(Duration::from_secs(30))?,
-        base: format!("{url}/api/2.0/mlflow"),
-        spec,
-    };
+    let server = Server::open(ctx, url, spec)?;
     let mut runs = Vec::new();
     if let Some(name) = &spec.experiment
         && let Some(id) = server.experiment(name).await?
@@ -89,25 +84,52 @@ pub(super) async fn marked_runs(
     // Some 3.x servers name a run's models only when they are asked for that run.
     if let Some(chosen) = super::run::choose(runs.clone()) {
         let id = chosen.info.run_id;
-        let answer = server.get("runs/get", &[("run_id", &id)]).await?;
-        if let Some(run) = answer
-            .and_then(|answer| serde_json::from_value::<FoundRun>(answer.get("run")?.clone()).ok())
+        if let Some(run) = server.run(&id).await?
             && let Some(known) = runs.iter_mut().find(|known| known.info.run_id == id)
         {
             known.outputs = run.outputs;
+            known.inputs = run.inputs;
         }
     }
     Ok(runs)
 }
 
-struct Server<'a> {
+/// One server and who asks it.
+pub(super) struct Server<'a> {
     ctx: &'a Context,
     client: Client,
     base: String,
     spec: &'a TrackingSpec,
 }
 
-impl Server<'_> {
+impl<'a> Server<'a> {
+    pub(super) fn open(
+        ctx: &'a Context,
+        url: &str,
+        spec: &'a TrackingSpec,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            ctx,
+            client: client(Duration::from_secs(30))?,
+            base: format!("{url}/api/2.0/mlflow"),
+            spec,
+        })
+    }
+
+    /// The run with this id; `None` when the server does not have it.
+    pub(super) async fn run(&self, id: &str) -> anyhow::Result<Option<FoundRun>> {
+        let answer = self.get("runs/get", &[("run_id", id)]).await?;
+        let run = answer.and_then(|mut answer| Some(answer.get_mut("run")?.take()));
+        run.map(|run| serde_json::from_value(run).context("tracking server's answer is no run"))
+            .transpose()
+    }
+
+    /// Sends a change. `None` for 404.
+    pub(super) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Option<Value>> {
+        let url = format!("{}/{path}", self.base);
+        self.answer(|| self.client.post(&url).json(body)).await
+    }
+
     async fn experiment(&self, name: &str) -> anyhow::Result<Option<String>> {
         let answer = self
             .get("experiments/get-by-name", &[("experiment_name", name)])
@@ -169,7 +191,11 @@ impl Server<'_> {
         }
     }
 
-    async fn get(&self, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Option<Value>> {
+    pub(super) async fn get(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> anyhow::Result<Option<Value>> {
         let url = format!("{}/{path}", self.base);
         self.answer(|| self.client.get(&url).query(query)).await
     }

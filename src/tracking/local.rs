@@ -7,7 +7,6 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use tokio::process::Command;
 
-use super::Marker;
 use super::run::FoundRun;
 use crate::context::Context;
 use crate::plan::{TrackingSpec, TrackingUri};
@@ -18,11 +17,11 @@ const SQLITE: &str = include_str!("read_sqlite.py");
 /// Asks MLflow's own client.
 const CLIENT: &str = include_str!("read_client.py");
 
-/// All runs with the marker.
-pub(super) async fn marked_runs(
+/// All runs with a tag; with an empty name of the tag, the run whose id is its value.
+pub(super) async fn runs(
     ctx: &Context,
     spec: &TrackingSpec,
-    marker: &Marker,
+    (tag, value): (&str, &str),
     python: &Path,
 ) -> anyhow::Result<Vec<FoundRun>> {
     let mut command = Command::new(python);
@@ -37,7 +36,7 @@ pub(super) async fn marked_runs(
         }
     };
     command
-        .args([Marker::TAG, marker.as_str()])
+        .args([tag, value])
         .current_dir(&ctx.workspace.folder)
         // A folder as store makes MLflow 3 stop unless it is told that this is meant.
         .env("MLFLOW_ALLOW_FILE_STORE", "true");

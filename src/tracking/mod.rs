@@ -2,6 +2,7 @@
 
 mod client;
 mod local;
+mod models;
 mod preflight;
 mod run;
 mod uri;
@@ -11,6 +12,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
+pub(crate) use models::{Version, by_alias, register, take_alias};
 pub(crate) use preflight::preflight;
 pub(crate) use uri::{credentials, parse};
 
@@ -91,7 +93,10 @@ pub(crate) async fn find_run(
             client::marked_runs(ctx, url, spec, marker).await,
             Some(url.as_str()),
         ),
-        _ => (local::marked_runs(ctx, spec, marker, python).await, None),
+        _ => {
+            let tag = (Marker::TAG, marker.as_str());
+            (local::runs(ctx, spec, tag, python).await, None)
+        }
     };
     let runs = found
         .context("failed to read the training's run back")
@@ -110,4 +115,26 @@ pub(crate) async fn find_run(
             .await;
     }
     Ok(Some(chosen))
+}
+
+/// The run with this id; `None` when the store does not have it. `python` is an interpreter that can read a store which is
+/// not a server.
+///
+/// # Errors
+/// A store that cannot be asked.
+pub(crate) async fn run(
+    ctx: &Context,
+    spec: &TrackingSpec,
+    id: &str,
+    python: Option<&Path>,
+) -> anyhow::Result<Option<Run>> {
+    if let TrackingUri::Server(url) = &spec.uri {
+        let found = client::Server::open(ctx, url, spec)?.run(id).await?;
+        return Ok(found.map(|run| run.into_run(Some(url))));
+    }
+    let python = python.context(
+        "a store without a server is read by the training's Python, and nothing was trained here",
+    )?;
+    let found = local::runs(ctx, spec, ("", id), python).await?;
+    Ok(found.into_iter().next().map(|run| run.into_run(None)))
 }

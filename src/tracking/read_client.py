@@ -1,7 +1,8 @@
-# Prints the runs with a tag from any store that MLflow reads as JSON, in the form of MLflow's REST interface.
+# Prints the runs with a tag, or, when the tag's name is empty, the run with this id, from any store that MLflow reads as JSON, in the form of MLflow's REST interface.
 import json
 import sys
 
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 tag, value = sys.argv[1:3]
@@ -23,29 +24,53 @@ def number(value):
     return value if value == value and abs(value) != float("inf") else str(value)
 
 
-experiments = [found.experiment_id for found in pages(lambda token: client.search_experiments(page_token=token))]
-runs = []
-if experiments:
+def search():
+    if not tag:
+        try:
+            return [client.get_run(value)]
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return []
+            raise
+    experiments = [found.experiment_id for found in pages(lambda token: client.search_experiments(page_token=token))]
+    if not experiments:
+        return []
     wanted = "tags.`%s` = '%s'" % (tag, value)
-    for run in pages(lambda token: client.search_runs(experiments, filter_string=wanted, page_token=token)):
-        outputs = getattr(run, "outputs", None)
-        runs.append(
-            {
-                "info": {
-                    "run_id": run.info.run_id,
-                    "run_name": run.info.run_name or "",
-                    "experiment_id": run.info.experiment_id,
-                    "status": run.info.status,
-                    "start_time": run.info.start_time or 0,
-                },
-                "data": {
-                    "metrics": [{"key": key, "value": number(value)} for key, value in run.data.metrics.items()],
-                    "params": [{"key": key, "value": value} for key, value in run.data.params.items()],
-                    "tags": [{"key": key, "value": value} for key, value in run.data.tags.items()],
-                },
-                "outputs": {
-                    "model_outputs": [{"model_id": model.model_id} for model in getattr(outputs, "model_outputs", None) or []]
-                },
-            }
-        )
+    return pages(lambda token: client.search_runs(experiments, filter_string=wanted, page_token=token))
+
+
+def datasets(run):
+    inputs = getattr(run, "inputs", None)
+    return [
+        {
+            "tags": [{"key": tag.key, "value": tag.value} for tag in found.tags],
+            "dataset": {"name": found.dataset.name, "digest": found.dataset.digest},
+        }
+        for found in getattr(inputs, "dataset_inputs", None) or []
+    ]
+
+
+runs = []
+for run in search():
+    outputs = getattr(run, "outputs", None)
+    runs.append(
+        {
+            "info": {
+                "run_id": run.info.run_id,
+                "run_name": run.info.run_name or "",
+                "experiment_id": run.info.experiment_id,
+                "status": run.info.status,
+                "start_time": run.info.start_time or 0,
+            },
+            "data": {
+                "metrics": [{"key": key, "value": number(value)} for key, value in run.data.metrics.items()],
+                "params": [{"key": key, "value": value} for key, value in run.data.params.items()],
+                "tags": [{"key": key, "value": value} for key, value in run.data.tags.items()],
+            },
+            "inputs": {"dataset_inputs": datasets(run)},
+            "outputs": {
+                "model_outputs": [{"model_id": model.model_id} for model in getattr(outputs, "model_outputs", None) or []]
+            },
+        }
+    )
 json.dump(runs, sys.stdout)

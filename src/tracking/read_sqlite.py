@@ -1,4 +1,4 @@
-# Prints the runs with a tag from an MLflow database as JSON, in the form of MLflow's REST interface. Standard library only.
+# Prints the runs with a tag, or, when the tag's name is empty, the run with this id, from an MLflow database as JSON, in the form of MLflow's REST interface. Standard library only.
 import json
 import math
 import sqlite3
@@ -37,11 +37,29 @@ def models(run):
     return [{"model_id": model} for (model,) in rows]
 
 
-found = database.execute(
-    "SELECT r.run_uuid, r.name, r.experiment_id, r.status, r.start_time FROM runs r JOIN tags t ON t.run_uuid = r.run_uuid "
-    "WHERE t.key = ? AND t.value = ?",
-    (tag, value),
-).fetchall()
+def datasets(run):
+    if not {"inputs", "datasets", "input_tags"} <= tables:
+        return []
+    rows = database.execute(
+        "SELECT i.input_uuid, d.name, d.digest FROM inputs i JOIN datasets d ON d.dataset_uuid = i.source_id "
+        "WHERE i.source_type = 'DATASET' AND i.destination_type = 'RUN' AND i.destination_id = ?",
+        (run,),
+    ).fetchall()
+    found = []
+    for uuid, name, digest in rows:
+        tags = database.execute("SELECT name, value FROM input_tags WHERE input_uuid = ?", (uuid,))
+        tags = [{"key": key, "value": value or ""} for key, value in tags]
+        found.append({"tags": tags, "dataset": {"name": name, "digest": digest}})
+    return found
+
+
+columns = "SELECT r.run_uuid, r.name, r.experiment_id, r.status, r.start_time FROM runs r "
+if tag:
+    found = database.execute(
+        columns + "JOIN tags t ON t.run_uuid = r.run_uuid WHERE t.key = ? AND t.value = ?", (tag, value)
+    ).fetchall()
+else:
+    found = database.execute(columns + "WHERE r.run_uuid = ?", (value,)).fetchall()
 runs = []
 for run, name, experiment, status, start in found:
     metrics = database.execute("SELECT key, value, is_nan FROM latest_metrics WHERE run_uuid = ?", (run,))
@@ -59,6 +77,7 @@ for run, name, experiment, status, start in found:
                 "params": pairs("params", run),
                 "tags": pairs("tags", run),
             },
+            "inputs": {"dataset_inputs": datasets(run)},
             "outputs": {"model_outputs": models(run)},
         }
     )

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::artifact::Run;
+use crate::artifact::{Dataset, Run};
 
 /// One run, as `runs/search` answers; the scripts that read local stores answer the same.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -13,6 +13,7 @@ use crate::artifact::Run;
 pub(super) struct FoundRun {
     pub(super) info: Info,
     data: Data,
+    pub(super) inputs: Inputs,
     pub(super) outputs: Outputs,
 }
 
@@ -22,6 +23,7 @@ pub(super) struct Info {
     pub(super) run_id: String,
     run_name: String,
     experiment_id: String,
+    pub(super) artifact_uri: String,
     status: String,
     /// Milliseconds; some versions write it as text.
     #[serde(deserialize_with = "number")]
@@ -48,6 +50,26 @@ struct Pair {
     key: String,
     #[serde(default)]
     value: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Inputs {
+    dataset_inputs: Vec<DatasetInput>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct DatasetInput {
+    tags: Vec<Pair>,
+    dataset: FoundDataset,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct FoundDataset {
+    name: String,
+    digest: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -122,6 +144,24 @@ impl FoundRun {
                 .into_iter()
                 .map(|param| (param.key, param.value))
                 .collect(),
+            datasets: self
+                .inputs
+                .dataset_inputs
+                .into_iter()
+                .map(DatasetInput::into_dataset)
+                .collect(),
+        }
+    }
+}
+
+impl DatasetInput {
+    fn into_dataset(self) -> Dataset {
+        let context = self.tags.into_iter();
+        let context = context.filter(|tag| tag.key == "mlflow.data.context");
+        Dataset {
+            name: self.dataset.name,
+            digest: self.dataset.digest,
+            context: context.map(|tag| tag.value).next().unwrap_or_default(),
         }
     }
 }
@@ -172,6 +212,14 @@ mod tests {
             r#"[{"info":{"run_id":"r"},"outputs":{"model_outputs":[{"model_id":"m-1","step":"0"}]}}]"#,
         );
         assert_eq!(three[0].model_uri().as_deref(), Some("models:/m-1"));
+        let data = runs(
+            r#"[{"inputs":{"dataset_inputs":[{"tags":[{"key":"mlflow.data.context","value":"eval"}],"dataset":{"name":"d","digest":"abc"}}]}}]"#,
+        );
+        let data = data[0].clone().into_run(None).datasets;
+        assert_eq!(
+            (data[0].digest.as_str(), data[0].context.as_str()),
+            ("abc", "eval")
+        );
         let two = runs(
             r#"[{"info":{"run_id":"r"},"data":{"tags":[{"key":"mlflow.log-model.history","value":"[{\"artifact_path\": \"model\"}]"}]}}]"#,
         );

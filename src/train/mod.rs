@@ -3,6 +3,7 @@
 mod command;
 mod ending;
 mod environment;
+mod kept;
 mod model;
 mod traceback;
 
@@ -31,7 +32,7 @@ pub(crate) async fn run(ctx: &Context, spec: &TrainSpec) -> Outcome<Model> {
     }
     let (files, environment, run) = tokio::join!(
         model::measure(ctx, &spec.model),
-        python::freeze(ctx, &python),
+        python::freeze(ctx, &python, &spec.set),
         find_run(ctx, spec, &python, &marker),
     );
     let files = files?;
@@ -42,6 +43,7 @@ pub(crate) async fn run(ctx: &Context, spec: &TrainSpec) -> Outcome<Model> {
         run: run?,
         environment: Some(environment?),
     };
+    kept::write(ctx, &model).await;
     ctx.events.produced(model.clone()).await;
     Ok(model)
 }
@@ -53,10 +55,10 @@ pub(crate) async fn existing(ctx: &Context, path: &Path) -> Outcome<Model> {
     })?;
     let model = Model {
         path: files.path,
-        sha256: files.sha256,
         bytes: files.bytes,
         run: None,
-        environment: None,
+        environment: kept::read(ctx, &files.sha256),
+        sha256: files.sha256,
     };
     ctx.events.produced(model.clone()).await;
     Ok(model)

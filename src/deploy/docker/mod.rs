@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use self::swap::{swap, tidy, try_out};
 
-use crate::artifact::{Deployment, Image, Pushed};
+use crate::artifact::{Deployment, Image, Live, Pushed};
 use crate::code::Code;
 use crate::context::Context;
 use crate::engine::{ContainerSpec, Engine, Silent};
@@ -53,6 +53,20 @@ pub(crate) async fn run(
     };
     ctx.events.produced(deployment.clone()).await;
     Ok(deployment)
+}
+
+/// What serves under the name of the specification; `None` when nothing of ours does.
+///
+/// # Errors
+/// An engine that does not answer.
+pub(crate) async fn serving(engine: &Engine, spec: &DockerSpec) -> anyhow::Result<Option<Live>> {
+    let found = engine.inspect_container(&spec.name).await?;
+    let ours = found.filter(|found| found.running && found.labels.contains_key("ml-deploy"));
+    Ok(ours.map(|found| Live {
+        object: format!("container {}", spec.name),
+        run_id: found.labels.get("ml-deploy.run-id").cloned(),
+        images: Vec::new(),
+    }))
 }
 
 /// The three names a container has on its way.

@@ -14,6 +14,7 @@ mod reject;
 mod rollback;
 mod rollout;
 mod secret;
+mod serving;
 mod status;
 mod strategy;
 mod tree;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 pub(crate) use bundle::explain;
 pub(crate) use preflight::{launch, measured, preflight};
+pub(crate) use serving::serving;
 pub(crate) use status::status;
 
 use self::apply::Kinds;

@@ -128,7 +128,7 @@ impl Resolver<'_> {
     }
 
     /// The value that a word stands for; another word is a finding, and the first value stands in.
-    fn one_of<T: Copy, const N: usize>(
+    pub(super) fn one_of<T: Copy, const N: usize>(
         &mut self,
         name: &str,
         given: &str,

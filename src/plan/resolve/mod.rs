@@ -1,7 +1,9 @@
 //! Builds the plan from inputs and host. It reads no network and changes nothing; all findings come back at once.
 
 mod delivery;
+mod gates;
 mod image;
+mod parity;
 mod secrets;
 mod train;
 mod trial;
@@ -101,6 +103,7 @@ pub(crate) fn resolve(
     let named = image.clone().or_else(|| image_ref.clone());
     let login = resolver.login(named.as_ref());
     let tracking = resolver.tracking(&workspace, places);
+    let gates = resolver.gate_spec(&workspace, tracking.clone());
     let runs = task == Task::Run;
     let train = if runs {
         resolver.train(&workspace, tracking)
@@ -111,6 +114,7 @@ pub(crate) fn resolve(
         .clone()
         .filter(|_| runs)
         .and_then(|image| resolver.build(&workspace, image, login.clone(), &tags));
+    let parity = resolver.parity_spec();
     // Also where nothing is pushed: the login is for the registry that an earlier job has pushed to.
     let push = named.clone().map(|repository| PushSpec {
         repository,
@@ -129,6 +133,7 @@ pub(crate) fn resolve(
         image_ref.is_some(),
         deploy.is_some(),
     );
+    resolver.registry(&gates, &stages);
     let model = workspace.folder.join(&inputs.model);
     resolver.model(&stages, only, &model, train.is_some());
     if runs
@@ -154,7 +159,9 @@ pub(crate) fn resolve(
         left_out,
         train,
         model,
+        gates,
         build,
+        parity,
         push,
         deploy,
         verify,
@@ -194,7 +201,7 @@ impl Resolver<'_> {
 
     fn place(&self, name: &str) -> Option<Location> {
         match self.sources.get(name) {
-            Some(Source::File(at)) => Some(at.clone()),
+            Some(Source::File(at, _)) => Some(at.clone()),
             _ => None,
         }
     }
@@ -263,7 +270,7 @@ impl Resolver<'_> {
                 .is_none_or(|stages| stages.contains(&stage) || stages.contains(&comes_with));
             let lacking = match stage {
                 Stage::Gates if !self.gates() => Some(("gates", "no gate is set")),
-                Stage::Parity if !self.parity() || !build => {
+                Stage::Parity if !self.parity(stages.contains(&Stage::Train)) || !build => {
                     Some(("parity", "there is no training to compare an image with"))
                 }
                 Stage::Predictions if !trial || !build => {
@@ -316,12 +323,8 @@ impl Resolver<'_> {
 
     /// Whether metrics are compared with rules.
     fn gates(&self) -> bool {
-        false
-    }
-
-    /// Whether the image's environment is compared with the one that trained.
-    fn parity(&self) -> bool {
-        false
+        // Rules that cannot be read are findings already.
+        !self.inputs.gates.is_empty()
     }
 
     /// A full run that builds an image needs a model from somewhere.

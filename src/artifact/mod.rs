@@ -1,7 +1,13 @@
 //! What stages hand to each other and what reports are made of: plain data, no behaviour of any stage.
 
+mod gates;
+mod trial;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+pub(crate) use gates::{Champion, GateRule, GateVerdict, Gates, Measure};
+pub(crate) use trial::{Bounds, Bucket, Launch, Trial, WorstRow};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,17 +26,33 @@ pub(crate) struct Environment {
     pub(crate) machine: String,
     /// `glibc 2.36`, `musl`, or empty when unknown.
     pub(crate) libc: String,
+    /// Variables that change numbers although all versions are the same, such as `OMP_NUM_THREADS`.
+    #[serde(default)]
+    pub(crate) variables: BTreeMap<String, String>,
     /// Installed distributions, sorted by normalised name.
     pub(crate) distributions: Vec<Distribution>,
 }
 
 /// One installed distribution.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Distribution {
     pub(crate) name: String,
     pub(crate) version: String,
     /// sha256 of its RECORD file in hex: the same files give the same hash. Empty when it has none.
+    #[serde(default)]
     pub(crate) record_sha256: String,
+    /// Names it is imported by: `sklearn`, or `google.protobuf` where several share the first part.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) modules: Vec<String>,
+    /// Normalised names of what it requires (`Requires-Dist`), without extras.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) requires: Vec<String>,
+    /// Commit or hash when it was installed from a URL, `editable` for a folder of sources; else empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) source: String,
+    /// `<version> in <folder>` of each copy further back on the path, which is never imported.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) shadows: Vec<String>,
 }
 
 /// A run as the tracking server knows it.
@@ -46,6 +68,19 @@ pub(crate) struct Run {
     pub(crate) params: BTreeMap<String, String>,
     /// `models:/<id>` (MLflow 3) or `runs:/<run>/<path>` when the script logged a model.
     pub(crate) model_uri: Option<String>,
+    /// Data that the run names as its inputs.
+    #[serde(default)]
+    pub(crate) datasets: Vec<Dataset>,
+}
+
+/// Data that a run used, as MLflow records it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Dataset {
+    pub(crate) name: String,
+    /// Same digest, same data.
+    pub(crate) digest: String,
+    /// What it was used for, such as `training` or `eval`; empty when the script did not say.
+    pub(crate) context: String,
 }
 
 /// What the training made.
@@ -141,77 +176,6 @@ pub(crate) struct Verification {
     pub(crate) checks: Vec<Check>,
 }
 
-/// How the manifests start the container of the built image, as far as it can be done without a cluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Launch {
-    pub(crate) env: Vec<(String, String)>,
-    /// Instead of the image's ENTRYPOINT.
-    pub(crate) entrypoint: Option<Vec<String>>,
-    /// Instead of the image's CMD.
-    pub(crate) command: Option<Vec<String>>,
-    /// Ports that the container declares.
-    pub(crate) ports: Vec<u16>,
-    /// What only the cluster has: `Secret wine-key`, `volume models`, `a GPU`.
-    pub(crate) lacks: Vec<String>,
-    /// It is a job, which serves nobody.
-    pub(crate) ends: bool,
-}
-
-/// What was seen of a container of the built image that was started before the push.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) struct Trial {
-    /// From the start of the container until it was healthy, in milliseconds.
-    pub(crate) start_ms: u64,
-    /// From the first request until its answer, in milliseconds; `None` without recorded predictions.
-    pub(crate) first_answer_ms: Option<f64>,
-    /// Half of the answers came within this time.
-    pub(crate) p50_ms: Option<f64>,
-    pub(crate) p95_ms: Option<f64>,
-    /// Most memory that was seen in use, in MiB.
-    pub(crate) peak_memory_mib: Option<u64>,
-    /// `MLflow`, `JSON`, …
-    pub(crate) protocol: Option<String>,
-    /// File of the recorded predictions, relative to the workspace's root.
-    pub(crate) file: Option<String>,
-    pub(crate) tolerance: Option<Bounds>,
-    /// Rows that were asked, those that were not as recorded, and those that only varied a little from answer to answer.
-    pub(crate) rows: usize,
-    pub(crate) wrong: usize,
-    pub(crate) noisy: usize,
-    /// The row that is furthest from what was recorded.
-    pub(crate) worst: Option<WorstRow>,
-    /// How far numbers are from the recorded ones.
-    pub(crate) differences: Vec<Bucket>,
-    /// The largest difference of two numbers.
-    pub(crate) largest: Option<f64>,
-}
-
-/// Bounds within which numbers are the same: `|a − b| ≤ atol + rtol·|b|`.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct Bounds {
-    pub(crate) rtol: f64,
-    pub(crate) atol: f64,
-}
-
-/// A row that is not as recorded.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct WorstRow {
-    /// Counted from 1.
-    pub(crate) row: usize,
-    /// In one line. Untrusted text.
-    pub(crate) what: String,
-}
-
-/// How many numbers are so far from the recorded ones.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) struct Bucket {
-    /// Share of the recorded value; `None`: anything above the bucket before.
-    pub(crate) up_to: Option<f64>,
-    pub(crate) count: u64,
-}
-
 /// What a deployment changes, compared with what is live.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Changes {
@@ -250,6 +214,72 @@ pub(crate) struct FieldChange {
     pub(crate) after: Option<String>,
 }
 
+/// The environment that serves, and the model in the image, compared with those of the training.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Parity {
+    pub(crate) verdict: ParityVerdict,
+    /// `strict`, `safe`, `report`.
+    pub(crate) mode: String,
+    /// The interpreter that serves, as it is called in the image. Untrusted text.
+    pub(crate) interpreter: Option<String>,
+    /// How it was found.
+    pub(crate) found: Option<String>,
+    /// Packages that the model needs, each with the reason.
+    pub(crate) bearing: BTreeMap<String, String>,
+    /// Worst first.
+    pub(crate) rows: Vec<ParityRow>,
+    /// Path of the constraints file, relative to the workspace's root.
+    pub(crate) constraints: Option<String>,
+}
+
+/// The whole comparison in a word: the output `parity`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ParityVerdict {
+    Pass,
+    Warn,
+    Fail,
+}
+
+impl ParityVerdict {
+    /// The word in outputs and reports.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+/// How much a difference matters. Lesser ones come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ParityLevel {
+    Info,
+    Warn,
+    Block,
+}
+
+/// One difference. All of it is untrusted text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ParityRow {
+    pub(crate) level: ParityLevel,
+    /// Slug of the code.
+    pub(crate) code: String,
+    /// Package, or what else differs.
+    pub(crate) subject: String,
+    pub(crate) trained: String,
+    pub(crate) served: String,
+    /// Why it matters to this model.
+    pub(crate) why: String,
+    /// What to change; empty when there is nothing to do.
+    pub(crate) fix: String,
+    /// The entry of `parity-allow` that lets it pass, as it was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) allowed: Option<String>,
+}
+
 /// A failed deployment that was put back.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct RolledBack {
@@ -264,6 +294,17 @@ pub(crate) struct Bundle {
     pub(crate) path: String,
 }
 
+/// What is known of the model that serves at the moment, before its run is looked up.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Live {
+    /// `Kind/name`, or a container's name.
+    pub(crate) object: String,
+    /// The MLflow run that it was deployed from, as its annotations say, unless its image was changed since.
+    pub(crate) run_id: Option<String>,
+    /// Images that it really runs, by digest where that is known.
+    pub(crate) images: Vec<String>,
+}
+
 /// A result of a stage.
 #[derive(Clone, Debug)]
 pub(crate) enum Artifact {
@@ -276,6 +317,8 @@ pub(crate) enum Artifact {
     Changes(Changes),
     RolledBack(RolledBack),
     Bundle(Bundle),
+    Gates(Gates),
+    Parity(Parity),
     Trial(Box<Trial>),
 }
 
@@ -295,7 +338,9 @@ artifact_from!(
     Verification,
     Changes,
     RolledBack,
-    Bundle
+    Bundle,
+    Gates,
+    Parity
 );
 
 impl From<Model> for Artifact {

@@ -1,0 +1,285 @@
+//! Environment parity: what the image installs and which model it holds, compared with what trained, before anything is pushed.
+//! The training side is the freeze of the interpreter that trained; the serving side is asked of the interpreter that serves.
+
+mod allow;
+mod bearing;
+mod model;
+mod place;
+mod say;
+mod serving;
+mod start;
+mod verdict;
+#[cfg(test)]
+mod verdict_tests;
+mod version;
+mod weights;
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use crate::artifact::{Environment, Image, Model, Parity, ParityLevel as Level, ParityVerdict};
+use crate::code::Code;
+use crate::context::Context;
+use crate::engine::Engine;
+use crate::failure::{Fail as _, Failure, Outcome};
+use crate::plan::{ParityMode, ParitySpec, Plan};
+
+use allow::Judged;
+use bearing::{Bearing, bearing};
+use place::Places;
+use serving::{Server, Serving};
+use verdict::{NONE, Row};
+use weights::Weights;
+
+/// Compares, says what differs, and ends the run when the image would not serve what was trained.
+///
+/// # Errors
+/// `ParityPython`, `ParityPlatform`, `ParityPackage`, `ParityModel`, `ParityUnknown`, `ParityAllowExpired`: one finding for
+/// each difference that blocks.
+pub(crate) async fn run(
+    ctx: &Context,
+    engine: &Engine,
+    plan: &Plan,
+    model: Option<&Model>,
+    image: &Image,
+) -> Outcome<()> {
+    let began = Instant::now();
+    let spec = &plan.parity;
+    let places = plan.build.as_ref().map_or_else(Places::default, |build| {
+        Places::read(ctx, build, &plan.model)
+    });
+    let trained = model.and_then(|model| Some((model, model.environment.as_ref()?)));
+    let Some((model, trained)) = trained else {
+        let why = "nothing is known of the environment that trained this model: no training ran here, and none has left its description";
+        let rows = vec![unknown("training", why)];
+        return conclude(ctx, spec, &places, rows, None, Bearing::default()).await;
+    };
+    let listed = model::list(&model.path);
+    let files: Vec<_> = listed.iter().map(|(file, _)| file.clone()).collect();
+    // Hashing and scanning take this machine's time, starting the container takes the engine's.
+    let reading = tokio::task::spawn_blocking(move || model::read(listed));
+    let looked = serving::look(ctx, engine, &image.id, &files).await?;
+    let (files, named) = reading.await.fail(Code::Internal)?;
+    let bearing = bearing(trained, &named, &places.asked_for());
+
+    let mut rows: Vec<Row> = Vec::new();
+    for why in &named.unread {
+        let why = format!("{why}; the packages that the model needs are not all known");
+        rows.push(unknown("model", &why));
+    }
+    let serving = match looked {
+        Ok(serving) => {
+            rows.extend(compared(trained, &serving, &bearing));
+            rows.extend(weights_row(&files, &serving));
+            Some(serving)
+        }
+        Err(why) => {
+            let start = engine.image_start(&image.id).await.ok().flatten();
+            let foreign =
+                start.and_then(|start| verdict::architecture(trained, &start.architecture));
+            rows.extend(foreign);
+            rows.push(unknown("image", &why));
+            None
+        }
+    };
+    let took = began.elapsed().as_secs_f64();
+    ctx.events
+        .note(format!(
+            "the image was compared with the training in {took:.1} s"
+        ))
+        .await;
+    conclude(
+        ctx,
+        spec,
+        &places,
+        rows,
+        serving.map(|serving| (serving, trained)),
+        bearing,
+    )
+    .await
+}
+
+fn unknown(subject: &str, why: &str) -> Row {
+    Row::new(Level::Warn, Code::ParityUnknown, subject, (NONE, NONE), why)
+}
+
+/// The rows of the interpreter that serves, and one for others that serve too with other packages.
+fn compared(trained: &Environment, serving: &Serving, bearing: &Bearing) -> Vec<Row> {
+    let described = |server: &'_ Server| server.environment.is_some();
+    let mut known = serving.servers.iter().filter(|server| described(server));
+    let Some((first, environment)) = known
+        .next()
+        .and_then(|one| Some((one, one.environment.as_ref()?)))
+    else {
+        return vec![unknown(
+            "image",
+            "no interpreter of it could describe itself",
+        )];
+    };
+    let mut rows = verdict::compare(trained, environment, bearing);
+    for server in &serving.servers {
+        let same = server
+            .environment
+            .as_ref()
+            .is_some_and(|other| contents(other) == contents(environment));
+        if server.path == first.path || same {
+            continue;
+        }
+        let why = match &server.error {
+            Some(error) => format!("`{}` serves too and cannot be asked: {error}", server.path),
+            None => format!(
+                "`{}` serves too, with other packages than `{}`; only the latter was compared",
+                server.path, first.path
+            ),
+        };
+        rows.push(unknown("interpreters", &why));
+    }
+    rows
+}
+
+fn contents(environment: &Environment) -> (&str, Vec<(&str, &str)>) {
+    let installed = environment.distributions.iter();
+    let installed = installed.map(|one| (one.name.as_str(), one.version.as_str()));
+    (&environment.python, installed.collect())
+}
+
+fn weights_row(files: &[model::ModelFile], serving: &Serving) -> Option<Row> {
+    match weights::compare(files, &serving.files) {
+        Weights::Same => None,
+        Weights::Other {
+            relative,
+            path,
+            trained,
+            served,
+        } => {
+            let why = format!("`{path}` is not the file `{relative}` that the training wrote");
+            let versions = (trained.as_str(), served.as_str());
+            Some(Row::new(
+                Level::Block,
+                Code::ParityModel,
+                "model",
+                versions,
+                why,
+            ))
+        }
+        Weights::Absent => {
+            let why = if serving.complete {
+                "the image does not hold the model: it has to fetch it when it starts"
+            } else {
+                "the model was not found in the part of the image that could be searched"
+            };
+            Some(Row::new(
+                Level::Info,
+                Code::ParityModel,
+                "model",
+                ("", NONE),
+                why,
+            ))
+        }
+    }
+}
+
+/// Judges the rows, produces the result and everything that is said about it.
+async fn conclude(
+    ctx: &Context,
+    spec: &ParitySpec,
+    places: &Places,
+    rows: Vec<Row>,
+    sides: Option<(Serving, &Environment)>,
+    bearing: Bearing,
+) -> Outcome<()> {
+    let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let judged = allow::judge(rows, spec, today);
+    let constraints = match &sides {
+        Some((_, trained)) => match say::constraints(ctx, trained, &bearing) {
+            Ok(path) => path,
+            Err(error) => {
+                ctx.events
+                    .note(format!(
+                        "the constraints file could not be written: {error}"
+                    ))
+                    .await;
+                None
+            }
+        },
+        None => None,
+    };
+    let serving = sides.map(|(serving, _)| serving);
+    let first = serving.as_ref().and_then(|serving| serving.servers.first());
+    let verdict = allow::verdict(&judged);
+    let parity = Parity {
+        verdict,
+        mode: spec.mode.name().to_owned(),
+        interpreter: first.map(|server| server.path.clone()),
+        found: serving.as_ref().map(|serving| serving.how.clone()),
+        bearing: bearing
+            .packages
+            .into_iter()
+            .map(|(name, reason)| (name, reason.why))
+            .collect(),
+        rows: judged.iter().map(|one| say::row(one, places)).collect(),
+        constraints,
+    };
+    if let Some(serving) = &serving {
+        found(ctx, serving).await;
+    }
+    lines(ctx, spec, verdict, &judged).await;
+    ctx.events.produced(parity).await;
+    let (blocking, warnings) = say::findings(&judged, spec, places);
+    for warning in warnings {
+        ctx.events.diagnosed(warning).await;
+    }
+    match Failure::all(blocking) {
+        Some(failure) => Err(failure),
+        None => Ok(()),
+    }
+}
+
+/// Says which interpreter it is, and that another one comes first on `PATH`.
+async fn found(ctx: &Context, serving: &Serving) {
+    let Some(server) = serving.servers.first() else {
+        return;
+    };
+    ctx.events
+        .note(format!("`{}` serves: {}", server.path, serving.how))
+        .await;
+    let folder = |path: &str| path.rsplit_once('/').map(|(folder, _)| folder.to_owned());
+    if let Some(other) = serving.on_path.first()
+        && server.path.starts_with('/')
+        && folder(other) != folder(&server.path)
+    {
+        ctx.events
+            .note(format!(
+                "`{other}` comes first on the image's PATH and is another interpreter"
+            ))
+            .await;
+    }
+}
+
+/// The verdict in one line, what does not matter, and what was allowed.
+async fn lines(ctx: &Context, spec: &ParitySpec, verdict: ParityVerdict, judged: &[Judged]) {
+    let headline = match verdict {
+        ParityVerdict::Pass => "the image serves what was trained",
+        ParityVerdict::Warn => "the image serves what was trained, with differences",
+        ParityVerdict::Fail if spec.mode == ParityMode::Report => {
+            "the image does not serve what was trained; `parity: report` lets it pass"
+        }
+        ParityVerdict::Fail => "the image does not serve what was trained",
+    };
+    ctx.events.note(headline).await;
+    for one in judged {
+        if let Some(entry) = &one.allowed {
+            ctx.events
+                .note(format!(
+                    "allowed by parity-allow `{entry}`: {}",
+                    say::message(one)
+                ))
+                .await;
+        } else if one.row.level == Level::Info {
+            ctx.events
+                .note(format!("{}: {}", one.row.subject, one.row.why))
+                .await;
+        }
+    }
+}

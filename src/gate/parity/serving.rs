@@ -1,0 +1,244 @@
+//! Looks into the image: starts it without network, lets the interpreter that serves describe itself, and removes it again.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::model::ModelFile;
+use super::start::{Guess, guesses, helpers, is_python};
+use super::weights::Found;
+use crate::artifact::Environment;
+use crate::code::Code;
+use crate::context::Context;
+use crate::engine::{Engine, ImageStart, Printed};
+use crate::failure::{Failure, Outcome};
+use crate::python::{FREEZE, SERVING};
+
+/// Longest time for the whole look.
+const LONGEST: Duration = Duration::from_secs(90);
+
+/// Seconds until a process of Python must have appeared.
+const WAIT: u32 = 3;
+
+/// Files of the model that are looked for, the largest first: their names and sizes are an argument of a program.
+const MOST_FILES: usize = 400;
+
+/// What serves.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Serving {
+    pub(super) servers: Vec<Server>,
+    /// Interpreters on the image's `PATH`, first one first.
+    pub(super) on_path: Vec<String>,
+    pub(super) files: Vec<Found>,
+    /// Whether the whole image was searched for the model.
+    pub(super) complete: bool,
+    /// How the interpreter was found.
+    #[serde(default)]
+    pub(super) how: String,
+}
+
+/// An interpreter that serves.
+#[derive(Debug, Deserialize)]
+pub(super) struct Server {
+    pub(super) path: String,
+    /// Command line of its process; empty when it was not running.
+    pub(super) command: String,
+    pub(super) environment: Option<Environment>,
+    /// Why it could not describe itself.
+    pub(super) error: Option<String>,
+}
+
+/// Looks into the image. `Err` in the inner result says why that was not possible.
+///
+/// # Errors
+/// `Interrupted` on cancel.
+pub(super) async fn look(
+    ctx: &Context,
+    engine: &Engine,
+    image: &str,
+    files: &[ModelFile],
+) -> Outcome<Result<Serving, String>> {
+    let mut made = Vec::new();
+    let result = tokio::select! {
+        biased;
+        () = ctx.cancel.cancelled() => None,
+        result = tokio::time::timeout(LONGEST, into(engine, image, files, &mut made)) => Some(result),
+    };
+    // Also after a cancel and after a failure: nothing of it is of use to anyone.
+    for container in &made {
+        if let Err(error) = engine.remove_container(container).await {
+            ctx.events
+                .note(format!(
+                    "the container `{container}` is left behind: {error:#}"
+                ))
+                .await;
+        }
+    }
+    match result {
+        None => Err(Failure::new(
+            Code::Interrupted,
+            "the image was not compared with the training",
+        )),
+        Some(Err(_)) => Ok(Err(format!(
+            "the image did not say what it serves with within {} s",
+            LONGEST.as_secs()
+        ))),
+        Some(Ok(Err(error))) => Ok(Err(format!("{error:#}"))),
+        Some(Ok(Ok(serving))) => Ok(Ok(serving)),
+    }
+}
+
+async fn into(
+    engine: &Engine,
+    image: &str,
+    files: &[ModelFile],
+    made: &mut Vec<String>,
+) -> anyhow::Result<Serving> {
+    engine.remove_forgotten().await?;
+    let start = engine
+        .image_start(image)
+        .await?
+        .with_context(|| format!("the engine no longer has the image `{image}`"))?;
+    let why = match running(engine, image, &start, files, made).await {
+        Ok(serving)
+            if serving
+                .servers
+                .iter()
+                .any(|server| server.environment.is_some()) =>
+        {
+            return Ok(serving);
+        }
+        Ok(serving) => serving
+            .servers
+            .into_iter()
+            .find_map(|server| server.error)
+            .unwrap_or_else(|| "no process of Python runs in it".to_owned()),
+        Err(error) => format!("{error:#}"),
+    };
+    resting(engine, image, &start, files, &why, made).await
+}
+
+/// Starts the image as it is meant to be started, and asks its processes.
+async fn running(
+    engine: &Engine,
+    image: &str,
+    start: &ImageStart,
+    files: &[ModelFile],
+    made: &mut Vec<String>,
+) -> anyhow::Result<Serving> {
+    let container = engine.create_isolated(image, None).await?;
+    made.push(container.clone());
+    engine.start_container(&container).await?;
+    let mut helpers = helpers(start);
+    let mut why = "there is no Python in the image".to_owned();
+    let mut asked = false;
+    while !helpers.is_empty() {
+        let helper = helpers.remove(0);
+        match engine.exec(&container, &words(&helper, WAIT, files)).await {
+            Ok(printed) => match answer(&printed) {
+                Some(mut serving) => {
+                    let command = serving.servers.first().map_or("", |one| &one.command);
+                    serving.how = format!("it runs `{command}`");
+                    return Ok(serving);
+                }
+                // What the engine says when there is no such program.
+                None if !matches!(printed.exit, Some(126 | 127)) => {
+                    why = format!("`{helper}` of the image: {}", last_line(&printed));
+                }
+                None => {}
+            },
+            Err(error) => why = format!("{error:#}"),
+        }
+        let state = engine.inspect_container(&container).await?;
+        if !state.is_some_and(|state| state.running) {
+            anyhow::bail!("the container ends at once when it has no network");
+        }
+        // Only the machine sees its processes when nothing on the image's PATH is Python.
+        if !asked {
+            asked = true;
+            let lines = engine.command_lines(&container).await;
+            let seen = lines
+                .iter()
+                .filter_map(|line| line.split_whitespace().next());
+            let paths = seen.filter(|word| word.starts_with('/') && is_python(word));
+            helpers.splice(0..0, paths.map(str::to_owned));
+        }
+    }
+    anyhow::bail!(why)
+}
+
+/// Asks the interpreter that the image's configuration leads to, without starting what it serves.
+async fn resting(
+    engine: &Engine,
+    image: &str,
+    start: &ImageStart,
+    files: &[ModelFile],
+    why: &str,
+    made: &mut Vec<String>,
+) -> anyhow::Result<Serving> {
+    let idle = engine
+        .create_isolated(image, Some(&["true".to_owned()]))
+        .await?;
+    made.push(idle.clone());
+    let read = async |path: &str| {
+        let text = engine.file_of(&idle, path).await?;
+        Some(String::from_utf8_lossy(&text).into_owned())
+    };
+    let mut tried = Vec::new();
+    for Guess { interpreter, how } in guesses(start, read).await {
+        if tried.contains(&interpreter) {
+            continue;
+        }
+        let known =
+            !interpreter.starts_with('/') || engine.file_of(&idle, &interpreter).await.is_some();
+        if !known {
+            continue;
+        }
+        tried.push(interpreter.clone());
+        let container = engine
+            .create_isolated(image, Some(&words(&interpreter, 0, files)))
+            .await?;
+        made.push(container.clone());
+        if engine.start_container(&container).await.is_err() {
+            continue;
+        }
+        let printed = engine.ended(&container).await?;
+        if let Some(mut serving) = answer(&printed) {
+            serving.how = format!("by {how}, because {why}");
+            return Ok(serving);
+        }
+    }
+    anyhow::bail!("{why}, and no Python is found in the image")
+}
+
+/// The program that looks, and what it looks for.
+fn words(interpreter: &str, wait: u32, files: &[ModelFile]) -> Vec<String> {
+    let mut files: Vec<&ModelFile> = files.iter().filter(|file| file.bytes > 0).collect();
+    files.sort_by_key(|file| std::cmp::Reverse(file.bytes));
+    files.truncate(MOST_FILES);
+    let name = |file: &ModelFile| file.relative.rsplit('/').next().map(str::to_owned);
+    let request = json!({
+        "script": FREEZE,
+        "wait": wait,
+        "names": files.iter().filter_map(|file| name(file)).collect::<Vec<_>>(),
+        "sizes": files.iter().map(|file| file.bytes).collect::<Vec<_>>(),
+    });
+    [interpreter, "-c", SERVING, &request.to_string()]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+fn answer(printed: &Printed) -> Option<Serving> {
+    serde_json::from_slice(&printed.stdout).ok()
+}
+
+fn last_line(printed: &Printed) -> String {
+    let text = String::from_utf8_lossy(&printed.stderr);
+    let last = text.lines().rfind(|line| !line.trim().is_empty());
+    last.map_or_else(
+        || format!("it ended with {:?} and said nothing", printed.exit),
+        |line| line.chars().take(300).collect(),
+    )
+}
