@@ -1,4 +1,4 @@
-//! What was measured on the container that was tried before the push: plain data.
+//! The container of the built image that is tried before the push: how it is started, and what was seen of it.
 
 use serde::{Deserialize, Serialize};
 
