@@ -18,11 +18,12 @@ use crate::inputs::flags::Inputs;
 use crate::inputs::layers::{self, Parsed, Sources};
 use crate::inputs::schema;
 use crate::live;
-use crate::pipeline::{self, Ended};
+use crate::pipeline;
 use crate::plan::{self, Places, Plan, Task};
 use crate::process;
 use crate::report::{self, GithubFiles, Settings, Status, Verdict};
 use crate::shutdown::{self, Reason};
+use crate::stage::Ended;
 
 /// Runs the program and returns its exit status.
 pub(crate) async fn run() -> u8 {

@@ -8,8 +8,8 @@ use crate::engine::Engine;
 use crate::event::Stage;
 use crate::failure::{Fail, Outcome};
 use crate::gate::metrics::{self, Before, Serving, Verified};
-use crate::pipeline::stage;
 use crate::plan::{DeploySpec, Plan, RegistryLogin};
+use crate::stage::stage;
 
 /// Looks at files of metrics before the training, to know afterwards which of them are its own.
 pub(crate) fn before(plan: &Plan) -> Before {

@@ -4,10 +4,12 @@
 use crate::artifact::{Deployment, Pushed};
 use crate::context::Context;
 use crate::deploy::kubernetes;
+use crate::engine::Engine;
 use crate::event::Stage;
 use crate::failure::Outcome;
-use crate::pipeline::{Ended, stage, verify_stage};
 use crate::plan::{DeploySpec, Plan};
+use crate::stage::{Ended, stage};
+use crate::verify;
 
 /// What was deployed, until its verification decides.
 pub(crate) enum Deployed {
@@ -93,4 +95,30 @@ pub(crate) async fn status(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
         .await?;
     }
     Ok(Ended::Done)
+}
+
+/// Checks what is live: what this run deployed, else what the manifests name.
+///
+/// # Errors
+/// All checks that failed.
+pub(crate) async fn verify_stage(
+    plan: &Plan,
+    ctx: &Context,
+    engine: Option<&Engine>,
+    deployment: Option<&Deployment>,
+    pushed: Option<&Pushed>,
+) -> Outcome<()> {
+    let Some(spec) = plan.deploy.as_ref().filter(|_| plan.runs(Stage::Verify)) else {
+        return Ok(());
+    };
+    let checks = async |ctx: &Context| {
+        // Without a deployment in this run, what the manifests name is checked as it is live.
+        let live = match (deployment, spec) {
+            (None, DeploySpec::Kubernetes(spec)) => Some(kubernetes::live(ctx, spec).await?),
+            _ => None,
+        };
+        let deployment = deployment.or(live.as_ref());
+        verify::run(ctx, plan, spec, engine, deployment, pushed).await
+    };
+    stage(plan, ctx, Stage::Verify, checks).await.map(drop)
 }

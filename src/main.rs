@@ -28,6 +28,7 @@ mod registry;
 mod report;
 mod reuse;
 mod shutdown;
+mod stage;
 mod tracking;
 mod train;
 mod trial;

@@ -1,9 +1,9 @@
 //! The job, readable top to bottom: what runs in which order, what overlaps, what is handed on.
 
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::artifact::{Artifact, Deployment, Image, Model, Pushed};
+use crate::artifact::{Artifact, Image, Model, Pushed};
 use crate::champion;
 use crate::code::Code;
 use crate::context::Context;
@@ -11,22 +11,12 @@ use crate::deploy::{docker, kubernetes};
 use crate::engine::Engine;
 use crate::event::{End, EventKind, Stage};
 use crate::failure::{Fail, Failure, Outcome, chain};
-use crate::live::{Deployed, settle};
+use crate::live::{Deployed, settle, verify_stage};
 use crate::plan::{DeploySpec, Plan};
 use crate::preflight;
 use crate::reuse::{self, Results};
-use crate::{gate, image, registry, train, trial, verify};
-
-/// How a run that did not fail came to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
-    Done,
-    /// Nothing had changed.
-    Reused,
-}
-
-/// How long a stage may take to clean up after it was told to stop.
-const GRACE: Duration = Duration::from_millis(5_500);
+use crate::stage::{Ended, stage};
+use crate::{gate, image, registry, train, trial};
 
 /// Runs the plan.
 ///
@@ -331,64 +321,4 @@ async fn deploy_stage(
         }
     };
     Ok(Some(deployed))
-}
-
-pub(crate) async fn verify_stage(
-    plan: &Plan,
-    ctx: &Context,
-    engine: Option<&Engine>,
-    deployment: Option<&Deployment>,
-    pushed: Option<&Pushed>,
-) -> Outcome<()> {
-    let Some(spec) = plan.deploy.as_ref().filter(|_| plan.runs(Stage::Verify)) else {
-        return Ok(());
-    };
-    let checks = async |ctx: &Context| {
-        // Without a deployment in this run, what the manifests name is checked as it is live.
-        let live = match (deployment, spec) {
-            (None, DeploySpec::Kubernetes(spec)) => Some(kubernetes::live(ctx, spec).await?),
-            _ => None,
-        };
-        let deployment = deployment.or(live.as_ref());
-        verify::run(ctx, plan, spec, engine, deployment, pushed).await
-    };
-    stage(plan, ctx, Stage::Verify, checks).await.map(drop)
-}
-
-/// Runs one stage: says that it begins and how it ended, and does not wait for it longer than `GRACE` after a cancel.
-pub(crate) async fn stage<T>(
-    plan: &Plan,
-    ctx: &Context,
-    stage: Stage,
-    work: impl AsyncFnOnce(&Context) -> Outcome<T>,
-) -> Outcome<T> {
-    let ctx = ctx.stage(stage);
-    if ctx.cancel.is_cancelled() {
-        return Err(Failure::new(
-            Code::Interrupted,
-            format!("cancelled before stage {stage}"),
-        ));
-    }
-    ctx.events.send(EventKind::Started(plan.what(stage))).await;
-    let began = Instant::now();
-    let overdue = async {
-        ctx.cancel.cancelled().await;
-        tokio::time::sleep(GRACE).await;
-    };
-    let result = tokio::select! {
-        result = work(&ctx) => result,
-        () = overdue => Err(Failure::new(Code::Interrupted, format!("stage {stage} did not stop in time"))),
-    };
-    let end = match &result {
-        Ok(_) => End::Succeeded,
-        Err(_) if ctx.cancel.is_cancelled() => End::Cancelled,
-        Err(_) => End::Failed,
-    };
-    ctx.events
-        .send(EventKind::Finished {
-            end,
-            took: began.elapsed(),
-        })
-        .await;
-    result
 }

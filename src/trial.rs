@@ -8,9 +8,9 @@ use crate::engine::Engine;
 use crate::event::Stage;
 use crate::failure::{Failure, Outcome};
 use crate::gate::predictions::{self, Subject};
-use crate::pipeline;
 use crate::plan::{DeploySpec, Plan};
 use crate::predict::{self, Tolerance};
+use crate::stage;
 
 /// Tries the image, unless there is nothing to ask: a training may leave recorded predictions, or none.
 ///
@@ -47,7 +47,7 @@ pub(crate) async fn stage(
         recorded: recorded.as_ref(),
         tolerance: Tolerance::of(&plan.model, plan.verify.rtol, plan.verify.atol),
     };
-    pipeline::stage(plan, ctx, Stage::Predictions, async |ctx| {
+    stage::stage(plan, ctx, Stage::Predictions, async |ctx| {
         let trial = predictions::run(ctx, engine, subject).await?;
         let found = cluster.map(|cluster| kubernetes::measured(ctx, cluster, &trial));
         for finding in found.into_iter().flatten() {
