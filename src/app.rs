@@ -12,7 +12,8 @@ use crate::deploy;
 use crate::diagnostic::Diagnostic;
 use crate::event::{Events, Stage};
 use crate::failure::{Failure, Outcome};
-use crate::host::{Host, Kind, ownership};
+use crate::host::{self, Host, Kind, ownership};
+use crate::init;
 use crate::inputs::cli::{Cli, Command};
 use crate::inputs::flags::Inputs;
 use crate::inputs::layers::{self, Parsed, Sources};
@@ -81,7 +82,7 @@ async fn start(
         Command::Deploy(_) => Some(&[Stage::Deploy, Stage::Verify][..]),
         Command::Rollback(_) => Some(&[Stage::Deploy, Stage::Verify][..]),
         Command::Verify(_) | Command::Status(_) => Some(&[Stage::Verify][..]),
-        Command::Explain(_) => None,
+        Command::Explain(_) | Command::Init(_) => None,
     };
     let task = match &cli.command {
         Command::Status(_) => Task::Status,
@@ -97,6 +98,13 @@ async fn start(
         &places.folder
     };
     let report = folder.join(&inputs.report);
+    if let Command::Init(init) = &cli.command {
+        let origin = host::origin(folder);
+        return match init::run(folder, origin.as_deref(), init.ci, init.print) {
+            Ok(lines) => report::lines(&secrets, &lines),
+            Err(failure) => refuse(&host, &report, secrets, failure.into_findings()).await,
+        };
+    }
     if let Command::Explain(explain) = &cli.command {
         let bundle = places.folder.join(&explain.bundle);
         return explain_bundle(&host, &places.folder, &report, secrets, cancel, &bundle).await;

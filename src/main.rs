@@ -15,6 +15,7 @@ mod failure;
 mod gate;
 mod host;
 mod image;
+mod init;
 mod inputs;
 mod live;
 mod passwords;

@@ -83,8 +83,7 @@ impl Host {
         }
         let mut host = Self::terminal(folder);
         host.commit = git(folder, &["rev-parse", "HEAD"]);
-        host.source = git(folder, &["config", "--get", "remote.origin.url"])
-            .filter(|url| url.starts_with("http") && !url.contains('@'));
+        host.source = origin(folder).filter(|url| url.starts_with("http") && !url.contains('@'));
         if let Some(root) = git(folder, &["rev-parse", "--show-toplevel"]) {
             host.root = root.into();
         }
@@ -169,6 +168,11 @@ fn made(host: &Host) -> Option<Timestamp> {
 
 fn seconds(text: &str) -> Option<Timestamp> {
     Timestamp::from_second(text.trim().parse().ok()?).ok()
+}
+
+/// The address of the repository's remote, as git knows it.
+pub(crate) fn origin(folder: &Path) -> Option<String> {
+    git(folder, &["config", "--get", "remote.origin.url"])
 }
 
 /// What git says, if there is a git and a repository. The checkout may belong to another user than ours.

@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 
 use super::flags::Inputs;
+use crate::init::Ci;
 
 /// Takes a model from source to verified production in one step.
 #[derive(Debug, Parser)]
@@ -40,6 +41,9 @@ pub(crate) enum Command {
     Rollback(Box<Inputs>),
     /// Judge a failed rollout again from the bundle it left, without a cluster
     Explain(Explain),
+    /// Look at this repository and write ml-deploy.yml and the pipeline that uses it; nothing that exists is changed
+    #[command(mut_args = without_inputs)]
+    Init(Init),
     /// Print inputs, outputs and codes as JSON
     #[command(hide = true)]
     Schema(Box<Inputs>),
@@ -52,6 +56,25 @@ pub(crate) struct Explain {
     pub(crate) bundle: std::path::PathBuf,
     #[command(flatten)]
     pub(crate) inputs: Box<Inputs>,
+}
+
+/// What `init` is given.
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Where the pipeline runs; by default what the repository or its remote tells
+    #[arg(long, value_enum)]
+    pub(crate) ci: Option<Ci>,
+    /// Print the files instead of writing them
+    #[arg(long)]
+    pub(crate) print: bool,
+    #[command(flatten)]
+    pub(crate) inputs: Box<Inputs>,
+}
+
+/// Inputs of a run may be set where a subcommand without use for them is called; its help does not list them.
+fn without_inputs(arg: clap::Arg) -> clap::Arg {
+    let input = arg.get_help_heading().is_some();
+    arg.hide(input)
 }
 
 impl Command {
@@ -68,6 +91,7 @@ impl Command {
             | Self::Rollback(inputs)
             | Self::Schema(inputs) => inputs,
             Self::Explain(explain) => &explain.inputs,
+            Self::Init(init) => &init.inputs,
         }
     }
 }

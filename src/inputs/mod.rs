@@ -1,6 +1,7 @@
 //! Inputs: one definition (`flags`), three places they come from (flags, `INPUT_*`, `ml-deploy.yml`), one precedence (`layers`).
 
 pub(crate) mod cli;
+mod editor;
 pub(crate) mod file;
 pub(crate) mod flags;
 pub(crate) mod layers;

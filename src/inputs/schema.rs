@@ -4,6 +4,7 @@ use clap::CommandFactory;
 use serde_json::{Value, json};
 
 use super::cli::Cli;
+use super::editor;
 use super::flags::SECRET_INPUTS;
 use crate::code::Code;
 use crate::report::outputs;
@@ -12,10 +13,13 @@ use crate::report::outputs;
 pub(crate) fn json(rules: Value) -> String {
     let command = Cli::command();
     let run = command.find_subcommand("run").into_iter();
-    let inputs: Vec<Value> = run
+    let arguments: Vec<(&str, &clap::Arg)> = run
         .flat_map(clap::Command::get_arguments)
         .filter_map(|arg| Some((arg.get_long()?, arg)))
         .filter(|(name, _)| !matches!(*name, "help" | "version"))
+        .collect();
+    let inputs: Vec<Value> = arguments
+        .iter()
         .map(|(name, arg)| {
             json!({
                 "name": name,
@@ -23,10 +27,11 @@ pub(crate) fn json(rules: Value) -> String {
                 "help": arg.get_help().map(ToString::to_string),
                 "group": arg.get_help_heading(),
                 "aliases": arg.get_all_aliases().unwrap_or_default(),
-                "secret": SECRET_INPUTS.contains(&name),
+                "secret": SECRET_INPUTS.contains(name),
             })
         })
         .collect();
+    let file = editor::schema(arguments.iter().copied());
     let outputs: Vec<Value> = outputs::OUTPUTS
         .iter()
         .map(|output| json!({"name": output.name, "help": output.help}))
@@ -35,6 +40,7 @@ pub(crate) fn json(rules: Value) -> String {
         .iter()
         .map(|code| json!({"code": code.slug(), "exit": code.exit(), "title": code.title(), "help": code.help()}))
         .collect();
-    let contract = json!({"inputs": inputs, "outputs": outputs, "codes": codes, "rules": rules});
+    let contract =
+        json!({"inputs": inputs, "outputs": outputs, "codes": codes, "rules": rules, "file": file});
     serde_json::to_string_pretty(&contract).unwrap_or_default()
 }

@@ -226,6 +226,21 @@ fn every_name_is_unique_and_every_text_is_there() {
     }
 }
 
+/// Editors read the same definition.
+#[test]
+fn the_schema_of_the_file_is_that_of_the_inputs() {
+    let path = checkout().join("docs/ml-deploy.schema.json");
+    let expected = format!("{:#}\n", schema()["file"]);
+    if std::env::var_os("UPDATE_CONTRACT").is_some() {
+        std::fs::write(&path, &expected).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap();
+    assert!(
+        kept == expected,
+        "docs/ml-deploy.schema.json: `UPDATE_CONTRACT=1 cargo test --test it contract` writes it anew"
+    );
+}
+
 /// The README's first example is what people paste: each of its inputs must exist.
 #[test]
 fn the_first_example_uses_inputs_that_exist() {

@@ -24,6 +24,7 @@ mod explain;
 mod gate;
 mod gates;
 mod image;
+mod init;
 mod inputs;
 mod jobs;
 mod parity;
