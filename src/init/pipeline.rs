@@ -52,7 +52,7 @@ fn handed(ci: Ci, found: &Found) -> Vec<(&'static str, &'static str)> {
         handed.push(("registry-password", "REGISTRY_PASSWORD"));
     }
     if found.manifests.is_some() {
-        handed.push(("kubeconfig", "KUBECONFIG_TEXT"));
+        handed.push(("kubeconfig", "KUBECONFIG"));
     }
     handed
 }
@@ -239,7 +239,7 @@ pipeline {{
 fn credential(variable: &'static str) -> &'static str {
     match variable {
         "MLFLOW_TRACKING_URI" => "mlflow-tracking-uri",
-        "KUBECONFIG_TEXT" => "kubeconfig",
+        "KUBECONFIG" => "kubeconfig",
         _ => "registry",
     }
 }

@@ -47,7 +47,7 @@ fn a_usual_project_gets_a_file_that_plans_and_a_workflow_that_lints() {
         .expect(0)
         .says("wrote ml-deploy.yml")
         .says("wrote .github/workflows/ml-deploy.yml")
-        .says("MLFLOW_TRACKING_URI, KUBECONFIG_TEXT");
+        .says("MLFLOW_TRACKING_URI, KUBECONFIG");
     let settings = read(&project, "ml-deploy.yml");
     for line in [
         "train: python train.py --model-output model",
