@@ -63,61 +63,6 @@ fn assert_complete(ended: &Ended, project: &Project) {
     }
 }
 
-#[test]
-fn wine_goes_from_source_to_a_verified_container() {
-    let project = wine();
-    let name = unique("ml-deploy-it-wine");
-    let _container = Container(name.clone());
-    let port = free_port();
-    let image = format!("{}/it/{name}", bed("REGISTRY"));
-    let run = || {
-        project
-            .ml_deploy("run")
-            .input(
-                "train",
-                "python train.py --data-path data/train.csv --model-output ./model",
-            )
-            .input("requirements", "requirements.txt")
-            .input("mlflow-experiment-name", "wine")
-            .input("image", &image)
-            .input("target", "docker")
-            .input("container-name", &name)
-            .input("ports", &format!("{port}:8080"))
-            .input("health-path", "/health")
-            .input("predict-path", "/predict")
-            .input("golden", "golden.jsonl")
-            .input("reuse", "true")
-            .run()
-    };
-    let first = run().expect(0);
-    assert_complete(&first, &project);
-    assert_eq!(first.output("endpoint"), format!("http://127.0.0.1:{port}"));
-    // Independent witnesses: the registry's digest, and a prediction asked from outside.
-    let seen = Command::new("skopeo")
-        .args(["inspect", "--tls-verify=false", "--format", "{{.Digest}}"])
-        .arg(format!("docker://{image}:0123456789ab"))
-        .output()
-        .unwrap();
-    assert_eq!(
-        String::from_utf8_lossy(&seen.stdout).trim(),
-        first.output("digest")
-    );
-    let url = format!("http://127.0.0.1:{port}/health");
-    assert!(
-        Command::new("curl")
-            .args(["-sf", &url])
-            .output()
-            .unwrap()
-            .status
-            .success()
-    );
-
-    let second = run().expect(0);
-    assert_eq!(second.output("status"), "reused", "{}", second.stdout);
-    assert_eq!(second.output("image-ref"), first.output("image-ref"));
-    assert_leaves_only_what_is_documented(&project);
-}
-
 /// Names in a folder, sorted.
 fn names(folder: &std::path::Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap();
@@ -155,6 +100,61 @@ fn assert_leaves_only_what_is_documented(project: &Project) {
             "{name}"
         );
     }
+}
+
+#[test]
+fn wine_goes_from_source_to_a_verified_container() {
+    let project = wine();
+    let name = unique("ml-deploy-it-wine");
+    let _container = Container(name.clone());
+    let port = free_port();
+    let image = format!("{}/it/{name}", bed("REGISTRY"));
+    let run = || {
+        project
+            .ml_deploy("run")
+            .input(
+                "train",
+                "python train.py --data-path data/train.csv --model-output ./model",
+            )
+            .input("requirements", "requirements.txt")
+            .input("mlflow-experiment-name", "wine")
+            .input("image", &image)
+            .input("target", "docker")
+            .input("container-name", &name)
+            .input("ports", &format!("{port}:8080"))
+            .input("health-path", "/health")
+            .input("predict-path", "/predict")
+            .input("golden", "golden.jsonl")
+            .input("reuse", "true")
+            .run()
+    };
+    let first = run().expect(0);
+    assert_complete(&first, &project);
+    assert_leaves_only_what_is_documented(&project);
+    assert_eq!(first.output("endpoint"), format!("http://127.0.0.1:{port}"));
+    // Independent witnesses: the registry's digest, and a prediction asked from outside.
+    let seen = Command::new("skopeo")
+        .args(["inspect", "--tls-verify=false", "--format", "{{.Digest}}"])
+        .arg(format!("docker://{image}:0123456789ab"))
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&seen.stdout).trim(),
+        first.output("digest")
+    );
+    let url = format!("http://127.0.0.1:{port}/health");
+    assert!(
+        Command::new("curl")
+            .args(["-sf", &url])
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
+
+    let second = run().expect(0);
+    assert_eq!(second.output("status"), "reused", "{}", second.stdout);
+    assert_eq!(second.output("image-ref"), first.output("image-ref"));
 }
 
 #[test]
