@@ -1,13 +1,12 @@
 //! The README's workflow, run by a workflow runner on the action's own image: what `act` runs is what users get.
 
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
 use crate::cluster::Namespace;
-use crate::support::{Project, bed, checkout, unique};
+use crate::support::{Project, bed, checkout};
 
 /// Tag of the action's image, built once from the Dockerfile's runtime stage and the binary under test.
 const ACTION_IMAGE: &str = "ml-deploy-action:it";
@@ -226,34 +225,10 @@ fn the_readmes_workflow_delivers_and_a_later_job_reads_the_outputs() {
     }
 }
 
-#[test]
-fn a_failing_training_is_an_annotation_at_its_line() {
-    build_action_image();
-    let action = released_action();
-    let project = Project::new().file("train.py", "import json\n\njson.loads('{')\n").file(
-        ".github/workflows/train.yml",
-        "on: push\njobs:\n  train:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v4\n      - uses: org/ml-deploy-action@v1\n        with:\n          train: python train.py\n",
-    );
-    let (succeeded, records, log) =
-        act(&project, ".github/workflows/train.yml", action.path(), &[]);
-    assert!(!succeeded, "{log}");
-    let error = records
-        .iter()
-        .find(|record| record["command"] == "error")
-        .unwrap_or_else(|| panic!("no annotation:\n{log}"));
-    assert_eq!(
-        (
-            error["kvPairs"]["file"].as_str(),
-            error["kvPairs"]["line"].as_str()
-        ),
-        (Some("train.py"), Some("3")),
-        "{error}"
-    );
-}
-
 /// The runner's way: the signal goes to Docker's client, which hands it to process 1.
 #[test]
 fn as_process_1_a_signal_is_heard_and_files_have_an_owner() {
+    use std::os::unix::fs::MetadataExt as _;
     build_action_image();
     let script = "import time\nprint('training has begun', flush=True)\ntime.sleep(100)\n";
     let project = Project::new().file("train.py", script);
@@ -261,7 +236,7 @@ fn as_process_1_a_signal_is_heard_and_files_have_an_owner() {
     if std::fs::metadata(project.path()).unwrap().uid() == 0 {
         std::os::unix::fs::chown(project.path(), Some(4321), Some(4321)).unwrap();
     }
-    let name = unique("it-process-1");
+    let name = crate::support::unique("it-process-1");
     let place = format!("{}:/github/workspace", project.path().display());
     let docker = bed("DOCKER");
     let words = [
@@ -293,4 +268,29 @@ fn as_process_1_a_signal_is_heard_and_files_have_an_owner() {
         .output()
         .unwrap();
     assert!(left.stdout.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_failing_training_is_an_annotation_at_its_line() {
+    build_action_image();
+    let action = released_action();
+    let project = Project::new().file("train.py", "import json\n\njson.loads('{')\n").file(
+        ".github/workflows/train.yml",
+        "on: push\njobs:\n  train:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v4\n      - uses: org/ml-deploy-action@v1\n        with:\n          train: python train.py\n",
+    );
+    let (succeeded, records, log) =
+        act(&project, ".github/workflows/train.yml", action.path(), &[]);
+    assert!(!succeeded, "{log}");
+    let error = records
+        .iter()
+        .find(|record| record["command"] == "error")
+        .unwrap_or_else(|| panic!("no annotation:\n{log}"));
+    assert_eq!(
+        (
+            error["kvPairs"]["file"].as_str(),
+            error["kvPairs"]["line"].as_str()
+        ),
+        (Some("train.py"), Some("3")),
+        "{error}"
+    );
 }
