@@ -24,8 +24,8 @@ pub(crate) struct Launch {
 pub(crate) struct Trial {
     /// From the start of the container until it was healthy, in milliseconds.
     pub(crate) start_ms: u64,
-    /// At most so long after it became healthy the first recorded request was sent: counted from the last question that found
-    /// it not yet healthy. `None` without recorded predictions.
+    /// At most so long after it became healthy the first recorded request was sent: the pause in which nobody asked for its
+    /// health, and the time from its answer to the request. `None` without recorded predictions.
     pub(crate) replay_within_ms: Option<f64>,
     /// From the first request until its answer, in milliseconds; `None` without recorded predictions.
     pub(crate) first_answer_ms: Option<f64>,

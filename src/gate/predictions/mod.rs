@@ -163,8 +163,8 @@ async fn ask(
             return None;
         }
     };
-    let sent = began.duration_since(ready.not_before);
-    trial.replay_within_ms = Some(measured::milliseconds(sent));
+    let within = ready.unseen + began.duration_since(ready.at);
+    trial.replay_within_ms = Some(measured::milliseconds(within));
     let protocol = found.protocol;
     let rows = (1..).zip(&recorded.rows);
     let until = Instant::now() + REPLAY;

@@ -18,13 +18,16 @@ const ANSWER: Duration = Duration::from_secs(5);
 pub(super) struct Ready {
     /// Where it answers.
     pub(super) address: Address,
-    /// When it was last asked and did not serve yet.
-    pub(super) not_before: Instant,
+    /// When it said so.
+    pub(super) at: Instant,
+    /// How long nobody was asking before that question: it may have been healthy so much earlier. A question that waits for
+    /// its answer is answered as soon as the server can.
+    pub(super) unseen: Duration,
 }
 
 /// Waits until it serves.
 pub(super) async fn wait(log: &Log<'_>, health: Option<&str>, deadline: Instant) -> Outcome<Ready> {
-    let mut not_before = log.container.started;
+    let mut last = log.container.started;
     let given = deadline.saturating_duration_since(log.container.started);
     let name = &log.container.name;
     let mut places: Vec<Address> = Vec::new();
@@ -51,18 +54,19 @@ pub(super) async fn wait(log: &Log<'_>, health: Option<&str>, deadline: Instant)
                 .fail(Code::Internal)?;
         }
         for place in &places {
-            let asked = Instant::now();
+            let unseen = last.elapsed();
             match answers(place, health, &state, log.container.port).await {
                 Ok(()) => {
                     let address = place.clone();
                     return Ok(Ready {
                         address,
-                        not_before,
+                        at: Instant::now(),
+                        unseen,
                     });
                 }
                 Err(why) => said = why,
             }
-            not_before = asked;
+            last = Instant::now();
         }
         if Instant::now() >= deadline {
             return Err(log.unready(&said, given, &state).await);
