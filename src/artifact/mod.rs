@@ -210,7 +210,7 @@ pub(crate) enum Action {
 /// A field that changes. Values of Secrets are never in it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct FieldChange {
-    /// `spec.template.spec.containers[0].image`.
+    /// `spec.template.spec.containers[model].image`: items of lists by name where they have one.
     pub(crate) path: String,
     /// As JSON; `None`: the field is new.
     pub(crate) before: Option<String>,

@@ -76,6 +76,7 @@ fn verdict(facts: &Facts<'_>) -> String {
         Status::Success | Status::Reused => {
             let what = match &record.deployment {
                 Some(deployment) => format!("{} is live", text(&deployment.objects.join(", "))),
+                None if record.changes.is_some() => "checked, and nothing is deployed".to_owned(),
                 None => "done".to_owned(),
             };
             format!("## {headline}{what}\n")

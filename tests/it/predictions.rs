@@ -324,17 +324,22 @@ fn the_manifest_says_how_it_is_started_and_is_told_what_was_measured() {
                 .run(),
         )
     };
-    let ended = run(
-        "        env: [{name: MODE, value: good}]\n        resources: {limits: {memory: 4Mi}}\n",
-    )
+    let slow = "        command: [sh, -c, sleep 2; exec python3 -u serve.py]\n        livenessProbe: {tcpSocket: {port: 8080}, periodSeconds: 1, failureThreshold: 1}\n";
+    let ended = run(&format!(
+        "        env: [{{name: MODE, value: good}}]\n        resources: {{limits: {{memory: 4Mi}}}}\n{slow}"
+    ))
     .expect(0);
-    let ended = ended.says("and its memory limit is 4Mi");
-    let finding = &ended.report["findings"][0];
-    assert_eq!(
-        (&finding["code"], &finding["severity"]),
-        (&"out-of-memory".into(), &"warning".into())
-    );
-    assert_eq!(finding["location"]["file"], "k8s/app.yaml");
+    let ended = ended
+        .says("its livenessProbe kills it after 1 s")
+        .says("and its memory limit is 4Mi");
+    for (finding, code) in ["probe-budget", "out-of-memory"].iter().enumerate() {
+        let finding = &ended.report["findings"][finding];
+        assert_eq!(
+            (&finding["code"], &finding["severity"]),
+            (&(*code).into(), &"warning".into())
+        );
+        assert_eq!(finding["location"]["file"], "k8s/app.yaml");
+    }
     run("        env: [{name: MODE, value: exits}]\n")
         .expect(30)
         .code("container-unready");
