@@ -26,7 +26,7 @@ pub(super) fn markdown(facts: &Facts<'_>) -> String {
         left(facts),
         results(facts),
         super::gates::section(facts.record.gates.as_ref()),
-        super::parity::section(facts.record.parity.as_ref()),
+        super::parity::section(facts.record.parity.as_ref(), facts.record.proof.as_ref()),
         super::changes::section(facts),
         timeline(&facts.record.stages),
         numbers(facts),
