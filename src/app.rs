@@ -100,7 +100,7 @@ async fn start(
         let origin = host::origin(folder);
         return match init::run(folder, origin.as_deref(), init.ci, init.print) {
             Ok(lines) => report::lines(&secrets, &lines),
-            Err(failure) => refuse(&host, &report, secrets, failure.into_findings()).await,
+            Err(failure) => refuse(&host, &report, secrets, failure.into_findings(), cancel).await,
         };
     }
     if let Command::Explain(explain) = &cli.command {
