@@ -52,4 +52,12 @@ impl Context {
             ..self.clone()
         }
     }
+
+    /// The same context with a cancel of its own below the run's: it can be told to stop alone.
+    pub(crate) fn apart(&self) -> Self {
+        Self {
+            cancel: self.cancel.child_token(),
+            ..self.clone()
+        }
+    }
 }

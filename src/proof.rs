@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::artifact::{Image, Model, Parity, Proof, ProofAnswers as Answers, ProofSide, Trial};
 use crate::code::Code;
 use crate::context::Context;
@@ -17,11 +19,11 @@ use crate::predict;
 use crate::stage::stage;
 use crate::trial;
 
-/// How long a container may take to become healthy after the comparison has already decided: its answers are only evidence.
+/// How long the trial may still take after the comparison has decided: its answers are only evidence.
 const AFTER_A_VERDICT: Duration = Duration::from_secs(60);
 
-/// Compares the environments and tries the container. Nothing is pushed before. What the comparison finds does not keep the
-/// container from being tried: its answers tell whether the difference matters. `began`: when the run did.
+/// Compares the environments and tries the container. Nothing is pushed before. What the comparison finds does not end the
+/// trial: its answers tell whether the difference matters. `began`: when the run did.
 ///
 /// # Errors
 /// The findings of both, those of the comparison first.
@@ -36,28 +38,41 @@ pub(crate) async fn stages(
     let Some((engine, image)) = engine.zip(image) else {
         return Ok(());
     };
-    let mut compared = None;
-    let mut differs = Ok(());
-    if plan.runs(Stage::Parity) {
-        differs = stage(plan, ctx, Stage::Parity, async |ctx| {
-            let (parity, failure) = parity::run(ctx, engine, plan, model, image).await?;
-            compared = Some(parity);
-            failure.map_or(Ok(()), Err)
-        })
-        .await;
+    // They need nothing of each other, so they run at the same time; what one of them finds may end the other sooner.
+    let (ended, trial) = (CancellationToken::new(), ctx.apart());
+    let comparing = async {
+        let (compared, differs) = compare(plan, ctx, engine, model, image).await;
+        if differs.is_err() {
+            if compared.is_some() {
+                tokio::select! {
+                    () = tokio::time::sleep(AFTER_A_VERDICT) => {}
+                    () = ended.cancelled() => {}
+                }
+            }
+            trial.cancel.cancel();
+        }
+        (compared, differs)
+    };
+    let trying = async {
+        let tried = match plan.runs(Stage::Predictions) {
+            true => trial::stage(plan, &trial, engine, image).await,
+            false => Ok(None),
+        };
+        ended.cancel();
+        tried
+    };
+    let ((compared, differs), tried) = tokio::join!(comparing, trying);
+    if ctx.cancel.is_cancelled() {
+        return differs.and(tried.map(drop));
     }
-    // What was not compared at all is no difference, and a cancel ends everything.
-    if differs.is_err() && (compared.is_none() || ctx.cancel.is_cancelled())
-        || !plan.runs(Stage::Predictions)
-    {
+    // What was not compared at all is no difference that answers could tell about.
+    if differs.is_err() && compared.is_none() {
         return differs;
     }
-    let at_most = if differs.is_err() {
-        AFTER_A_VERDICT
-    } else {
-        Duration::MAX
+    let tried = match tried {
+        Err(failure) if failure.code() == Code::Interrupted => Ok(None),
+        tried => tried,
     };
-    let tried = trial::stage(plan, ctx, engine, image, at_most).await;
     let proof = conclude(plan, ctx, model, compared.as_ref(), &tried, began);
     if let Some(proof) = &proof {
         let ctx = ctx.stage(Stage::Predictions);
@@ -65,6 +80,27 @@ pub(crate) async fn stages(
         ctx.events.produced(proof.clone()).await;
     }
     together(differs, tried, proof.as_ref(), compared.as_ref())
+}
+
+/// Compares the environments: what was compared, and whether it may be pushed.
+async fn compare(
+    plan: &Plan,
+    ctx: &Context,
+    engine: &Engine,
+    model: Option<&Model>,
+    image: &Image,
+) -> (Option<Parity>, Outcome<()>) {
+    if !plan.runs(Stage::Parity) {
+        return (None, Ok(()));
+    }
+    let mut compared = None;
+    let differs = stage(plan, ctx, Stage::Parity, async |ctx| {
+        let (parity, failure) = parity::run(ctx, engine, plan, model, image).await?;
+        compared = Some(parity);
+        failure.map_or(Ok(()), Err)
+    })
+    .await;
+    (compared, differs)
 }
 
 /// What both say; `None` when one of them says nothing.

@@ -1,8 +1,6 @@
 //! How the trial of the built image is put together: what is recorded, how the manifests start it, and what its measurements
 //! mean for them. The trial itself is a gate; the manifests belong to the deployment.
 
-use std::time::Duration;
-
 use crate::artifact::{Image, Launch, Trial};
 use crate::context::Context;
 use crate::deploy::kubernetes;
@@ -10,12 +8,11 @@ use crate::engine::Engine;
 use crate::event::Stage;
 use crate::failure::{Failure, Outcome};
 use crate::gate::predictions::{self, Subject};
-use crate::plan::{DeploySpec, Plan, TrialSpec};
+use crate::plan::{DeploySpec, Plan};
 use crate::predict::{self, Tolerance};
 use crate::stage;
 
-/// Tries the image, unless there is nothing to ask: a training may leave recorded predictions, or none. `at_most`: how long
-/// it may take to become healthy, where that is less than the user gives it.
+/// Tries the image, unless there is nothing to ask: a training may leave recorded predictions, or none.
 ///
 /// # Errors
 /// Recorded predictions that cannot be read, and what the trial fails with.
@@ -24,14 +21,9 @@ pub(crate) async fn stage(
     ctx: &Context,
     engine: &Engine,
     image: &Image,
-    at_most: Duration,
 ) -> Outcome<Option<Trial>> {
     let Some(spec) = &plan.trial else {
         return Ok(None);
-    };
-    let spec = &TrialSpec {
-        deadline: spec.deadline.min(at_most),
-        ..spec.clone()
     };
     let recorded = predict::find(
         &ctx.workspace,
