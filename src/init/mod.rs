@@ -12,10 +12,9 @@ mod settings;
 
 use std::path::Path;
 
-pub(crate) use pipeline::Ci;
-
 use crate::code::Code;
 use crate::failure::{Failure, Outcome};
+use crate::inputs::cli::Ci;
 use found::Found;
 
 /// A file that `init` would write.
@@ -48,14 +47,14 @@ pub(crate) fn run(
             "start `ml-deploy init` in the folder that holds `train.py`, `Dockerfile` or `k8s/`",
         ));
     }
-    let ci = ci.unwrap_or_else(|| Ci::natural(&found));
+    let ci = ci.unwrap_or_else(|| pipeline::natural(&found));
     let drafts = [
         Draft {
             path: "ml-deploy.yml",
             text: settings::text(&found),
         },
         Draft {
-            path: ci.path(),
+            path: pipeline::path(ci),
             text: pipeline::text(ci, &found),
         },
     ];
@@ -132,7 +131,7 @@ fn next_steps(ci: Ci, found: &Found) -> Vec<String> {
     if !secrets.is_empty() {
         steps.push(format!(
             "{}: {}",
-            ci.where_secrets_are(),
+            pipeline::where_secrets_are(ci),
             secrets.join(", ")
         ));
     }

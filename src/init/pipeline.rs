@@ -2,42 +2,33 @@
 //! the pipeline adds what belongs to the place: when it runs, what it may do, its secrets.
 
 use super::found::Found;
+use crate::inputs::cli::Ci;
 
-/// Where the pipeline runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Ci {
-    Github,
-    Gitlab,
-    Jenkins,
+/// What the repository has already, else what its remote has, else GitHub.
+pub(super) fn natural(found: &Found) -> Ci {
+    let remote = found.remote.as_ref().map_or("", |remote| &remote.host);
+    match () {
+        () if found.gitlab || remote.contains("gitlab") => Ci::Gitlab,
+        () if found.jenkins => Ci::Jenkins,
+        () => Ci::Github,
+    }
 }
 
-impl Ci {
-    /// What the repository has already, else what its remote has, else GitHub.
-    pub(super) fn natural(found: &Found) -> Self {
-        let remote = found.remote.as_ref().map_or("", |remote| &remote.host);
-        match () {
-            () if found.gitlab || remote.contains("gitlab") => Self::Gitlab,
-            () if found.jenkins => Self::Jenkins,
-            () => Self::Github,
-        }
+/// Where the place looks for it.
+pub(super) fn path(ci: Ci) -> &'static str {
+    match ci {
+        Ci::Github => ".github/workflows/ml-deploy.yml",
+        Ci::Gitlab => ".gitlab-ci.yml",
+        Ci::Jenkins => "Jenkinsfile",
     }
+}
 
-    pub(super) fn path(self) -> &'static str {
-        match self {
-            Self::Github => ".github/workflows/ml-deploy.yml",
-            Self::Gitlab => ".gitlab-ci.yml",
-            Self::Jenkins => "Jenkinsfile",
-        }
-    }
-
-    pub(super) fn where_secrets_are(self) -> &'static str {
-        match self {
-            Self::Github => "create these secrets in the repository's settings",
-            Self::Gitlab => "create these masked variables in the project's CI/CD settings",
-            Self::Jenkins => {
-                "create these credentials (secret text; registry: user name with password)"
-            }
-        }
+/// How one gives the place its secrets.
+pub(super) fn where_secrets_are(ci: Ci) -> &'static str {
+    match ci {
+        Ci::Github => "create these secrets in the repository's settings",
+        Ci::Gitlab => "create these masked variables in the project's CI/CD settings",
+        Ci::Jenkins => "create these credentials (secret text; registry: user name with password)",
     }
 }
 

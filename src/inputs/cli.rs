@@ -1,9 +1,8 @@
 //! The command line: subcommands, each with the same inputs.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::flags::Inputs;
-use crate::init::Ci;
 
 /// Takes a model from source to verified production in one step.
 #[derive(Debug, Parser)]
@@ -56,6 +55,14 @@ pub(crate) struct Explain {
     pub(crate) bundle: std::path::PathBuf,
     #[command(flatten)]
     pub(crate) inputs: Box<Inputs>,
+}
+
+/// Where a pipeline runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Ci {
+    Github,
+    Gitlab,
+    Jenkins,
 }
 
 /// What `init` is given.
