@@ -1,6 +1,5 @@
 //! From the command line to the exit status: reads inputs, starts the reporters, runs the pipeline, gives the verdict.
 
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -12,7 +11,7 @@ use crate::deploy;
 use crate::diagnostic::Diagnostic;
 use crate::event::{Events, Stage};
 use crate::failure::{Failure, Outcome};
-use crate::host::{Host, Kind, ownership};
+use crate::host::{Host, ownership};
 use crate::inputs::cli::{Cli, Command};
 use crate::inputs::flags::Inputs;
 use crate::inputs::layers::{self, Parsed, Sources};
@@ -21,7 +20,8 @@ use crate::live;
 use crate::pipeline;
 use crate::plan::{self, Places, Plan, Task};
 use crate::process;
-use crate::report::{self, GithubFiles, Settings, Status, Verdict};
+use crate::report::{self, Status, Verdict};
+use crate::reporting::Reporting;
 use crate::shutdown::{self, Reason};
 use crate::stage::Ended;
 
@@ -38,21 +38,20 @@ pub(crate) async fn run() -> u8 {
     let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let host = Host::detect(&env, &folder);
     let places = Places::new(folder.clone(), &env);
+    let reporting = Reporting::new(&host, &args, &env);
     match layers::parse(&args, &env, |path| {
         fs_err::read_to_string(folder.join(path))
     }) {
         Parsed::Text(text) => report::clap(&text),
         Parsed::Invalid(findings) => {
-            refuse(
-                &host,
-                &folder.join(".ml-deploy/report.json"),
-                places.secrets,
-                findings,
-            )
-            .await
+            let report = folder.join(".ml-deploy/report.json");
+            refuse(&host, &report, places.secrets, reporting, findings).await
         }
         Parsed::Run { cli, sources } => {
-            Box::pin(start(*cli, &sources, host, places, cancel, reason)).await
+            Box::pin(start(
+                *cli, &sources, host, places, reporting, cancel, reason,
+            ))
+            .await
         }
     }
 }
@@ -62,10 +61,12 @@ async fn start(
     sources: &Sources,
     host: Host,
     places: Places,
+    reporting: Reporting,
     cancel: CancellationToken,
     reason: Reason,
 ) -> u8 {
     let inputs = cli.command.inputs();
+    let reporting = reporting.told(inputs);
     let mut secrets = secrets(inputs);
     secrets.extend(places.secrets.iter().cloned());
     let only = match &cli.command {
@@ -99,11 +100,21 @@ async fn start(
     let report = folder.join(&inputs.report);
     if let Command::Explain(explain) = &cli.command {
         let bundle = places.folder.join(&explain.bundle);
-        return explain_bundle(&host, &places.folder, &report, secrets, cancel, &bundle).await;
+        let reporting = reporting.silent();
+        return explain_bundle(
+            &host,
+            &places.folder,
+            &report,
+            secrets,
+            reporting,
+            cancel,
+            &bundle,
+        )
+        .await;
     }
     let plan = match plan::resolve(inputs, sources, host.clone(), &places, task, only) {
         Ok(plan) => plan,
-        Err(findings) => return refuse(&host, &report, secrets, findings).await,
+        Err(findings) => return refuse(&host, &report, secrets, reporting, findings).await,
     };
     if matches!(cli.command, Command::Plan(_)) {
         return report::lines(&secrets, &plan.lines());
@@ -113,19 +124,26 @@ async fn start(
     if let Some(time) = plan.timeout {
         shutdown::after(time, cancel.clone(), reason.clone());
     }
-    execute(&plan, secrets, cancel, &reason).await
+    execute(&plan, secrets, reporting, cancel, &reason).await
 }
 
 /// Runs the plan with reporters listening.
 async fn execute(
     plan: &Plan,
     secrets: Vec<SecretString>,
+    reporting: Reporting,
     cancel: CancellationToken,
     reason: &Reason,
 ) -> u8 {
     let (events, receiver) = Events::channel();
+    let mark = reporting.mark.clone();
+    // What is only looked at is reported nowhere but here.
+    let reporting = match plan.task {
+        Task::Status => reporting.silent(),
+        Task::Run | Task::Rollback => reporting,
+    };
     let reporters = report::start(
-        settings(&plan.host, &plan.report, &plan.workspace.root, secrets),
+        reporting.settings(&plan.host, &plan.report, &plan.workspace.root, secrets),
         receiver,
     );
     let lines = match plan.task {
@@ -140,6 +158,7 @@ async fn execute(
         cancel,
         workspace: plan.workspace.clone(),
         run_url: plan.host.run_url.clone(),
+        mark,
     };
     let outcome = match plan.task {
         Task::Run => pipeline::run(plan, &ctx).await,
@@ -157,7 +176,7 @@ async fn execute(
         Err(failure) => Verdict::failure(failure, &left),
     };
     let exit = verdict.exit;
-    reporters.finish(&verdict);
+    reporters.finish(&verdict).await;
     ownership::hand_over(&plan.workspace.root);
     exit
 }
@@ -168,11 +187,14 @@ async fn explain_bundle(
     folder: &Path,
     report: &Path,
     secrets: Vec<SecretString>,
+    reporting: Reporting,
     cancel: CancellationToken,
     bundle: &Path,
 ) -> u8 {
     let (events, receiver) = Events::channel();
-    let reporters = report::start(settings(host, report, &host.root, secrets), receiver);
+    let mark = reporting.mark.clone();
+    let settings = reporting.settings(host, report, &host.root, secrets);
+    let reporters = report::start(settings, receiver);
     let state = folder.join(".ml-deploy");
     let ctx = Context {
         events: events.stage(Stage::Deploy),
@@ -184,6 +206,7 @@ async fn explain_bundle(
             state,
         },
         run_url: host.run_url.clone(),
+        mark,
     };
     drop(events);
     let outcome = deploy::kubernetes::explain(&ctx, bundle).await;
@@ -196,7 +219,7 @@ async fn explain_bundle(
         Err(failure) => Verdict::failure(failure, &[]),
     };
     let exit = verdict.exit;
-    reporters.finish(&verdict);
+    reporters.finish(&verdict).await;
     exit
 }
 
@@ -229,35 +252,21 @@ async fn refuse(
     host: &Host,
     report: &Path,
     secrets: Vec<SecretString>,
+    reporting: Reporting,
     findings: Vec<Diagnostic>,
 ) -> u8 {
     let (events, receiver) = Events::channel();
-    let reporters = report::start(settings(host, report, &host.root, secrets), receiver);
+    let settings = reporting.settings(host, report, &host.root, secrets);
+    let reporters = report::start(settings, receiver);
     drop(events);
     let (Ok(reporters), Some(failure)) = (reporters.await, Failure::all(findings)) else {
         return Code::Internal.exit();
     };
     let verdict = Verdict::failure(&failure, &[]);
     let exit = verdict.exit;
-    reporters.finish(&verdict);
+    reporters.finish(&verdict).await;
     ownership::hand_over(&host.root);
     exit
-}
-
-fn settings(host: &Host, report: &Path, root: &Path, secrets: Vec<SecretString>) -> Settings {
-    let github = (host.kind == Kind::GitHub).then(|| GithubFiles {
-        output: host.output.clone(),
-        summary: host.summary.clone(),
-    });
-    let colour = std::io::stdout().is_terminal()
-        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    Settings {
-        github,
-        report: report.to_owned(),
-        workspace_root: root.to_owned(),
-        colour,
-        secrets,
-    }
 }
 
 /// Every secret value of the inputs, to be hidden before anything is said.
@@ -266,6 +275,7 @@ fn secrets(inputs: &Inputs) -> Vec<SecretString> {
         &inputs.registry_password,
         &inputs.mlflow_tracking_password,
         &inputs.mlflow_tracking_token,
+        &inputs.github_token,
     ];
     let mut secrets: Vec<SecretString> = single.into_iter().flatten().cloned().collect();
     // A path is no secret, and hiding it would hide it in every message about it.

@@ -4,6 +4,7 @@ mod app;
 mod artifact;
 mod causes;
 mod champion;
+mod closing;
 mod cluster;
 mod code;
 mod context;
@@ -26,6 +27,7 @@ mod process;
 mod python;
 mod registry;
 mod report;
+mod reporting;
 mod reuse;
 mod shutdown;
 mod stage;
@@ -37,6 +39,11 @@ mod verify;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Our environment holds what the training must not have, and it runs as the same user: it may not read our memory.
+    #[cfg(target_os = "linux")]
+    drop(rustix::process::set_dumpable_behavior(
+        rustix::process::DumpableBehavior::NotDumpable,
+    ));
     // Two TLS providers would compile in unseen; naming ours first makes every client use the same.
     if rustls::crypto::ring::default_provider()
         .install_default()
@@ -46,7 +53,11 @@ fn main() -> ExitCode {
     }
     match tokio::runtime::Runtime::new() {
         Ok(runtime) => {
-            let exit = runtime.block_on(app::run());
+            let exit = if closing::asked() {
+                runtime.block_on(closing::run())
+            } else {
+                runtime.block_on(app::run())
+            };
             // A thread that still reads a file must not hold the process after everything was said.
             runtime.shutdown_background();
             ExitCode::from(exit)

@@ -57,7 +57,7 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ready> {
             plan.image_ref.as_ref(),
         )));
     }
-    let (engine, found) = tokio::join!(engine(plan), join_all(checks));
+    let (engine, found) = tokio::join!(engine(plan, &ctx.mark), join_all(checks));
     let mut findings: Vec<Diagnostic> = found.into_iter().flatten().collect();
     let engine = match engine.transpose() {
         Ok(engine) => engine,
@@ -84,11 +84,12 @@ fn has_cluster(plan: &Plan) -> bool {
 }
 
 /// Connects to the engine when a stage needs it.
-async fn engine(plan: &Plan) -> Option<Outcome<Engine>> {
+async fn engine(plan: &Plan, mark: &str) -> Option<Outcome<Engine>> {
     let delivers = plan.runs(Stage::Deploy) || plan.runs(Stage::Verify);
     let docker = matches!(plan.deploy, Some(DeploySpec::Docker(_))) && delivers;
     if plan.runs(Stage::Build) || plan.runs(Stage::Push) || docker {
-        return Some(Engine::connect().await);
+        let engine = Engine::connect().await;
+        return Some(engine.map(|engine| engine.marked(mark)));
     }
     None
 }

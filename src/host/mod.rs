@@ -1,11 +1,14 @@
 //! Where we run: GitHub, GitLab, Jenkins or a terminal, and what that place says of commit, pull request and files.
 //! Together with `inputs` the only reader of the environment. It knows no stage.
 
+mod actions;
 pub(crate) mod ownership;
 
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+
+pub(crate) use actions::Actions;
 
 /// The place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +40,8 @@ pub(crate) struct Host {
     /// Files that GitHub reads after the step.
     pub(crate) output: Option<PathBuf>,
     pub(crate) summary: Option<PathBuf>,
+    /// What only GitHub tells; empty elsewhere.
+    pub(crate) actions: Actions,
 }
 
 impl Host {
@@ -56,7 +61,7 @@ impl Host {
                 .map(|(_, value)| value.as_str())
         };
         if get("GITHUB_ACTIONS").is_some() {
-            return github(get, folder);
+            return actions::host(get, folder);
         }
         if get("GITLAB_CI").is_some() {
             return Self {
@@ -103,41 +108,8 @@ impl Host {
             without_secrets: false,
             output: None,
             summary: None,
+            actions: Actions::default(),
         }
-    }
-}
-
-fn github<'a>(get: impl Fn(&str) -> Option<&'a str>, folder: &Path) -> Host {
-    let event = get("GITHUB_EVENT_PATH").and_then(|path| fs_err::read_to_string(path).ok());
-    let event: serde_json::Value = event
-        .and_then(|text| serde_json::from_str(&text).ok())
-        .unwrap_or_default();
-    let pull_request =
-        get("GITHUB_EVENT_NAME").is_some_and(|name| name.starts_with("pull_request"));
-    let head = &event["pull_request"]["head"];
-    let fork = head["repo"]["full_name"]
-        .as_str()
-        .is_some_and(|name| Some(name) != get("GITHUB_REPOSITORY"));
-    let commit = head["sha"]
-        .as_str()
-        .filter(|_| pull_request)
-        .or_else(|| get("GITHUB_SHA"));
-    Host {
-        kind: Kind::GitHub,
-        root: path_or(get("GITHUB_WORKSPACE"), folder),
-        commit: commit.map(str::to_owned),
-        made: None,
-        source: get("GITHUB_SERVER_URL")
-            .zip(get("GITHUB_REPOSITORY"))
-            .map(|(server, name)| format!("{server}/{name}")),
-        run_url: get("GITHUB_SERVER_URL")
-            .zip(get("GITHUB_REPOSITORY"))
-            .zip(get("GITHUB_RUN_ID"))
-            .map(|((server, name), run)| format!("{server}/{name}/actions/runs/{run}")),
-        pull_request,
-        without_secrets: fork || get("GITHUB_ACTOR") == Some("dependabot[bot]"),
-        output: get("GITHUB_OUTPUT").map(PathBuf::from),
-        summary: get("GITHUB_STEP_SUMMARY").map(PathBuf::from),
     }
 }
 

@@ -228,6 +228,15 @@ impl Console {
         self.write(&line);
     }
 
+    /// Something that somebody may want to change.
+    pub(super) fn notice(&mut self, text: &str) {
+        let line = match self.skin {
+            Skin::Terminal(_) => format!("{text}\n"),
+            Skin::Github => commands::notice(text),
+        };
+        self.write(&line);
+    }
+
     /// From here on, everything ends the run.
     pub(super) fn end(&mut self) {
         self.close();

@@ -5,7 +5,7 @@
 //! let (events, receiver) = Events::channel();
 //! let reporters = report::start(settings, receiver);   // listens until every `Events` is dropped
 //! let outcome = pipeline::run(…, events).await;
-//! reporters.await?.finish(&Verdict::…);                 // the verdict, after everything else was written
+//! reporters.await?.finish(&Verdict::…).await;           // the verdict, after everything else was written
 //! ```
 
 mod changes;
@@ -46,14 +46,26 @@ use tokio::task::JoinHandle;
 use crate::artifact::Artifact;
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
-use crate::event::{Event, EventKind};
+use crate::event::{Event, EventKind, Stage};
 use crate::failure::Failure;
 
 use console::{Console, Skin};
+pub(crate) use github::{Place, Wanted};
+use github::{Remark, Reporter};
 use outputs::Facts;
 use paint::Paint;
 use record::Record;
 use redact::Redactor;
+
+/// Closes on GitHub what a killed step left open; `state` gives what that step remembered. Returns what to say, a line each.
+pub(crate) async fn close(place: Place, state: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let remarks = github::close(place, state).await.into_iter();
+    remarks
+        .map(|remark| match remark {
+            Remark::Note(text) | Remark::Notice(text) | Remark::Warning(text) => text,
+        })
+        .collect()
+}
 
 /// Where and how to report.
 #[derive(Debug)]
@@ -77,6 +89,8 @@ pub(crate) struct GithubFiles {
     pub(crate) output: Option<PathBuf>,
     /// `GITHUB_STEP_SUMMARY`.
     pub(crate) summary: Option<PathBuf>,
+    /// For reports beside the log; without a token there are none.
+    pub(crate) place: Option<Place>,
 }
 
 /// How the run ended, in one word: the output `status`.
@@ -162,6 +176,7 @@ pub(crate) struct Reporters {
     redactor: Redactor,
     record: Record,
     console: Console,
+    github: Option<Reporter>,
 }
 
 impl Reporters {
@@ -175,11 +190,39 @@ impl Reporters {
             redactor: Redactor::default(),
             record: Record::default(),
             console: Console::new(skin, out),
+            github: None,
             settings,
         };
         let secrets = std::mem::take(&mut reporters.settings.secrets);
         reporters.mask(&secrets);
+        let place = reporters.settings.github.as_mut();
+        if let Some(place) = place.and_then(|github| github.place.take()) {
+            match Reporter::new(place) {
+                Ok(github) => reporters.github = Some(github),
+                Err(error) => reporters.remark(Remark::Warning(format!(
+                    "nothing can be reported to GitHub: {error:#}"
+                ))),
+            }
+        }
         reporters
+    }
+
+    /// Says something about reporting, with GitHub's own words in it.
+    fn remark(&mut self, remark: Remark) {
+        match remark {
+            Remark::Note(mut text) => {
+                self.clean(&mut text);
+                self.console.note(None, &text);
+            }
+            Remark::Notice(mut text) => {
+                self.clean(&mut text);
+                self.console.notice(&text);
+            }
+            Remark::Warning(mut text) => {
+                self.clean(&mut text);
+                self.console.warning(&text);
+            }
+        }
     }
 
     fn mask(&mut self, secrets: &[SecretString]) {
@@ -203,6 +246,9 @@ impl Reporters {
             EventKind::Started(what) => {
                 self.clean(what);
                 self.console.started(stage, what);
+                if let (Some(Stage::Deploy), Some(github)) = (stage, &mut self.github) {
+                    github.deploying(self.record.links(&self.redactor));
+                }
             }
             EventKind::Note(text) => {
                 self.clean(text);
@@ -288,7 +334,7 @@ impl Reporters {
     }
 
     /// Says how the run ended and writes summary, outputs and report. Nothing here can change the run's result.
-    pub(crate) fn finish(mut self, verdict: &Verdict<'_>) {
+    pub(crate) async fn finish(mut self, verdict: &Verdict<'_>) {
         self.console.end();
         let culprit = self.record.culprit();
         let findings = verdict
@@ -314,15 +360,25 @@ impl Reporters {
         };
         let mut shown = snippet::relative(&self.settings.workspace_root, &self.settings.report);
         self.redactor.scrub(&mut shown);
+        let github = self.github.take();
         let facts = Facts {
             record: &self.record,
             verdict: &verdict,
             report: &shown,
         };
-        for problem in write_files(&self.settings, &facts) {
-            self.console.warning(&neutral::line(&problem));
+        let problems = write_files(&self.settings, &facts).into_iter();
+        let mut remarks: Vec<Remark> = problems.map(Remark::Warning).collect();
+        if let Some(github) = github {
+            remarks.extend(github.finish(&facts).await);
         }
-        self.console.verdict(&facts);
+        for remark in remarks {
+            self.remark(remark);
+        }
+        self.console.verdict(&Facts {
+            record: &self.record,
+            verdict: &verdict,
+            report: &shown,
+        });
     }
 }
 

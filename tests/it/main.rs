@@ -23,6 +23,8 @@ mod environment;
 mod explain;
 mod gate;
 mod gates;
+mod github;
+mod github_deployment;
 mod image;
 mod inputs;
 mod jobs;
