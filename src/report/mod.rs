@@ -51,22 +51,12 @@ use crate::event::{Event, EventKind, Stage};
 use crate::failure::Failure;
 
 use console::{Console, Skin};
-pub(crate) use github::{Place, Wanted};
+pub(crate) use github::{Place, Wanted, close};
 use github::{Remark, Reporter};
 use outputs::Facts;
 use paint::Paint;
 use record::Record;
 use redact::Redactor;
-
-/// Closes on GitHub what a killed step left open; `state` gives what that step remembered. Returns what to say, a line each.
-pub(crate) async fn close(place: Place, state: impl Fn(&str) -> Option<String>) -> Vec<String> {
-    let remarks = github::close(place, state).await.into_iter();
-    remarks
-        .map(|remark| match remark {
-            Remark::Note(text) | Remark::Notice(text) | Remark::Warning(text) => text,
-        })
-        .collect()
-}
 
 /// Where and how to report.
 #[derive(Debug)]
@@ -210,19 +200,13 @@ impl Reporters {
 
     /// Says something about reporting, with GitHub's own words in it.
     fn remark(&mut self, remark: Remark) {
+        let (Remark::Note(mut text) | Remark::Notice(mut text) | Remark::Warning(mut text)) =
+            remark.clone();
+        self.clean(&mut text);
         match remark {
-            Remark::Note(mut text) => {
-                self.clean(&mut text);
-                self.console.note(None, &text);
-            }
-            Remark::Notice(mut text) => {
-                self.clean(&mut text);
-                self.console.notice(&text);
-            }
-            Remark::Warning(mut text) => {
-                self.clean(&mut text);
-                self.console.warning(&text);
-            }
+            Remark::Note(_) => self.console.note(None, &text),
+            Remark::Notice(_) => self.console.notice(&text),
+            Remark::Warning(_) => self.console.warning(&text),
         }
     }
 

@@ -5,7 +5,7 @@ use super::fit::{Section, fit};
 use super::place::Place;
 use crate::report::markdown::{code, link};
 use crate::report::outputs::Facts;
-use crate::report::{changes, gates, parity, summary, trial, undone};
+use crate::report::{changes, gates, parity, skipped, summary, trial, undone};
 
 /// Bytes of a comment; GitHub takes 65,536 characters.
 pub(super) const COMMENT: usize = 60_000;
@@ -22,12 +22,13 @@ pub(super) fn markdown(place: &Place, facts: &Facts<'_>, marker: &str, limit: us
     let section = |name, rank, text| Section { name, rank, text };
     let mut sections = vec![
         section("verdict", 0, summary::verdict(facts)),
+        section("stages left out", 1, skipped::section(&record.left_out)),
         section("rollback", 1, undone::section(facts)),
         section("what was left", 1, summary::left(facts)),
         section("gates", 2, gates::section(record.gates.as_ref())),
         section("environment", 4, parity::section(record.parity.as_ref())),
         section("predictions", 3, trial::section(record.trial.as_ref())),
-        section("changes", 5, changes::section(record.changes.as_ref())),
+        section("changes", 5, changes::section(facts)),
         section("results", 6, summary::results(facts)),
         section("verification", 7, summary::checks(facts)),
     ];

@@ -9,9 +9,12 @@ mod comment;
 mod deployment;
 pub(super) mod files;
 mod fit;
+mod left_out;
 mod place;
 mod reporter;
 mod trouble;
 
+pub(super) use left_out::Remark;
 pub(crate) use place::{Place, Wanted};
-pub(super) use reporter::{Remark, Reporter, close};
+pub(super) use reporter::Reporter;
+pub(crate) use reporter::close;

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::api::Api;
 use super::check::{self, Check};
 use super::deployment::{self, Opened, Status};
+use super::left_out::{LeftOut, Remark};
 use super::place::Place;
 use super::trouble::Trouble;
 use super::{body, comment};
@@ -25,17 +26,6 @@ const OPENING: Duration = Duration::from_secs(60);
 const ENDING: Duration = Duration::from_secs(120);
 /// The same after a cancel: the runner kills us soon, and the step's `post-entrypoint` closes what stays open.
 const CANCELLED: Duration = Duration::from_millis(1500);
-
-/// Something to say about reporting.
-#[derive(Debug)]
-pub(in crate::report) enum Remark {
-    /// As it should be; a line in the log.
-    Note(String),
-    /// Somebody may want to change a setting.
-    Notice(String),
-    /// It should have worked.
-    Warning(String),
-}
 
 /// Reports to one repository.
 #[derive(Debug)]
@@ -161,158 +151,38 @@ impl Reporter {
     }
 }
 
-/// Reports that were not written, and why.
-struct LeftOut {
-    read_only: bool,
-    /// What, and the permission it needs.
-    refused: Vec<(&'static str, &'static str)>,
-    /// GitHub's words on the first.
-    why: String,
-    failed: Vec<Remark>,
-    /// GitHub does not answer, or not in time.
-    silent: bool,
-}
-
-impl LeftOut {
-    fn new(read_only: bool) -> Self {
-        Self {
-            read_only,
-            refused: Vec::new(),
-            why: String::new(),
-            failed: Vec::new(),
-            silent: false,
-        }
-    }
-
-    fn take(&mut self, what: &'static str, permission: &'static str, done: Result<(), Trouble>) {
-        match done {
-            Ok(()) => {}
-            Err(Trouble::Refused(why)) => {
-                if self.refused.is_empty() {
-                    self.why = why;
-                }
-                self.refused.push((what, permission));
-            }
-            Err(trouble) => {
-                self.silent |= matches!(trouble, Trouble::Unanswered(_) | Trouble::Limited(_));
-                self.failed.push(Remark::Warning(format!(
-                    "the {what} on GitHub could not be written: {trouble}"
-                )));
-            }
-        }
-    }
-
-    /// One notice for all that the token may not write, and a warning for each that failed.
-    fn remarks(self) -> Vec<Remark> {
-        let mut remarks = self.failed;
-        if self.refused.is_empty() {
-            return remarks;
-        }
-        let names: Vec<&str> = self.refused.iter().map(|(what, _)| *what).collect();
-        let names = names.join(", ");
-        let why = self.why;
-        let notice = if self.read_only {
-            format!(
-                "left out on GitHub: {names}; the token of a pull request from a fork or from Dependabot can only read ({why}). The job summary has everything"
-            )
-        } else {
-            let needed: Vec<String> = self
-                .refused
-                .iter()
-                .map(|(_, permission)| format!("`{permission}`"))
-                .collect();
-            let needed = needed.join(", ");
-            format!(
-                "left out on GitHub: {names}; the token may not write them ({why}). Add {needed} to the job's `permissions`, or name in `github-reports` only what is wanted"
-            )
-        };
-        remarks.push(Remark::Notice(notice));
-        remarks
-    }
-}
-
-/// Closes what a killed step left open on GitHub. `state` gives what it remembered. Returns what to say.
-pub(in crate::report) async fn close(
-    mut place: Place,
-    state: impl Fn(&str) -> Option<String>,
-) -> Vec<Remark> {
+/// Closes on GitHub what a killed step left open. `state` gives what it remembered. Returns what to say, a line each.
+pub(crate) async fn close(mut place: Place, state: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let api = match Api::open(&place.api, &place.repository, &place.token) {
         Ok(api) => api.within(ENDING),
-        Err(error) => return vec![Remark::Warning(format!("{error:#}"))],
+        Err(error) => return vec![format!("{error:#}")],
     };
     if let Some(mark) = state("run") {
         place.mark = mark;
     }
     let mut left_out = LeftOut::new(place.read_only);
-    let mut remarks = Vec::new();
+    let mut said = Vec::new();
     if let Some(id) = state("deployment") {
         match deployment::close(&api, &place, id.parse().ok()).await {
-            Ok(true) => remarks.push(Remark::Note(
-                "closed the deployment on GitHub that the step had left open".to_owned(),
-            )),
+            Ok(true) => {
+                said.push("closed the deployment on GitHub that the step had left open".to_owned());
+            }
             Ok(false) => {}
             Err(trouble) => left_out.take("deployment", "deployments: write", Err(trouble)),
         }
     }
     if let Some(id) = state("check").and_then(|id| id.parse().ok()) {
         match check::close(&api, id).await {
-            Ok(true) => remarks.push(Remark::Note(
-                "closed the check run on GitHub that the step had left open".to_owned(),
-            )),
+            Ok(true) => {
+                said.push("closed the check run on GitHub that the step had left open".to_owned());
+            }
             Ok(false) => {}
             Err(trouble) => left_out.take("check run", "checks: write", Err(trouble)),
         }
     }
-    remarks.extend(left_out.remarks());
-    remarks
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn said(read_only: bool, done: [Result<(), Trouble>; 2]) -> Vec<String> {
-        let mut left_out = LeftOut::new(read_only);
-        let [check, comment] = done;
-        left_out.take("check run", "checks: write", check);
-        left_out.take("comment", "pull-requests: write", comment);
-        let text = |remark| match remark {
-            Remark::Note(text) => format!("note {text}"),
-            Remark::Notice(text) => format!("notice {text}"),
-            Remark::Warning(text) => format!("warning {text}"),
-        };
-        left_out.remarks().into_iter().map(text).collect()
-    }
-
-    #[test]
-    fn what_a_token_may_not_write_is_said_once() {
-        let refused = || Err(Trouble::Refused("Resource not accessible".to_owned()));
-        let said = said(false, [refused(), refused()]);
-        assert_eq!(said.len(), 1, "{said:?}");
-        for part in [
-            "notice ",
-            "check run, comment",
-            "`checks: write`, `pull-requests: write`",
-        ] {
-            assert!(said[0].contains(part), "{part} {said:?}");
-        }
-    }
-
-    #[test]
-    fn a_fork_is_told_that_nothing_can_be_done() {
-        let said = said(true, [Err(Trouble::Refused("x".to_owned())), Ok(())]);
-        assert_eq!(said.len(), 1);
-        assert!(said[0].contains("from a fork") && !said[0].contains("permissions"));
-    }
-
-    #[test]
-    fn a_failure_is_a_warning_and_success_is_silent() {
-        assert!(said(false, [Ok(()), Ok(())]).is_empty());
-        let trouble = Trouble::Unanswered("502: Bad Gateway".to_owned());
-        let said = said(false, [Err(trouble), Ok(())]);
-        assert_eq!(
-            said,
-            ["warning the check run on GitHub could not be written: 502: Bad Gateway"]
-        );
-    }
+    let left_out = left_out.remarks().into_iter();
+    said.extend(left_out.map(|remark| match remark {
+        Remark::Note(text) | Remark::Notice(text) | Remark::Warning(text) => text,
+    }));
+    said
 }
