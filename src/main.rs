@@ -41,9 +41,8 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // Our environment holds what the training must not have, and it runs as the same user: it may not read our memory.
     #[cfg(target_os = "linux")]
-    drop(rustix::process::set_dumpable_behavior(
-        rustix::process::DumpableBehavior::NotDumpable,
-    ));
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+        .unwrap_or_default();
     // Two TLS providers would compile in unseen; naming ours first makes every client use the same.
     if rustls::crypto::ring::default_provider()
         .install_default()

@@ -274,6 +274,7 @@ fn a_reporter_that_fails_is_a_warning() {
     settings.github = Some(GithubFiles {
         output: Some("/nowhere/output".into()),
         summary: None,
+        place: None,
     });
     settings.report = "/dev/null/report.json".into();
     let log = run(settings, Vec::new(), &Verdict::success(Status::Success));

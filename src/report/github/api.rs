@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use http::header::{ACCEPT, LOCATION, USER_AGENT};
+use http::header::{ACCEPT, LOCATION};
 use http::{Method, Uri};
 use jiff::Timestamp;
 use octocrab::Octocrab;
@@ -66,11 +66,9 @@ impl Api {
             .connect_timeout(Duration::from_secs(5))
             .timeout(REQUEST)
             .build()?;
-        let agent = concat!("ml-deploy/", env!("CARGO_PKG_VERSION"));
         let crab = Octocrab::builder()
             .base_uri(uri.clone())?
             .add_header(ACCEPT, "application/vnd.github+json".to_owned())
-            .add_header(USER_AGENT, agent.to_owned())
             .personal_token(token.clone())
             .build_with_reqwest(client)?;
         Ok(Self {

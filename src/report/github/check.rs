@@ -148,8 +148,8 @@ async fn find(
     let path = format!("commits/{commit}/check-runs?check_name={query}&filter=all&per_page=100");
     let found = api.get(&path).await?;
     let runs = found["check_runs"].as_array().into_iter().flatten();
-    let ours = runs.filter(|run| run["external_id"] == place.mark.as_str());
-    Ok(ours.cloned().next())
+    let mut ours = runs.filter(|run| run["external_id"] == place.mark.as_str());
+    Ok(ours.next().cloned())
 }
 
 /// Text in a query.

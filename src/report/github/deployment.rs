@@ -136,9 +136,9 @@ async fn find(api: &Api, place: &Place) -> Result<Option<Value>, Trouble> {
     let commit = place.commit.as_deref().unwrap_or_default();
     let path = format!("deployments?sha={commit}&per_page=100");
     let found = api.get(&path).await?;
-    let all = found.as_array().into_iter().flatten();
+    let mut all = found.as_array().into_iter().flatten();
     let ours = |one: &&Value| mark(one).is_some_and(|mark| mark == place.mark);
-    Ok(all.cloned().find(|one| ours(&one)))
+    Ok(all.find(ours).cloned())
 }
 
 /// The mark in a deployment's payload, which GitHub gives back as an object or as text.
