@@ -19,18 +19,13 @@ use crate::inputs::schema;
 use crate::live;
 use crate::pipeline;
 use crate::plan::{self, Places, Plan, Task};
-use crate::process;
 use crate::report::{self, Status, Verdict};
 use crate::reporting::Reporting;
 use crate::shutdown::{self, Reason};
 use crate::stage::Ended;
 
 /// Runs the program and returns its exit status.
-pub(crate) async fn run() -> u8 {
-    let cancel = CancellationToken::new();
-    let Ok(reason) = shutdown::listen(cancel.clone(), process::kill_all) else {
-        return Code::Internal.exit();
-    };
+pub(crate) async fn run(cancel: CancellationToken, reason: Reason) -> u8 {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let env: Vec<(String, String)> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -45,26 +40,44 @@ pub(crate) async fn run() -> u8 {
         Parsed::Text(text) => report::clap(&text),
         Parsed::Invalid(findings) => {
             let report = folder.join(".ml-deploy/report.json");
-            refuse(&host, &report, places.secrets, reporting, findings).await
+            refuse(&host, &report, places.secrets, reporting, findings, cancel).await
         }
-        Parsed::Run { cli, sources } => {
-            Box::pin(start(
-                *cli, &sources, host, places, reporting, cancel, reason,
-            ))
-            .await
+        Parsed::Run {
+            cli,
+            sources,
+            findings,
+        } => {
+            let given = Given {
+                cli: *cli,
+                sources,
+                findings,
+            };
+            Box::pin(start(given, host, places, reporting, cancel, reason)).await
         }
     }
 }
 
-async fn start(
+/// What the command line, the environment and the file came to.
+struct Given {
     cli: Cli,
-    sources: &Sources,
+    sources: Sources,
+    /// What was wrong in them; more may be wrong beside it.
+    findings: Vec<Diagnostic>,
+}
+
+async fn start(
+    given: Given,
     host: Host,
     places: Places,
     reporting: Reporting,
     cancel: CancellationToken,
     reason: Reason,
 ) -> u8 {
+    let Given {
+        cli,
+        sources,
+        findings,
+    } = given;
     let inputs = cli.command.inputs();
     let reporting = reporting.told(inputs);
     let mut secrets = secrets(inputs);
@@ -99,6 +112,9 @@ async fn start(
     };
     let report = folder.join(&inputs.report);
     if let Command::Explain(explain) = &cli.command {
+        if !findings.is_empty() {
+            return refuse(&host, &report, secrets, reporting, findings, cancel).await;
+        }
         let bundle = places.folder.join(&explain.bundle);
         let reporting = reporting.silent();
         return explain_bundle(
@@ -112,9 +128,19 @@ async fn start(
         )
         .await;
     }
-    let plan = match plan::resolve(inputs, sources, host.clone(), &places, task, only) {
+    let plan = match plan::resolve(
+        inputs,
+        &sources,
+        findings,
+        host.clone(),
+        &places,
+        task,
+        only,
+    ) {
         Ok(plan) => plan,
-        Err(findings) => return refuse(&host, &report, secrets, reporting, findings).await,
+        Err(findings) => {
+            return refuse(&host, &report, secrets, reporting, findings, cancel).await;
+        }
     };
     if matches!(cli.command, Command::Plan(_)) {
         return report::lines(&secrets, &plan.lines());
@@ -145,6 +171,7 @@ async fn execute(
     let reporters = report::start(
         reporting.settings(&plan.host, &plan.report, &plan.workspace.root, secrets),
         receiver,
+        cancel.clone(),
     );
     let lines = match plan.task {
         Task::Status => Vec::new(),
@@ -198,7 +225,7 @@ async fn explain_bundle(
     let (events, receiver) = Events::channel();
     let mark = reporting.mark.clone();
     let settings = reporting.settings(host, report, &host.root, secrets);
-    let reporters = report::start(settings, receiver);
+    let reporters = report::start(settings, receiver, cancel.clone());
     let state = folder.join(".ml-deploy");
     let ctx = Context {
         events: events.stage(Stage::Deploy),
@@ -258,10 +285,11 @@ async fn refuse(
     secrets: Vec<SecretString>,
     reporting: Reporting,
     findings: Vec<Diagnostic>,
+    cancel: CancellationToken,
 ) -> u8 {
     let (events, receiver) = Events::channel();
     let settings = reporting.settings(host, report, &host.root, secrets);
-    let reporters = report::start(settings, receiver);
+    let reporters = report::start(settings, receiver, cancel);
     drop(events);
     let (Ok(reporters), Some(failure)) = (reporters.await, Failure::all(findings)) else {
         return Code::Internal.exit();

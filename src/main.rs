@@ -38,6 +38,8 @@ mod verify;
 
 use std::process::ExitCode;
 
+use tokio_util::sync::CancellationToken;
+
 fn main() -> ExitCode {
     // Our environment holds what the training must not have, and it runs as the same user: it may not read our memory.
     #[cfg(target_os = "linux")]
@@ -50,12 +52,16 @@ fn main() -> ExitCode {
     {
         return ExitCode::FAILURE;
     }
+    let cancel = CancellationToken::new();
+    let Ok(reason) = shutdown::listen(cancel.clone(), process::kill_all) else {
+        return ExitCode::FAILURE;
+    };
     match tokio::runtime::Runtime::new() {
         Ok(runtime) => {
             let exit = if closing::asked() {
                 runtime.block_on(closing::run())
             } else {
-                runtime.block_on(app::run())
+                runtime.block_on(app::run(cancel, reason))
             };
             // A thread that still reads a file must not hold the process after everything was said.
             runtime.shutdown_background();

@@ -2,6 +2,7 @@
 //! Together with `inputs` the only reader of the environment. It knows no stage.
 
 mod actions;
+pub(crate) mod docker;
 pub(crate) mod ownership;
 
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! let (events, receiver) = Events::channel();
-//! let reporters = report::start(settings, receiver);   // listens until every `Events` is dropped
+//! let reporters = report::start(settings, receiver, cancel);   // listens until every `Events` is dropped
 //! let outcome = pipeline::run(…, events).await;
 //! reporters.await?.finish(&Verdict::…).await;           // the verdict, after everything else was written
 //! ```
@@ -25,14 +25,17 @@ mod sample;
 mod shapes;
 mod skipped;
 mod snippet;
+mod stream;
 mod summary;
 mod telling;
 mod terminal;
 mod text;
 mod trial;
 mod undone;
+mod verdict;
 
 pub(crate) use text::{clap, lines};
+pub(crate) use verdict::{Status, Verdict};
 
 use std::borrow::Cow;
 use std::fs::Permissions;
@@ -43,12 +46,12 @@ use std::path::PathBuf;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::artifact::Artifact;
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::event::{Event, EventKind, Stage};
-use crate::failure::Failure;
 
 use console::{Console, Skin};
 pub(crate) use github::{Place, Wanted, close};
@@ -57,6 +60,7 @@ use outputs::Facts;
 use paint::Paint;
 use record::Record;
 use redact::Redactor;
+use stream::Stdout;
 
 /// Where and how to report.
 #[derive(Debug)]
@@ -84,75 +88,15 @@ pub(crate) struct GithubFiles {
     pub(crate) place: Option<Place>,
 }
 
-/// How the run ended, in one word: the output `status`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Status {
-    Success,
-    Failure,
-    Cancelled,
-    /// Nothing had changed; an earlier result still holds.
-    Reused,
-}
-
-impl Status {
-    /// The word in outputs and reports.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Failure => "failure",
-            Self::Cancelled => "cancelled",
-            Self::Reused => "reused",
-        }
-    }
-}
-
-/// The end of the run.
-#[derive(Debug)]
-pub(crate) struct Verdict<'a> {
-    pub(crate) status: Status,
-    pub(crate) failure: Option<&'a Failure>,
-    /// Exit status of the process.
-    pub(crate) exit: u8,
-    /// What was left half done, one line each; empty when everything is as it should be.
-    pub(crate) left: &'a [String],
-}
-
-impl<'a> Verdict<'a> {
-    /// All went well.
-    pub(crate) fn success(status: Status) -> Self {
-        Self {
-            status,
-            failure: None,
-            exit: 0,
-            left: &[],
-        }
-    }
-
-    /// It did not; the failure's first finding decides the exit status, and whether this is a failure or a cancel.
-    pub(crate) fn failure(failure: &'a Failure, left: &'a [String]) -> Self {
-        let code = failure.code();
-        let cancelled = matches!(code, Code::Interrupted | Code::Terminated);
-        Self {
-            status: if cancelled {
-                Status::Cancelled
-            } else {
-                Status::Failure
-            },
-            failure: Some(failure),
-            exit: code.exit(),
-            left,
-        }
-    }
-}
-
 /// Starts to listen. The handle is ready when every sending end is dropped; then call `finish`.
 pub(crate) fn start(
     settings: Settings,
     mut receiver: mpsc::Receiver<Event>,
+    cancel: CancellationToken,
 ) -> JoinHandle<Reporters> {
     // A thread of its own: a reader of our output that is slow must not hold up the pipeline's other work.
     tokio::task::spawn_blocking(move || {
-        let mut reporters = Reporters::new(settings, Box::new(std::io::stdout()));
+        let mut reporters = Reporters::new(settings, Box::new(Stdout::new(cancel)));
         while let Some(event) = receiver.blocking_recv() {
             reporters.take(event);
         }

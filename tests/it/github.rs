@@ -147,7 +147,11 @@ fn a_failing_training_is_a_check_on_its_line_and_one_comment() {
         github.asks(run, "org/wine").run().expect(20)
     };
     let ended = run();
-    assert!(!ended.stdout.contains("left out on GitHub"), "{}", ended.stdout);
+    assert!(
+        !ended.stdout.contains("left out on GitHub"),
+        "{}",
+        ended.stdout
+    );
     let masked = ended.stdout.replace(&format!("::add-mask::{TOKEN}"), "");
     assert!(!masked.contains(TOKEN), "{masked}");
 
