@@ -102,7 +102,8 @@ jobs:
     )
 }
 
-/// Runs the workflow for an event and returns act's JSON records. `event` are the event and what act is told of it.
+/// Runs the workflow for an event and returns act's JSON records. `event` are the event and what act is told of it. Workflows that
+/// run at the same time need files of different names: act names its containers so.
 fn act(
     project: &Project,
     event: &[&str],
@@ -312,7 +313,7 @@ fn on_a_pull_request_the_readmes_workflow_checks_comments_and_delivers_nothing()
     let project = Project::example("wine");
     std::fs::remove_file(project.path().join("ml-deploy.yml")).unwrap();
     let project = project.file(
-        ".github/workflows/deliver.yml",
+        ".github/workflows/pull.yml",
         &workflow(&registry, "nowhere"),
     );
     let told = asked(&github, &project, "org/wine");
@@ -320,7 +321,7 @@ fn on_a_pull_request_the_readmes_workflow_checks_comments_and_delivers_nothing()
     let (succeeded, records, log) = act(
         &project,
         &told,
-        ".github/workflows/deliver.yml",
+        ".github/workflows/pull.yml",
         action.path(),
         &[
             ("GITHUB_TOKEN", TOKEN),
@@ -371,7 +372,7 @@ fn on_a_forks_pull_request_there_is_one_notice_and_everything_else() {
     // What GitHub gives a fork: a token that can only read, and no secrets.
     let github = GitHub::start(&json!({"address": "0.0.0.0", "deny": ["check-runs", "comments"]}));
     let project = Project::new().file("train.py", SPY).file(
-        ".github/workflows/train.yml",
+        ".github/workflows/fork.yml",
         "on: [push, pull_request]\njobs:\n  train:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v4\n      - uses: org/ml-deploy-action@v1\n        with:\n          train: python train.py\n",
     );
     let told = asked(&github, &project, "somebody/wine");
@@ -379,7 +380,7 @@ fn on_a_forks_pull_request_there_is_one_notice_and_everything_else() {
     let (succeeded, records, log) = act(
         &project,
         &told,
-        ".github/workflows/train.yml",
+        ".github/workflows/fork.yml",
         action.path(),
         &[("GITHUB_TOKEN", TOKEN)],
     );
