@@ -102,6 +102,18 @@ jobs:
     )
 }
 
+/// The example, with everything in the workflow and its image in this registry.
+fn wine(registry: &str) -> Project {
+    let project = Project::example("wine");
+    std::fs::remove_file(project.path().join("ml-deploy.yml")).unwrap();
+    let manifest = project.path().join("k8s/deployment.yaml");
+    let text = std::fs::read_to_string(&manifest)
+        .unwrap()
+        .replace("ghcr.io/org/wine", &format!("{registry}/act/wine"));
+    std::fs::write(&manifest, text).unwrap();
+    project
+}
+
 /// Runs the workflow for an event and returns act's JSON records. `event` are the event and what act is told of it. Workflows that
 /// run at the same time need files of different names: act names its containers so.
 fn act(
@@ -174,13 +186,7 @@ fn the_readmes_workflow_delivers_and_a_later_job_reads_the_outputs() {
     let action = released_action();
     let namespace = Namespace::new("it-act");
     let registry = bed("REGISTRY");
-    let project = Project::example("wine");
-    std::fs::remove_file(project.path().join("ml-deploy.yml")).unwrap();
-    let manifest = project.path().join("k8s/deployment.yaml");
-    let text = std::fs::read_to_string(&manifest)
-        .unwrap()
-        .replace("ghcr.io/org/wine", &format!("{registry}/act/wine"));
-    std::fs::write(&manifest, text).unwrap();
+    let project = wine(&registry);
     let project = project.file(
         ".github/workflows/deliver.yml",
         &workflow(&registry, &namespace.0),
@@ -310,8 +316,7 @@ fn on_a_pull_request_the_readmes_workflow_checks_comments_and_delivers_nothing()
     let action = released_action();
     let github = GitHub::start(&json!({"address": "0.0.0.0"}));
     let registry = bed("REGISTRY");
-    let project = Project::example("wine");
-    std::fs::remove_file(project.path().join("ml-deploy.yml")).unwrap();
+    let project = wine(&registry);
     let project = project.file(
         ".github/workflows/pull.yml",
         &workflow(&registry, "nowhere"),
