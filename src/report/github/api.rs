@@ -255,3 +255,58 @@ fn message(answer: &Value) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(base: &str, repository: &str, token: &str) -> anyhow::Result<Api> {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        Api::open(base, repository, &SecretString::from(token))
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_right_is_refused_before_anything_is_asked() {
+        let base = "https://ghe.example/api/v3";
+        assert!(open(base, "org/wine", "ghs_x").is_ok());
+        for (base, repository, token) in [
+            ("ghe.example/api", "org/wine", "t"),
+            (base, "wine", "t"),
+            (base, "org/wine/../../user", "t"),
+            (base, "org/wine", "two\nlines"),
+        ] {
+            let error = open(base, repository, token).unwrap_err().to_string();
+            assert!(!error.contains("two"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_token_stays_with_its_host() {
+        let api = open("https://ghe.example/api/v3", "org/wine", "t").unwrap();
+        let own = |to: &'static str| api.own(&http::HeaderValue::from_static(to));
+        for to in [
+            "https://ghe.example/api/v3/repositories/1",
+            "/repositories/1",
+        ] {
+            assert_eq!(own(to).as_deref(), Some(to));
+        }
+        for to in [
+            "https://evil.example/",
+            "http://ghe.example/api/v3/repositories/1",
+        ] {
+            assert_eq!(own(to), None, "{to}");
+        }
+    }
+
+    #[test]
+    fn githubs_words_on_each_field_are_told() {
+        let answer = serde_json::json!({
+            "message": "Validation Failed",
+            "errors": [{"field": "ref", "code": "invalid"}, {"message": "No ref found"}, "plain"],
+        });
+        assert_eq!(
+            message(&answer),
+            "Validation Failed; ref invalid; No ref found; plain"
+        );
+    }
+}
