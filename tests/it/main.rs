@@ -18,6 +18,7 @@ mod contract;
 mod deploy;
 mod diagnose;
 mod e2e;
+mod early;
 mod endpoints;
 mod environment;
 mod explain;
