@@ -26,7 +26,11 @@ pub(super) fn markdown(place: &Place, facts: &Facts<'_>, marker: &str, limit: us
         section("rollback", 1, undone::section(facts)),
         section("what was left", 1, summary::left(facts)),
         section("gates", 2, gates::section(record.gates.as_ref())),
-        section("environment", 4, parity::section(record.parity.as_ref())),
+        section(
+            "environment",
+            4,
+            parity::section(record.parity.as_ref(), record.proof.as_ref()),
+        ),
         section("predictions", 3, trial::section(record.trial.as_ref())),
         section("changes", 5, changes::section(facts)),
         section("results", 6, summary::results(facts)),
