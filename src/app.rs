@@ -1,6 +1,5 @@
 //! From the command line to the exit status: reads inputs, starts the reporters, runs the pipeline, gives the verdict.
 
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -21,7 +20,7 @@ use crate::live;
 use crate::pipeline;
 use crate::plan::{self, Places, Plan, Task};
 use crate::process;
-use crate::report::{self, GithubFiles, Settings, Status, Verdict};
+use crate::report::{self, Format, GithubFiles, Settings, Status, Verdict};
 use crate::shutdown::{self, Reason};
 use crate::stage::Ended;
 
@@ -42,14 +41,10 @@ pub(crate) async fn run() -> u8 {
         fs_err::read_to_string(folder.join(path))
     }) {
         Parsed::Text(text) => report::clap(&text),
-        Parsed::Invalid(findings) => {
-            refuse(
-                &host,
-                &folder.join(".ml-deploy/report.json"),
-                places.secrets,
-                findings,
-            )
-            .await
+        Parsed::Invalid(findings, format) => {
+            let report = folder.join(".ml-deploy/report.json");
+            let settings = settings(&host, format, &report, &host.root, places.secrets);
+            refuse(&host, settings, findings).await
         }
         Parsed::Run { cli, sources } => {
             Box::pin(start(*cli, &sources, host, places, cancel, reason)).await
@@ -99,11 +94,15 @@ async fn start(
     let report = folder.join(&inputs.report);
     if let Command::Explain(explain) = &cli.command {
         let bundle = places.folder.join(&explain.bundle);
-        return explain_bundle(&host, &places.folder, &report, secrets, cancel, &bundle).await;
+        let settings = settings(&host, inputs.format, &report, &host.root, secrets);
+        return explain_bundle(&host, &places.folder, settings, cancel, &bundle).await;
     }
     let plan = match plan::resolve(inputs, sources, host.clone(), &places, task, only) {
         Ok(plan) => plan,
-        Err(findings) => return refuse(&host, &report, secrets, findings).await,
+        Err(findings) => {
+            let settings = settings(&host, inputs.format, &report, &host.root, secrets);
+            return refuse(&host, settings, findings).await;
+        }
     };
     if matches!(cli.command, Command::Plan(_)) {
         return report::lines(&secrets, &plan.lines());
@@ -113,21 +112,20 @@ async fn start(
     if let Some(time) = plan.timeout {
         shutdown::after(time, cancel.clone(), reason.clone());
     }
-    execute(&plan, secrets, cancel, &reason).await
+    let root = &plan.workspace.root;
+    let settings = settings(&plan.host, inputs.format, &plan.report, root, secrets);
+    execute(&plan, settings, cancel, &reason).await
 }
 
 /// Runs the plan with reporters listening.
 async fn execute(
     plan: &Plan,
-    secrets: Vec<SecretString>,
+    settings: Settings,
     cancel: CancellationToken,
     reason: &Reason,
 ) -> u8 {
     let (events, receiver) = Events::channel();
-    let reporters = report::start(
-        settings(&plan.host, &plan.report, &plan.workspace.root, secrets),
-        receiver,
-    );
+    let reporters = report::start(settings, receiver);
     let lines = match plan.task {
         Task::Status => Vec::new(),
         Task::Run | Task::Rollback => plan.lines(),
@@ -166,13 +164,12 @@ async fn execute(
 async fn explain_bundle(
     host: &Host,
     folder: &Path,
-    report: &Path,
-    secrets: Vec<SecretString>,
+    settings: Settings,
     cancel: CancellationToken,
     bundle: &Path,
 ) -> u8 {
     let (events, receiver) = Events::channel();
-    let reporters = report::start(settings(host, report, &host.root, secrets), receiver);
+    let reporters = report::start(settings, receiver);
     let state = folder.join(".ml-deploy");
     let ctx = Context {
         events: events.stage(Stage::Deploy),
@@ -225,14 +222,9 @@ fn explain(outcome: Outcome<Ended>, reason: &Reason) -> (Outcome<Ended>, Vec<Str
 }
 
 /// Ends a run that must not begin, with all findings reported as for any other failure.
-async fn refuse(
-    host: &Host,
-    report: &Path,
-    secrets: Vec<SecretString>,
-    findings: Vec<Diagnostic>,
-) -> u8 {
+async fn refuse(host: &Host, settings: Settings, findings: Vec<Diagnostic>) -> u8 {
     let (events, receiver) = Events::channel();
-    let reporters = report::start(settings(host, report, &host.root, secrets), receiver);
+    let reporters = report::start(settings, receiver);
     drop(events);
     let (Ok(reporters), Some(failure)) = (reporters.await, Failure::all(findings)) else {
         return Code::Internal.exit();
@@ -244,18 +236,23 @@ async fn refuse(
     exit
 }
 
-fn settings(host: &Host, report: &Path, root: &Path, secrets: Vec<SecretString>) -> Settings {
+fn settings(
+    host: &Host,
+    format: Format,
+    report: &Path,
+    root: &Path,
+    secrets: Vec<SecretString>,
+) -> Settings {
     let github = (host.kind == Kind::GitHub).then(|| GithubFiles {
         output: host.output.clone(),
         summary: host.summary.clone(),
     });
-    let colour = std::io::stdout().is_terminal()
-        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     Settings {
         github,
         report: report.to_owned(),
         workspace_root: root.to_owned(),
-        colour,
+        format,
+        colour: host.screen.colour,
         secrets,
     }
 }

@@ -2,10 +2,13 @@
 //! Together with `inputs` the only reader of the environment. It knows no stage.
 
 pub(crate) mod ownership;
+mod screen;
 
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+
+use screen::Screen;
 
 /// The place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +40,8 @@ pub(crate) struct Host {
     /// Files that GitHub reads after the step.
     pub(crate) output: Option<PathBuf>,
     pub(crate) summary: Option<PathBuf>,
+    /// What its log can show.
+    pub(crate) screen: Screen,
 }
 
 impl Host {
@@ -46,15 +51,12 @@ impl Host {
         let told = env.iter().find(|(name, _)| name == "SOURCE_DATE_EPOCH");
         let told = told.and_then(|(_, value)| seconds(value));
         host.made = told.or_else(|| made(&host));
+        host.screen = Screen::detect(host.kind, |name| value(env, name));
         host
     }
 
     fn of_place(env: &[(String, String)], folder: &Path) -> Self {
-        let get = |name: &str| {
-            env.iter()
-                .find(|(key, value)| key == name && !value.is_empty())
-                .map(|(_, value)| value.as_str())
-        };
+        let get = |name: &str| value(env, name);
         if get("GITHUB_ACTIONS").is_some() {
             return github(get, folder);
         }
@@ -103,8 +105,16 @@ impl Host {
             without_secrets: false,
             output: None,
             summary: None,
+            screen: Screen::default(),
         }
     }
+}
+
+/// A variable that is set; an empty one counts as not set.
+fn value<'a>(env: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    env.iter()
+        .find(|(key, value)| key == name && !value.is_empty())
+        .map(|(_, value)| value.as_str())
 }
 
 fn github<'a>(get: impl Fn(&str) -> Option<&'a str>, folder: &Path) -> Host {
@@ -138,6 +148,7 @@ fn github<'a>(get: impl Fn(&str) -> Option<&'a str>, folder: &Path) -> Host {
         without_secrets: fork || get("GITHUB_ACTOR") == Some("dependabot[bot]"),
         output: get("GITHUB_OUTPUT").map(PathBuf::from),
         summary: get("GITHUB_STEP_SUMMARY").map(PathBuf::from),
+        screen: Screen::default(),
     }
 }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::Args;
 use secrecy::SecretString;
 
+use crate::report::Format;
+
 /// Every input. Lists take one entry a line; `stages`, `tags` and `platforms` also take commas.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Inputs {
@@ -37,6 +39,9 @@ pub(crate) struct Inputs {
         help_heading = "Job"
     )]
     pub(crate) report: String,
+    /// How the log is written: auto (as the place understands it), plain (no colours, no commands) or json (events as JSON lines, docs/events.md)
+    #[arg(long, value_name = "FORMAT", default_value = "auto", value_parser = Format::parse, help_heading = "Job")]
+    pub(crate) format: Format,
 
     /// Training command, run in the Python environment; without it, `model` must exist
     #[arg(long, value_name = "COMMAND", help_heading = "Training")]

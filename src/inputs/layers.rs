@@ -12,6 +12,7 @@ use super::flags::SECRET_INPUTS;
 use super::names::Names;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Location};
+use crate::report::Format;
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +33,8 @@ pub(crate) enum Parsed {
     Run { cli: Box<Cli>, sources: Sources },
     /// `--help`, `--version`, or a wrong subcommand: clap's own text.
     Text(Box<clap::Error>),
-    /// Problems with inputs.
-    Invalid(Vec<Diagnostic>),
+    /// Problems with inputs, and the log's form as far as it was understood.
+    Invalid(Vec<Diagnostic>, Format),
 }
 
 /// Names that a workflow may set beside our inputs: the runner's own keys of `with:`.
@@ -115,7 +116,7 @@ fn typed(
                     sources,
                 };
             }
-            Ok(_) => return Parsed::Invalid(findings),
+            Ok(cli) => return Parsed::Invalid(findings, cli.command.inputs().format),
             Err(error) => error,
         };
         let culprit = match error.get(ContextKind::InvalidArg) {
@@ -139,7 +140,7 @@ fn typed(
         let before = argv.len();
         remove_flag(&mut argv, &name);
         if argv.len() == before {
-            return Parsed::Invalid(findings);
+            return Parsed::Invalid(findings, Format::default());
         }
     }
 }
@@ -317,7 +318,7 @@ mod tests {
             &[("INPUT_NAMSPACE", "x"), ("INPUT_REUSE", "maybe")],
             Some("trian: python a.py\ndeploy-timeout: 5\n"),
         );
-        let Parsed::Invalid(findings) = parsed else {
+        let Parsed::Invalid(findings, _) = parsed else {
             panic!("{parsed:?}")
         };
         let text: Vec<String> = findings
@@ -360,7 +361,7 @@ mod tests {
             ],
             None,
         );
-        let Parsed::Invalid(findings) = parsed else {
+        let Parsed::Invalid(findings, _) = parsed else {
             panic!("{parsed:?}")
         };
         let shown = |finding: &Diagnostic| finding.message.contains("hunter22");

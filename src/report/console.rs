@@ -12,7 +12,7 @@ use super::github::commands;
 use super::neutral::Escapes;
 use super::outputs::Facts;
 use super::paint::{Paint, duration};
-use super::terminal;
+use super::{stream, terminal};
 
 /// Annotations of a type that findings may take while the run goes on; the rest is kept for what ends it.
 const LIVE_ANNOTATIONS: usize = commands::ANNOTATIONS - 4;
@@ -22,6 +22,8 @@ const LIVE_ANNOTATIONS: usize = commands::ANNOTATIONS - 4;
 pub(super) enum Skin {
     Terminal(Paint),
     Github,
+    /// Nothing but the records of `stream`.
+    Json,
 }
 
 /// The log.
@@ -68,6 +70,18 @@ impl Console {
 
     /// Whole lines, in one write: another process that shares the stream cannot split them.
     fn write(&mut self, lines: &str) {
+        if !matches!(self.skin, Skin::Json) {
+            self.record(lines);
+        }
+    }
+
+    /// Whether the log is records and nothing else.
+    pub(super) fn takes_records(&self) -> bool {
+        matches!(self.skin, Skin::Json)
+    }
+
+    /// Writes records, which are whole lines too.
+    pub(super) fn record(&mut self, lines: &str) {
         if self.closed || lines.is_empty() {
             return;
         }
@@ -109,6 +123,7 @@ impl Console {
             Skin::Github => {
                 commands::group(format!("{stage}{suffix}: {purpose}").trim_end_matches(": "))
             }
+            Skin::Json => String::new(),
         };
         self.foreground = Some(stage);
         self.write(&heading);
@@ -132,6 +147,7 @@ impl Console {
         let home = self.at_home(stage);
         let name = stage.map_or("", Stage::name);
         let prefix = match (self.skin, home) {
+            (Skin::Json, _) => return,
             (Skin::Github, true) => {
                 self.write(lines);
                 return;
@@ -153,6 +169,7 @@ impl Console {
         let home = self.at_home(stage);
         let name = stage.map_or("", Stage::name);
         let line = match (self.skin, home) {
+            (Skin::Json, _) => return,
             (Skin::Github, true) => format!("{text}\n"),
             (Skin::Github, false) => format!("{name} │ {text}\n"),
             (Skin::Terminal(_), true) => format!("  {text}\n"),
@@ -177,7 +194,7 @@ impl Console {
         }
         let paint = match self.skin {
             Skin::Terminal(paint) => paint,
-            Skin::Github => Paint::new(false),
+            Skin::Github | Skin::Json => Paint::new(false),
         };
         let line = terminal::ended(paint, stage, end, took);
         if self.foreground.is_some() && matches!(self.skin, Skin::Terminal(_)) {
@@ -197,6 +214,7 @@ impl Console {
     /// A finding; `source` is the line it points at. An annotation inside a folded group would not be seen.
     pub(super) fn finding(&mut self, finding: &Diagnostic, source: Option<&str>) {
         match self.skin {
+            Skin::Json => {}
             Skin::Terminal(paint) => self.write(&terminal::finding(paint, finding, source)),
             Skin::Github => {
                 self.close();
@@ -224,6 +242,7 @@ impl Console {
         let line = match self.skin {
             Skin::Terminal(paint) => format!("{}: {text}\n", paint.yellow("warning")),
             Skin::Github => commands::warning(text),
+            Skin::Json => return self.record(&stream::warning(text)),
         };
         self.write(&line);
     }
@@ -239,7 +258,7 @@ impl Console {
         self.close();
         let paint = match self.skin {
             Skin::Terminal(paint) => paint,
-            Skin::Github => Paint::new(false),
+            Skin::Github | Skin::Json => Paint::new(false),
         };
         self.write(&terminal::verdict(paint, facts));
     }

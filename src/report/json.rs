@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::artifact::{Model, Pushed};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::event::End;
 
-use super::outputs::{Facts, metrics, values};
+use super::outputs::{Facts, numbers, values};
 use super::record::{Finding, StageRecord};
+use super::stream::end_name;
 
 /// Changes when a reader of the old schema would misread the new one; new fields do not change it.
 const SCHEMA: &str = "ml-deploy/report/v1";
@@ -62,7 +63,7 @@ fn give(path: &Path, workspace: &Path) {
 }
 
 /// The whole document.
-fn report(facts: &Facts<'_>) -> Value {
+pub(super) fn report(facts: &Facts<'_>) -> Value {
     let record = facts.record;
     let first = facts.verdict.failure.and_then(|failure| {
         let code = failure.code();
@@ -71,17 +72,6 @@ fn report(facts: &Facts<'_>) -> Value {
             .iter()
             .find(|finding| finding.what.code == code)
     });
-    let mut model = json!(record.model);
-    if let (Some(run), Some(metrics)) = (model.pointer_mut("/run/metrics"), metrics(record)) {
-        *run = metrics;
-    }
-    if let Value::Object(model) = &mut model {
-        model.remove("environment");
-    }
-    let mut pushed = json!(record.pushed);
-    if let (Value::Object(fields), Some(pushed)) = (&mut pushed, &record.pushed) {
-        fields.insert("reference".into(), pushed.reference().into());
-    }
     let outputs = values(facts).into_iter();
     let outputs: serde_json::Map<_, _> = outputs
         .map(|(name, value)| (name.to_owned(), Value::from(value)))
@@ -94,11 +84,11 @@ fn report(facts: &Facts<'_>) -> Value {
         "failure": first.map(failure),
         "left": facts.verdict.left,
         "stages": record.stages.iter().map(stage).collect::<Vec<_>>(),
-        "model": model,
+        "model": model(record.model.as_ref()),
         "environment": record.environment,
         "parity": record.parity,
         "image": record.image,
-        "pushed": pushed,
+        "pushed": pushed(record.pushed.as_ref()),
         "deployment": record.deployment,
         "verification": record.verification,
         "changes": record.changes,
@@ -109,6 +99,28 @@ fn report(facts: &Facts<'_>) -> Value {
         "findings": record.ranked().into_iter().map(finding).collect::<Vec<_>>(),
         "outputs": outputs,
     })
+}
+
+/// The model without its environment, which stands beside it.
+pub(super) fn model(model: Option<&Model>) -> Value {
+    let mut value = json!(model);
+    let run = model.and_then(|model| model.run.as_ref());
+    if let (Some(metrics), Some(run)) = (value.pointer_mut("/run/metrics"), run) {
+        *metrics = numbers(&run.metrics);
+    }
+    if let Value::Object(fields) = &mut value {
+        fields.remove("environment");
+    }
+    value
+}
+
+/// What was pushed, with its whole name.
+pub(super) fn pushed(pushed: Option<&Pushed>) -> Value {
+    let mut value = json!(pushed);
+    if let (Value::Object(fields), Some(pushed)) = (&mut value, pushed) {
+        fields.insert("reference".into(), pushed.reference().into());
+    }
+    value
 }
 
 fn failure(finding: &Finding) -> Value {
@@ -129,29 +141,31 @@ fn stage(stage: &StageRecord) -> Value {
         "what": stage.what,
         "started": stage.started.to_string(),
         "seconds": stage.took.map(|took| took.as_secs_f64()),
-        "end": match stage.end {
-            Some(End::Succeeded) => "succeeded",
-            Some(End::Reused) => "reused",
-            Some(End::Failed) => "failed",
-            Some(End::Cancelled) => "cancelled",
-            None => "unfinished",
-        },
+        "end": stage.end.map_or("unfinished", end_name),
         "retries": stage.retries,
     })
 }
 
 fn finding(finding: &Finding) -> Value {
+    let mut value = json!({ "stage": finding.stage.map(crate::event::Stage::name) });
+    if let (Value::Object(fields), Value::Object(found)) = (&mut value, diagnostic(&finding.what)) {
+        fields.extend(found);
+    }
+    value
+}
+
+/// A finding, wherever it came from.
+pub(super) fn diagnostic(finding: &Diagnostic) -> Value {
     json!({
-        "severity": match finding.what.severity {
+        "severity": match finding.severity {
             Severity::Warning => "warning",
             Severity::Error => "error",
         },
-        "stage": finding.stage.map(crate::event::Stage::name),
-        "code": finding.what.code.slug(),
-        "message": finding.what.message,
-        "help": finding.what.advice(),
-        "location": location(&finding.what),
-        "evidence": finding.what.evidence,
+        "code": finding.code.slug(),
+        "message": finding.message,
+        "help": finding.advice(),
+        "location": location(finding),
+        "evidence": finding.evidence,
     })
 }
 

@@ -10,6 +10,7 @@
 
 mod changes;
 mod console;
+mod format;
 mod gates;
 mod github;
 mod json;
@@ -24,6 +25,7 @@ mod redact;
 mod sample;
 mod shapes;
 mod snippet;
+mod stream;
 mod summary;
 mod telling;
 mod terminal;
@@ -31,6 +33,7 @@ mod text;
 mod trial;
 mod undone;
 
+pub(crate) use format::Format;
 pub(crate) use text::{clap, lines};
 
 use std::borrow::Cow;
@@ -64,7 +67,9 @@ pub(crate) struct Settings {
     pub(crate) report: PathBuf,
     /// Root of the checkout: source lines are shown from it, and its owner gets the files we make.
     pub(crate) workspace_root: PathBuf,
-    /// Colours: standard output is a terminal and `NO_COLOR` is unset. Ignored on GitHub.
+    /// What the log looks like.
+    pub(crate) format: Format,
+    /// Colours, where the format allows them. Ignored on GitHub.
     pub(crate) colour: bool,
     /// Values to hide from the first line on; more may come as `EventKind::Mask`.
     pub(crate) secrets: Vec<SecretString>,
@@ -166,10 +171,11 @@ pub(crate) struct Reporters {
 
 impl Reporters {
     fn new(settings: Settings, out: Box<dyn Write + Send>) -> Self {
-        let skin = if settings.github.is_some() {
-            Skin::Github
-        } else {
-            Skin::Terminal(Paint::new(settings.colour))
+        let skin = match settings.format {
+            Format::Json => Skin::Json,
+            Format::Plain => Skin::Terminal(Paint::new(false)),
+            Format::Auto if settings.github.is_some() => Skin::Github,
+            Format::Auto => Skin::Terminal(Paint::new(settings.colour)),
         };
         let mut reporters = Self {
             redactor: Redactor::default(),
@@ -179,6 +185,9 @@ impl Reporters {
         };
         let secrets = std::mem::take(&mut reporters.settings.secrets);
         reporters.mask(&secrets);
+        if reporters.console.takes_records() {
+            reporters.console.record(&stream::begun());
+        }
         reporters
     }
 
@@ -197,8 +206,12 @@ impl Reporters {
                 self.mask(&[secret]);
             }
             EventKind::Output(text) => {
-                let text = self.clean_lines(text);
-                self.console.output(stage, &text);
+                let clean = self.clean_lines(text);
+                if self.console.takes_records() {
+                    *text = clean.into_owned();
+                } else {
+                    self.console.output(stage, &clean);
+                }
             }
             EventKind::Started(what) => {
                 self.clean(what);
@@ -222,6 +235,10 @@ impl Reporters {
                 self.scrub_file(&bundle.path);
             }
             EventKind::Produced(_) => {}
+        }
+        if self.console.takes_records() {
+            let lines = stream::event(&event, &self.redactor);
+            self.console.record(&lines);
         }
         self.record.take(event);
     }
@@ -301,6 +318,9 @@ impl Reporters {
             if self.record.find(culprit, finding.clone()) {
                 let source = self.source(&finding);
                 self.console.finding(&finding, source.as_deref());
+                if self.console.takes_records() {
+                    self.console.record(&stream::finding(culprit, &finding));
+                }
             }
         }
         self.record.redact(&self.redactor);
@@ -323,6 +343,9 @@ impl Reporters {
             self.console.warning(&neutral::line(&problem));
         }
         self.console.verdict(&facts);
+        if self.console.takes_records() {
+            self.console.record(&stream::ended(&facts));
+        }
     }
 }
 

@@ -48,6 +48,7 @@ fn settings(folder: &Path, github: bool) -> Settings {
         }),
         report: folder.join(".ml-deploy/report.json"),
         workspace_root: folder.to_owned(),
+        format: Format::Auto,
         colour: false,
         secrets: vec![SecretString::from("hunter2-secret")],
     }

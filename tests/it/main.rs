@@ -21,6 +21,7 @@ mod e2e;
 mod endpoints;
 mod environment;
 mod explain;
+mod formats;
 mod gate;
 mod gates;
 mod image;
