@@ -24,6 +24,7 @@ mod redact;
 #[cfg(test)]
 mod sample;
 mod shapes;
+mod skipped;
 mod snippet;
 mod stream;
 mod summary;
@@ -234,7 +235,8 @@ impl Reporters {
             EventKind::Produced(Artifact::Bundle(bundle)) => {
                 self.scrub_file(&bundle.path);
             }
-            EventKind::Produced(_) => {}
+            // The plan stands at the head of the log.
+            EventKind::Produced(_) | EventKind::LeftOut(_) => {}
         }
         if self.console.takes_records() {
             let lines = stream::event(&event, &self.redactor);

@@ -27,6 +27,7 @@ pub(super) fn begun() -> String {
 pub(super) fn event(event: &Event, redactor: &Redactor) -> String {
     let say = |name: &str, fields: Value| line(name, event.stage, fields, event.at);
     match &event.kind {
+        EventKind::LeftOut(why) => say("left-out", json!({ "why": why })),
         EventKind::Started(what) => say("started", json!({ "what": what })),
         EventKind::Output(text) => text
             .lines()
