@@ -19,17 +19,12 @@ use crate::inputs::schema;
 use crate::live;
 use crate::pipeline;
 use crate::plan::{self, Places, Plan, Task};
-use crate::process;
-use crate::report::{self, Format, GithubFiles, Settings, Status, Verdict};
+use crate::report::{self, GithubFiles, Settings, Status, Verdict};
 use crate::shutdown::{self, Reason};
 use crate::stage::Ended;
 
 /// Runs the program and returns its exit status.
-pub(crate) async fn run() -> u8 {
-    let cancel = CancellationToken::new();
-    let Ok(reason) = shutdown::listen(cancel.clone(), process::kill_all) else {
-        return Code::Internal.exit();
-    };
+pub(crate) async fn run(cancel: CancellationToken, reason: Reason) -> u8 {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let env: Vec<(String, String)> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -41,13 +36,19 @@ pub(crate) async fn run() -> u8 {
         fs_err::read_to_string(folder.join(path))
     }) {
         Parsed::Text(text) => report::clap(&text),
-        Parsed::Invalid(findings, format) => {
+        Parsed::Invalid(findings) => {
             let report = folder.join(".ml-deploy/report.json");
-            let settings = settings(&host, format, &report, &host.root, places.secrets);
-            refuse(&host, settings, findings).await
+            refuse(&host, &report, places.secrets, findings, cancel).await
         }
-        Parsed::Run { cli, sources } => {
-            Box::pin(start(*cli, &sources, host, places, cancel, reason)).await
+        Parsed::Run {
+            cli,
+            sources,
+            findings,
+        } => {
+            Box::pin(start(
+                *cli, &sources, findings, host, places, cancel, reason,
+            ))
+            .await
         }
     }
 }
@@ -55,12 +56,14 @@ pub(crate) async fn run() -> u8 {
 async fn start(
     cli: Cli,
     sources: &Sources,
-    host: Host,
+    findings: Vec<Diagnostic>,
+    mut host: Host,
     places: Places,
     cancel: CancellationToken,
     reason: Reason,
 ) -> u8 {
     let inputs = cli.command.inputs();
+    host.format = inputs.format;
     let mut secrets = secrets(inputs);
     secrets.extend(places.secrets.iter().cloned());
     let only = match &cli.command {
@@ -93,16 +96,15 @@ async fn start(
     };
     let report = folder.join(&inputs.report);
     if let Command::Explain(explain) = &cli.command {
-        let bundle = places.folder.join(&explain.bundle);
-        let settings = settings(&host, inputs.format, &report, &host.root, secrets);
-        return explain_bundle(&host, &places.folder, settings, cancel, &bundle).await;
-    }
-    let plan = match plan::resolve(inputs, sources, host.clone(), &places, task, only) {
-        Ok(plan) => plan,
-        Err(findings) => {
-            let settings = settings(&host, inputs.format, &report, &host.root, secrets);
-            return refuse(&host, settings, findings).await;
+        if !findings.is_empty() {
+            return refuse(&host, &report, secrets, findings, cancel).await;
         }
+        let bundle = places.folder.join(&explain.bundle);
+        return explain_bundle(&host, &places.folder, &report, secrets, cancel, &bundle).await;
+    }
+    let plan = match plan::resolve(inputs, sources, findings, host.clone(), &places, task, only) {
+        Ok(plan) => plan,
+        Err(findings) => return refuse(&host, &report, secrets, findings, cancel).await,
     };
     if matches!(cli.command, Command::Plan(_)) {
         return report::lines(&secrets, &plan.lines());
@@ -112,20 +114,22 @@ async fn start(
     if let Some(time) = plan.timeout {
         shutdown::after(time, cancel.clone(), reason.clone());
     }
-    let root = &plan.workspace.root;
-    let settings = settings(&plan.host, inputs.format, &plan.report, root, secrets);
-    execute(&plan, settings, cancel, &reason).await
+    execute(&plan, secrets, cancel, &reason).await
 }
 
 /// Runs the plan with reporters listening.
 async fn execute(
     plan: &Plan,
-    settings: Settings,
+    secrets: Vec<SecretString>,
     cancel: CancellationToken,
     reason: &Reason,
 ) -> u8 {
     let (events, receiver) = Events::channel();
-    let reporters = report::start(settings, receiver);
+    let reporters = report::start(
+        settings(&plan.host, &plan.report, &plan.workspace.root, secrets),
+        receiver,
+        cancel.clone(),
+    );
     let lines = match plan.task {
         Task::Status => Vec::new(),
         Task::Run | Task::Rollback => plan.lines(),
@@ -168,12 +172,14 @@ async fn execute(
 async fn explain_bundle(
     host: &Host,
     folder: &Path,
-    settings: Settings,
+    report: &Path,
+    secrets: Vec<SecretString>,
     cancel: CancellationToken,
     bundle: &Path,
 ) -> u8 {
     let (events, receiver) = Events::channel();
-    let reporters = report::start(settings, receiver);
+    let settings = settings(host, report, &host.root, secrets);
+    let reporters = report::start(settings, receiver, cancel.clone());
     let state = folder.join(".ml-deploy");
     let ctx = Context {
         events: events.stage(Stage::Deploy),
@@ -226,9 +232,16 @@ fn explain(outcome: Outcome<Ended>, reason: &Reason) -> (Outcome<Ended>, Vec<Str
 }
 
 /// Ends a run that must not begin, with all findings reported as for any other failure.
-async fn refuse(host: &Host, settings: Settings, findings: Vec<Diagnostic>) -> u8 {
+async fn refuse(
+    host: &Host,
+    report: &Path,
+    secrets: Vec<SecretString>,
+    findings: Vec<Diagnostic>,
+    cancel: CancellationToken,
+) -> u8 {
     let (events, receiver) = Events::channel();
-    let reporters = report::start(settings, receiver);
+    let settings = settings(host, report, &host.root, secrets);
+    let reporters = report::start(settings, receiver, cancel);
     drop(events);
     let (Ok(reporters), Some(failure)) = (reporters.await, Failure::all(findings)) else {
         return Code::Internal.exit();
@@ -240,13 +253,7 @@ async fn refuse(host: &Host, settings: Settings, findings: Vec<Diagnostic>) -> u
     exit
 }
 
-fn settings(
-    host: &Host,
-    format: Format,
-    report: &Path,
-    root: &Path,
-    secrets: Vec<SecretString>,
-) -> Settings {
+fn settings(host: &Host, report: &Path, root: &Path, secrets: Vec<SecretString>) -> Settings {
     let github = (host.kind == Kind::GitHub).then(|| GithubFiles {
         output: host.output.clone(),
         summary: host.summary.clone(),
@@ -255,7 +262,7 @@ fn settings(
         github,
         report: report.to_owned(),
         workspace_root: root.to_owned(),
-        format,
+        format: host.format,
         colour: host.screen.colour,
         secrets,
     }

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::deploy::{docker, kubernetes};
 use crate::engine::Engine;
 use crate::event::{End, EventKind, Stage};
-use crate::failure::{Fail, Failure, Outcome, chain};
+use crate::failure::{Failure, Outcome, chain};
 use crate::live::{Deployed, settle, verify_stage};
 use crate::plan::{DeploySpec, Plan};
 use crate::preflight;
@@ -24,11 +24,7 @@ use crate::{gate, image, registry, train, trial};
 /// The first stage that fails ends the run; what it left is said in its findings.
 pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
     // Taken before the run, because the run itself writes into the workspace.
-    let fingerprint = if plan.reuse {
-        Some(reuse::fingerprint(plan).fail(Code::Internal)?)
-    } else {
-        None
-    };
+    let fingerprint = fingerprint(plan, ctx).await;
     let ready = stage(plan, ctx, Stage::Preflight, async |ctx| {
         preflight::run(plan, ctx).await
     })
@@ -81,6 +77,33 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
         }
     }
     Ok(Ended::Done)
+}
+
+/// What tells whether anything has changed, when that is asked. Sources that cannot be read do not end a run that may not need
+/// them.
+async fn fingerprint(plan: &Plan, ctx: &Context) -> Option<String> {
+    if !plan.reuse {
+        return None;
+    }
+    let sources = plan.clone();
+    // Data of any size is hashed: other work, and a cancel, must not wait for it.
+    let hashed = tokio::task::spawn_blocking(move || reuse::fingerprint(&sources));
+    let hashed = tokio::select! {
+        hashed = hashed => hashed.map_err(anyhow::Error::from).flatten(),
+        () = ctx.cancel.cancelled() => return None,
+    };
+    match hashed {
+        Ok(fingerprint) => Some(fingerprint),
+        Err(error) => {
+            let why = chain(&error);
+            ctx.events
+                .note(format!(
+                    "whether anything has changed cannot be told, so everything runs: {why}"
+                ))
+                .await;
+            None
+        }
+    }
 }
 
 /// Whether the last run had the same sources and inputs, its image is still in the registry, and what is live still answers.

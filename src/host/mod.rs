@@ -1,6 +1,7 @@
 //! Where we run: GitHub, GitLab, Jenkins or a terminal, and what that place says of commit, pull request and files.
 //! Together with `inputs` the only reader of the environment. It knows no stage.
 
+pub(crate) mod docker;
 pub(crate) mod ownership;
 mod screen;
 
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use crate::format::Format;
 use screen::Screen;
 
 /// The place.
@@ -42,6 +44,8 @@ pub(crate) struct Host {
     pub(crate) summary: Option<PathBuf>,
     /// What its log can show.
     pub(crate) screen: Screen,
+    /// The form of the log; what the user asked for is known later.
+    pub(crate) format: Format,
 }
 
 impl Host {
@@ -106,6 +110,7 @@ impl Host {
             output: None,
             summary: None,
             screen: Screen::default(),
+            format: Format::default(),
         }
     }
 }
@@ -149,6 +154,7 @@ fn github<'a>(get: impl Fn(&str) -> Option<&'a str>, folder: &Path) -> Host {
         output: get("GITHUB_OUTPUT").map(PathBuf::from),
         summary: get("GITHUB_STEP_SUMMARY").map(PathBuf::from),
         screen: Screen::default(),
+        format: Format::default(),
     }
 }
 

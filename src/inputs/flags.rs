@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use secrecy::SecretString;
 
-use crate::report::Format;
+use crate::format::Format;
 
 /// Every input. Lists take one entry a line; `stages`, `tags` and `platforms` also take commas.
 #[derive(Args, Clone, Debug)]

@@ -12,7 +12,7 @@ use super::github::commands;
 use super::neutral::Escapes;
 use super::outputs::Facts;
 use super::paint::{Paint, duration};
-use super::{stream, terminal};
+use super::{jsonl, terminal};
 
 /// Annotations of a type that findings may take while the run goes on; the rest is kept for what ends it.
 const LIVE_ANNOTATIONS: usize = commands::ANNOTATIONS - 4;
@@ -22,7 +22,7 @@ const LIVE_ANNOTATIONS: usize = commands::ANNOTATIONS - 4;
 pub(super) enum Skin {
     Terminal(Paint),
     Github,
-    /// Nothing but the records of `stream`.
+    /// Nothing but the records of `jsonl`.
     Json,
 }
 
@@ -90,7 +90,7 @@ impl Console {
             .write_all(lines.as_bytes())
             .and_then(|()| self.out.flush());
         if let Err(error) = written {
-            self.closed = error.kind() == ErrorKind::BrokenPipe;
+            self.closed = matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::TimedOut);
         }
     }
 
@@ -242,7 +242,7 @@ impl Console {
         let line = match self.skin {
             Skin::Terminal(paint) => format!("{}: {text}\n", paint.yellow("warning")),
             Skin::Github => commands::warning(text),
-            Skin::Json => return self.record(&stream::warning(text)),
+            Skin::Json => return self.record(&jsonl::warning(text)),
         };
         self.write(&line);
     }

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use crate::artifact::{Model, Pushed};
 use crate::diagnostic::{Diagnostic, Severity};
 
+use super::jsonl::end_name;
 use super::outputs::{Facts, numbers, values};
 use super::record::{Finding, StageRecord};
-use super::stream::end_name;
 
 /// Changes when a reader of the old schema would misread the new one; new fields do not change it.
 const SCHEMA: &str = "ml-deploy/report/v1";

@@ -3,17 +3,17 @@
 //!
 //! ```text
 //! let (events, receiver) = Events::channel();
-//! let reporters = report::start(settings, receiver);   // listens until every `Events` is dropped
+//! let reporters = report::start(settings, receiver, cancel);   // listens until every `Events` is dropped
 //! let outcome = pipeline::run(…, events).await;
 //! reporters.await?.finish(&Verdict::…);                 // the verdict, after everything else was written
 //! ```
 
 mod changes;
 mod console;
-mod format;
 mod gates;
 mod github;
 mod json;
+mod jsonl;
 mod markdown;
 mod neutral;
 pub(crate) mod outputs;
@@ -34,7 +34,6 @@ mod text;
 mod trial;
 mod undone;
 
-pub(crate) use format::Format;
 pub(crate) use text::{clap, lines};
 
 use std::borrow::Cow;
@@ -46,18 +45,21 @@ use std::path::PathBuf;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::artifact::Artifact;
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::event::{Event, EventKind};
 use crate::failure::Failure;
+use crate::format::Format;
 
 use console::{Console, Skin};
 use outputs::Facts;
 use paint::Paint;
 use record::Record;
 use redact::Redactor;
+use stream::Stdout;
 
 /// Where and how to report.
 #[derive(Debug)]
@@ -150,10 +152,11 @@ impl<'a> Verdict<'a> {
 pub(crate) fn start(
     settings: Settings,
     mut receiver: mpsc::Receiver<Event>,
+    cancel: CancellationToken,
 ) -> JoinHandle<Reporters> {
     // A thread of its own: a reader of our output that is slow must not hold up the pipeline's other work.
     tokio::task::spawn_blocking(move || {
-        let mut reporters = Reporters::new(settings, Box::new(std::io::stdout()));
+        let mut reporters = Reporters::new(settings, Box::new(Stdout::new(cancel)));
         while let Some(event) = receiver.blocking_recv() {
             reporters.take(event);
         }
@@ -187,7 +190,7 @@ impl Reporters {
         let secrets = std::mem::take(&mut reporters.settings.secrets);
         reporters.mask(&secrets);
         if reporters.console.takes_records() {
-            reporters.console.record(&stream::begun());
+            reporters.console.record(&jsonl::begun());
         }
         reporters
     }
@@ -239,7 +242,7 @@ impl Reporters {
             EventKind::Produced(_) | EventKind::LeftOut(_) => {}
         }
         if self.console.takes_records() {
-            let lines = stream::event(&event, &self.redactor);
+            let lines = jsonl::event(&event, &self.redactor);
             self.console.record(&lines);
         }
         self.record.take(event);
@@ -321,7 +324,7 @@ impl Reporters {
                 let source = self.source(&finding);
                 self.console.finding(&finding, source.as_deref());
                 if self.console.takes_records() {
-                    self.console.record(&stream::finding(culprit, &finding));
+                    self.console.record(&jsonl::finding(culprit, &finding));
                 }
             }
         }
@@ -346,7 +349,7 @@ impl Reporters {
         }
         self.console.verdict(&facts);
         if self.console.takes_records() {
-            self.console.record(&stream::ended(&facts));
+            self.console.record(&jsonl::ended(&facts));
         }
     }
 }

@@ -20,6 +20,7 @@ const WORDS: &[&str] = &[
     "diagnostic",
     "event",
     "failure",
+    "format",
     "passwords",
     "shutdown",
 ];

@@ -6,23 +6,36 @@ use crate::support::{Project, Run};
 fn every_problem_of_the_configuration_is_told_at_once() {
     let project = Project::new().file(
         "ml-deploy.yml",
-        "trian: python train.py\nreuse: maybe\nimage: ghcr.io/Org/Wine\n",
+        "trian: python train.py\nreuse: maybe\nimage: ghcr.io/Org/Wine\ntarget: moon\n",
     );
     let ended = project
         .ml_deploy("run")
         .input("namspace", "x")
+        .input("registry-username", "me")
+        .flag("prot", "80")
         .run()
         .expect(2)
         .code("input-unknown");
+    // Names, values of the wrong kind, and what is wrong only beside others: in one round.
     for wanted in [
         "`trian`",
         "did you mean `train`",
         "`reuse`",
         "`namspace`",
         "did you mean `namespace`",
+        "`prot`",
+        "`org/wine`",
+        "is `moon`",
+        "input `registry-password` is not set",
     ] {
         assert!(ended.stdout.contains(wanted), "{wanted}:\n{}", ended.stdout);
     }
+    // What is misspelt is not missing too.
+    assert!(
+        !ended.stdout.contains("input `train` is not set"),
+        "{}",
+        ended.stdout
+    );
     assert!(
         ended.stdout.contains("::error file=ml-deploy.yml,line=1,"),
         "{}",

@@ -33,6 +33,7 @@ mod preflight;
 mod preflight_live;
 mod preflight_together;
 mod registries;
+mod release;
 mod rights;
 mod rollback;
 mod rollback_refused;

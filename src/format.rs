@@ -1,4 +1,4 @@
-//! The form of the log that the user asked for.
+//! The form of the log that the user asked for: a word that inputs, host and reporters share.
 
 /// How the log is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
