@@ -19,7 +19,7 @@ use crate::inputs::schema;
 use crate::live;
 use crate::pipeline;
 use crate::plan::{self, Places, Plan, Task};
-use crate::report::{self, GithubFiles, Settings, Status, Verdict};
+use crate::report::{self, GithubFiles, Place, Settings, Status, Verdict};
 use crate::shutdown::{self, Reason};
 use crate::stage::Ended;
 
@@ -36,6 +36,7 @@ pub(crate) async fn run(cancel: CancellationToken, reason: Reason) -> u8 {
         fs_err::read_to_string(folder.join(path))
     }) {
         Parsed::Text(text) => report::clap(&text),
+        Parsed::Page(text) => report::page(&text),
         Parsed::Invalid(findings) => {
             let report = folder.join(".ml-deploy/report.json");
             refuse(&host, &report, places.secrets, findings, cancel).await
@@ -62,8 +63,15 @@ async fn start(
     cancel: CancellationToken,
     reason: Reason,
 ) -> u8 {
-    let inputs = cli.command.inputs();
+    let Some(inputs) = cli.command.inputs() else {
+        return Code::Internal.exit();
+    };
     host.format = inputs.format;
+    host.gitlab_token = inputs.gitlab_token.clone().or(host.gitlab_token);
+    // What is only looked at is no news to a merge request.
+    if matches!(cli.command, Command::Status(_) | Command::Explain(_)) {
+        host.merge_request = None;
+    }
     let mut secrets = secrets(inputs);
     secrets.extend(places.secrets.iter().cloned());
     let only = match &cli.command {
@@ -79,7 +87,7 @@ async fn start(
         Command::Deploy(_) => Some(&[Stage::Deploy, Stage::Verify][..]),
         Command::Rollback(_) => Some(&[Stage::Deploy, Stage::Verify][..]),
         Command::Verify(_) | Command::Status(_) => Some(&[Stage::Verify][..]),
-        Command::Explain(_) => None,
+        Command::Explain(_) | Command::Completions { .. } | Command::Man { .. } => None,
     };
     let task = match &cli.command {
         Command::Status(_) => Task::Status,
@@ -163,7 +171,7 @@ async fn execute(
         Err(failure) => Verdict::failure(failure, &left),
     };
     let exit = verdict.exit;
-    reporters.finish(&verdict);
+    reporters.finish(&verdict).await;
     ownership::hand_over(&plan.workspace.root);
     exit
 }
@@ -203,7 +211,7 @@ async fn explain_bundle(
         Err(failure) => Verdict::failure(failure, &[]),
     };
     let exit = verdict.exit;
-    reporters.finish(&verdict);
+    reporters.finish(&verdict).await;
     exit
 }
 
@@ -248,7 +256,7 @@ async fn refuse(
     };
     let verdict = Verdict::failure(&failure, &[]);
     let exit = verdict.exit;
-    reporters.finish(&verdict);
+    reporters.finish(&verdict).await;
     ownership::hand_over(&host.root);
     exit
 }
@@ -262,10 +270,24 @@ fn settings(host: &Host, report: &Path, root: &Path, secrets: Vec<SecretString>)
         github,
         report: report.to_owned(),
         workspace_root: root.to_owned(),
+        gitlab: note(host),
+        sections: host.kind == Kind::GitLab,
         format: host.format,
         colour: host.screen.colour,
         secrets,
     }
+}
+
+/// Where the note on a merge request stands, when there is one and a token.
+fn note(host: &Host) -> Option<Place> {
+    let about = host.merge_request.clone()?;
+    Some(Place {
+        api: about.api,
+        project: about.project,
+        merge_request: about.number,
+        job: about.job,
+        token: host.gitlab_token.clone()?,
+    })
 }
 
 /// Every secret value of the inputs, to be hidden before anything is said.
@@ -274,6 +296,7 @@ fn secrets(inputs: &Inputs) -> Vec<SecretString> {
         &inputs.registry_password,
         &inputs.mlflow_tracking_password,
         &inputs.mlflow_tracking_token,
+        &inputs.gitlab_token,
     ];
     let mut secrets: Vec<SecretString> = single.into_iter().flatten().cloned().collect();
     // A path is no secret, and hiding it would hide it in every message about it.

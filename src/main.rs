@@ -11,6 +11,7 @@ mod deploy;
 mod diagnostic;
 mod engine;
 mod event;
+mod explain;
 mod failure;
 mod format;
 mod gate;

@@ -2,6 +2,7 @@
 //! Together with `inputs` the only reader of the environment. It knows no stage.
 
 pub(crate) mod docker;
+mod gitlab;
 pub(crate) mod ownership;
 mod screen;
 
@@ -9,7 +10,11 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use secrecy::SecretString;
+
 use crate::format::Format;
+
+use gitlab::MergeRequest;
 use screen::Screen;
 
 /// The place.
@@ -42,6 +47,9 @@ pub(crate) struct Host {
     /// Files that GitHub reads after the step.
     pub(crate) output: Option<PathBuf>,
     pub(crate) summary: Option<PathBuf>,
+    /// On GitLab the merge request that this run is about, and the token of the variable GITLAB_TOKEN.
+    pub(crate) merge_request: Option<MergeRequest>,
+    pub(crate) gitlab_token: Option<SecretString>,
     /// What its log can show.
     pub(crate) screen: Screen,
     /// The form of the log; what the user asked for is known later.
@@ -65,21 +73,16 @@ impl Host {
             return github(get, folder);
         }
         if get("GITLAB_CI").is_some() {
-            return Self {
-                kind: Kind::GitLab,
-                root: path_or(get("CI_PROJECT_DIR"), folder),
-                commit: get("CI_COMMIT_SHA").map(str::to_owned),
-                source: get("CI_PROJECT_URL").map(without_login),
-                run_url: get("CI_JOB_URL").map(str::to_owned),
-                pull_request: get("CI_PIPELINE_SOURCE") == Some("merge_request_event"),
-                ..Self::terminal(folder)
-            };
+            return gitlab::host(get, folder);
         }
         if get("JENKINS_URL").is_some() && get("BUILD_NUMBER").is_some() {
             return Self {
                 kind: Kind::Jenkins,
                 root: path_or(get("WORKSPACE"), folder),
-                commit: get("GIT_COMMIT").map(str::to_owned),
+                // Scripted pipelines do not set it.
+                commit: get("GIT_COMMIT")
+                    .map(str::to_owned)
+                    .or_else(|| git(folder, &["rev-parse", "HEAD"])),
                 source: get("GIT_URL").map(without_login),
                 run_url: get("BUILD_URL").map(str::to_owned),
                 pull_request: get("CHANGE_ID").is_some(),
@@ -109,6 +112,8 @@ impl Host {
             without_secrets: false,
             output: None,
             summary: None,
+            merge_request: None,
+            gitlab_token: None,
             screen: Screen::default(),
             format: Format::default(),
         }
@@ -153,6 +158,8 @@ fn github<'a>(get: impl Fn(&str) -> Option<&'a str>, folder: &Path) -> Host {
         without_secrets: fork || get("GITHUB_ACTOR") == Some("dependabot[bot]"),
         output: get("GITHUB_OUTPUT").map(PathBuf::from),
         summary: get("GITHUB_STEP_SUMMARY").map(PathBuf::from),
+        merge_request: None,
+        gitlab_token: None,
         screen: Screen::default(),
         format: Format::default(),
     }

@@ -268,6 +268,10 @@ pub(crate) struct Inputs {
     /// Start a container of the built image before it is pushed: it must become healthy and predict as recorded
     #[arg(long, value_name = "BOOL", default_value = "true", value_parser = boolean, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Verification")]
     pub(crate) try_container: bool,
+
+    /// Token that writes the note on a merge request of GitLab (scope api, role Reporter); by default the variable GITLAB_TOKEN
+    #[arg(long, value_name = "SECRET", value_parser = secret, help_heading = "Reports")]
+    pub(crate) gitlab_token: Option<SecretString>,
 }
 
 /// Names whose values are secret: never shown, masked as soon as they are known.
@@ -277,6 +281,7 @@ pub(crate) const SECRET_INPUTS: &[&str] = &[
     "mlflow-tracking-token",
     "kubeconfig",
     "secrets",
+    "gitlab-token",
 ];
 
 fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {

@@ -1,14 +1,13 @@
 //! `report.json`: the run as data, in a versioned schema (docs/report.md). It is replaced as a whole or not at all.
 
-use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::artifact::{Model, Pushed};
 use crate::diagnostic::{Diagnostic, Severity};
 
+use super::files;
 use super::jsonl::end_name;
 use super::outputs::{Facts, numbers, values};
 use super::record::{Finding, StageRecord};
@@ -21,45 +20,9 @@ const SCHEMA: &str = "ml-deploy/report/v1";
 /// # Errors
 /// When the folder cannot be made or the file not be written.
 pub(super) fn write(path: &Path, workspace: &Path, facts: &Facts<'_>) -> std::io::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    let made = missing(folder);
-    std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    serde_json::to_writer_pretty(&mut file, &report(facts))?;
-    file.write_all(b"\n")?;
-    file.as_file()
-        .set_permissions(std::fs::Permissions::from_mode(0o644))?;
-    file.persist(path).map_err(|error| error.error)?;
-    for made in made.iter().chain([&path.to_owned()]) {
-        give(made, workspace);
-    }
-    Ok(())
-}
-
-/// Folders that do not exist yet, innermost first.
-fn missing(folder: &Path) -> Vec<PathBuf> {
-    let absent = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
-    folder
-        .ancestors()
-        .take_while(absent)
-        .map(Path::to_owned)
-        .collect()
-}
-
-/// Gives what we made to the workspace's owner: as root in a container we would leave files that later steps cannot remove.
-/// Where that is not allowed it is not needed either.
-fn give(path: &Path, workspace: &Path) {
-    let Ok(owner) = std::fs::metadata(workspace) else {
-        return;
-    };
-    drop(std::os::unix::fs::lchown(
-        path,
-        Some(owner.uid()),
-        Some(owner.gid()),
-    ));
+    let mut text = serde_json::to_vec_pretty(&report(facts))?;
+    text.push(b'\n');
+    files::replace(path, workspace, &text)
 }
 
 /// The whole document.
@@ -210,23 +173,5 @@ mod tests {
         );
         assert_eq!(report["exit"], 20);
         assert_eq!(report["outputs"]["failure-code"], "train-failed");
-    }
-
-    #[test]
-    fn the_file_is_replaced_and_its_folder_made() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a/b/report.json");
-        for _ in 0..2 {
-            sample::facts(sample::good(), None, |facts| {
-                write(&path, folder.path(), facts)
-            })
-            .unwrap();
-        }
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert!(serde_json::from_str::<Value>(&text).unwrap().is_object());
-        assert_eq!(
-            std::fs::read_dir(path.parent().unwrap()).unwrap().count(),
-            1
-        );
     }
 }

@@ -10,12 +10,18 @@
 
 mod changes;
 mod console;
+mod files;
+mod findings;
 mod gates;
 mod github;
+mod gitlab;
 mod json;
 mod jsonl;
+mod junit;
+mod listed;
 mod markdown;
 mod neutral;
+mod numbers;
 pub(crate) mod outputs;
 mod paint;
 mod parity;
@@ -33,8 +39,10 @@ mod terminal;
 mod text;
 mod trial;
 mod undone;
+mod xml;
 
-pub(crate) use text::{clap, lines};
+pub(crate) use gitlab::Place;
+pub(crate) use text::{clap, lines, page};
 
 use std::borrow::Cow;
 use std::fs::Permissions;
@@ -66,7 +74,11 @@ use stream::Stdout;
 pub(crate) struct Settings {
     /// On GitHub (or act): speak workflow commands and write the runner's files.
     pub(crate) github: Option<GithubFiles>,
-    /// `report.json`, absolute.
+    /// On GitLab, in a merge request and with a token: where the note stands.
+    pub(crate) gitlab: Option<Place>,
+    /// On GitLab: the log folds.
+    pub(crate) sections: bool,
+    /// `report.json`, absolute; the files for other systems lie beside it.
     pub(crate) report: PathBuf,
     /// Root of the checkout: source lines are shown from it, and its owner gets the files we make.
     pub(crate) workspace_root: PathBuf,
@@ -179,6 +191,7 @@ impl Reporters {
             Format::Json => Skin::Json,
             Format::Plain => Skin::Terminal(Paint::new(false)),
             Format::Auto if settings.github.is_some() => Skin::Github,
+            Format::Auto if settings.sections => Skin::Gitlab(Paint::new(settings.colour)),
             Format::Auto => Skin::Terminal(Paint::new(settings.colour)),
         };
         let mut reporters = Self {
@@ -310,7 +323,7 @@ impl Reporters {
     }
 
     /// Says how the run ended and writes summary, outputs and report. Nothing here can change the run's result.
-    pub(crate) fn finish(mut self, verdict: &Verdict<'_>) {
+    pub(crate) async fn finish(mut self, verdict: &Verdict<'_>) {
         self.console.end();
         let culprit = self.record.culprit();
         let findings = verdict
@@ -344,7 +357,13 @@ impl Reporters {
             verdict: &verdict,
             report: &shown,
         };
-        for problem in write_files(&self.settings, &facts) {
+        let mut problems = write_files(&self.settings, &facts);
+        if let Some(place) = &self.settings.gitlab {
+            let markdown = summary::within(&facts, gitlab::note::LONGEST);
+            problems.extend(gitlab::note::tell(place, &markdown, verdict.status).await);
+        }
+        for mut problem in problems {
+            self.redactor.scrub(&mut problem);
             self.console.warning(&neutral::line(&problem));
         }
         self.console.verdict(&facts);
@@ -363,6 +382,11 @@ fn write_files(settings: &Settings, facts: &Facts<'_>) -> Vec<String> {
             settings.report.display()
         ));
     }
+    problems.extend(files::write(
+        &settings.report,
+        &settings.workspace_root,
+        facts,
+    ));
     let Some(github) = &settings.github else {
         return problems;
     };

@@ -46,6 +46,8 @@ fn settings(folder: &Path, github: bool) -> Settings {
             output: Some(folder.join("output")),
             summary: Some(folder.join("summary")),
         }),
+        gitlab: None,
+        sections: false,
         report: folder.join(".ml-deploy/report.json"),
         workspace_root: folder.to_owned(),
         format: Format::Auto,
@@ -54,13 +56,21 @@ fn settings(folder: &Path, github: bool) -> Settings {
     }
 }
 
+/// Without a place to report to nothing is waited for.
+fn end(reporters: Reporters, verdict: &Verdict<'_>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(reporters.finish(verdict));
+}
+
 fn run(settings: Settings, events: Vec<Event>, verdict: &Verdict<'_>) -> String {
     let log = Log::default();
     let mut reporters = Reporters::new(settings, Box::new(log.clone()));
     for event in events {
         reporters.take(event);
     }
-    reporters.finish(verdict);
+    end(reporters, verdict);
     log.text()
 }
 
@@ -288,6 +298,6 @@ fn a_closed_log_does_not_stop_the_run() {
     for event in sample::good() {
         reporters.take(event);
     }
-    reporters.finish(&Verdict::success(Status::Success));
+    end(reporters, &Verdict::success(Status::Success));
     assert!(folder.path().join(".ml-deploy/report.json").exists());
 }

@@ -19,6 +19,7 @@ const WORDS: &[&str] = &[
     "context",
     "diagnostic",
     "event",
+    "explain",
     "failure",
     "format",
     "passwords",

@@ -154,3 +154,116 @@ fn colours_follow_the_usual_variables() {
     assert!(coloured("GITLAB_CI", "true"));
     assert!(!coloured("CI", "true"));
 }
+
+/// What the files for other systems say, read as those systems do; `findings.sarif` is checked against its schema.
+pub(crate) fn files(folder: &Path) -> Value {
+    let schema = "@microsoft/jest-sarif/lib/schemas/sarif-2.1.0-rtm.5.json";
+    valid(
+        &Path::new(&bed("NODE_MODULES")).join(schema),
+        &folder.join("findings.sarif"),
+    );
+    let output = Command::new("python3")
+        .arg(checkout().join("tests/it/tools/read.py"))
+        .arg(folder)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The message of the exception holds what XML 1.0 forbids, what ends a text, and a huge line.
+const HOSTILE_ERROR: &str = r#"
+print("token hunter2-secret")
+raise ValueError("\x00\x01\x0b\x1b[31m \ufffe ]]> </failure> <!-- & \" ' hunter2-secret ::error::x " + "x" * 300_000)
+"#;
+
+#[test]
+fn files_for_other_systems_are_valid_whatever_a_training_prints() {
+    let project = Project::new()
+        .file("sub folder/train ü%1.py", HOSTILE_ERROR)
+        .file("Dockerfile", "FROM scratch\n");
+    let ended = project
+        .ml_deploy("run")
+        .env("DB_PASSWORD", "hunter2-secret")
+        .input("train", "python 'sub folder/train ü%1.py'")
+        .terminal()
+        .run()
+        .expect(20);
+    let folder = project.path().join(".ml-deploy");
+    let all = files(&folder);
+    assert!(!all.to_string().contains("hunter2"), "{all}");
+    let junit = all["junit"].as_array().unwrap();
+    let train = junit.iter().find(|case| case["name"] == "train").unwrap();
+    assert_eq!(
+        (&train["class"], &train["type"]),
+        (&"ml-deploy.train".into(), &"train-failed".into())
+    );
+    assert!(
+        train["text"].as_str().unwrap().contains("]]> </failure>"),
+        "{train}"
+    );
+    let run = junit.iter().find(|case| case["name"] == "run").unwrap();
+    assert_eq!(run["type"], Value::Null, "told once: {run}");
+    let found = &all["quality"][0];
+    assert_eq!(
+        (&found["check_name"], &found["severity"]),
+        (&"train-failed".into(), &"critical".into())
+    );
+    assert_eq!(found["location"]["path"], "sub folder/train ü%1.py");
+    let place = &all["sarif"]["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
+    assert_eq!(
+        place["artifactLocation"]["uri"],
+        "sub%20folder/train%20%C3%BC%251.py"
+    );
+    assert_eq!(
+        place["region"]["startLine"],
+        found["location"]["lines"]["begin"]
+    );
+    assert_eq!(all["env"]["ML_DEPLOY_STATUS"], "failure");
+    assert_eq!(all["properties"], all["outputs"]);
+    assert_eq!(all["outputs"], ended.report["outputs"]);
+    let seconds = &all["metrics"]["ml_deploy_stage_seconds{stage=train}"];
+    assert!(
+        seconds.as_str().unwrap().parse::<f64>().unwrap() > 0.0,
+        "{seconds}"
+    );
+}
+
+#[test]
+fn the_files_are_there_when_inputs_are_wrong_and_when_nothing_is_wrong() {
+    let project = Project::new().file("ml-deploy.yml", "trian: x\n");
+    let read = || files(&project.path().join(".ml-deploy"));
+    project.ml_deploy("run").run().expect(2);
+    let all = read();
+    assert_eq!(all["junit"][0]["type"], "input-unknown");
+    assert_eq!(all["quality"][0]["location"]["path"], "ml-deploy.yml");
+    let first = all["quality"][0]["fingerprint"].clone();
+    // The same finding on another line is the same finding.
+    std::fs::write(
+        project.path().join("ml-deploy.yml"),
+        "model: m\n\ntrian: x\n",
+    )
+    .unwrap();
+    project.ml_deploy("run").run().expect(2);
+    assert_eq!(read()["quality"][0]["fingerprint"], first);
+    std::fs::write(project.path().join("ml-deploy.yml"), "model: m\n").unwrap();
+    std::fs::write(project.path().join("m"), "weights").unwrap();
+    project
+        .ml_deploy("run")
+        .flag("train", "true")
+        .run()
+        .expect(0);
+    let all = read();
+    assert_eq!(
+        (&all["quality"], &all["env"]["ML_DEPLOY_STATUS"]),
+        (&Value::Array(Vec::new()), &"success".into())
+    );
+    assert!(
+        all["junit"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|case| case["type"].is_null())
+    );
+}
