@@ -52,7 +52,7 @@ fn the_template_delivers_the_example_and_a_later_job_reads_the_outputs() {
     command
         .current_dir(project.path())
         .arg(format!("--home={}", home.path().display()))
-        .arg(format!("--helper-image={}", bed("RUNTIME_BASE")))
+        .arg(format!("--helper-image={}", bed("GITLAB_HELPER")))
         .args([
             "--network=host",
             "--pull-policy=if-not-present",
