@@ -248,10 +248,14 @@ fn the_files_are_there_when_inputs_are_wrong_and_when_nothing_is_wrong() {
     project.ml_deploy("run").run().expect(2);
     assert_eq!(read()["quality"][0]["fingerprint"], first);
     std::fs::write(project.path().join("ml-deploy.yml"), "model: m\n").unwrap();
-    std::fs::write(project.path().join("m"), "weights").unwrap();
+    std::fs::write(
+        project.path().join("train.py"),
+        "open('m', 'w').write('x')\n",
+    )
+    .unwrap();
     project
         .ml_deploy("run")
-        .flag("train", "true")
+        .flag("train", "python train.py")
         .run()
         .expect(0);
     let all = read();
