@@ -1,12 +1,11 @@
 //! Subcommands that answer from the program itself, whatever inputs or files say: the explanation of a code, a completion script, the
 //! manual page. It makes text and prints nothing.
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
 
 use super::cli::{Cli, Command};
 use super::layers::Parsed;
-use crate::code::Code;
-use crate::diagnostic::Diagnostic;
 use crate::explain;
 
 /// The answer, when the arguments ask for one.
@@ -37,8 +36,13 @@ fn explained(args: &[String]) -> Option<Parsed> {
         Some(code) => format!("did you mean `{}`? docs/codes.md lists all", code.slug()),
         None => "docs/codes.md lists all codes; a bundle is given by its path".to_owned(),
     };
-    let finding = Diagnostic::error(Code::InputUnknown, format!("unknown code `{name}`"));
-    Some(Parsed::Invalid(vec![finding.help(help)]))
+    Some(wrong(&format!("unknown code `{name}`; {help}")))
+}
+
+/// A mistake of a person at a terminal: no run, so no report, which would replace that of the last run.
+fn wrong(message: &str) -> Parsed {
+    let error = Cli::command().error(ErrorKind::InvalidValue, message);
+    Parsed::Text(Box::new(error))
 }
 
 fn page(command: &Command) -> Parsed {
@@ -59,11 +63,11 @@ fn page(command: &Command) -> Parsed {
                 Some(None) => {
                     let known = root.get_subcommands().filter(|one| !one.is_hide_set());
                     let known: Vec<_> = known.map(clap::Command::get_name).collect();
-                    let help = format!("subcommands are {}", known.join(", "));
+                    let known = known.join(", ");
                     let name = command.as_deref().unwrap_or_default();
-                    let message = format!("no subcommand is called `{name}`");
-                    let finding = Diagnostic::error(Code::InputInvalid, message).help(help);
-                    return Parsed::Invalid(vec![finding]);
+                    return wrong(&format!(
+                        "no subcommand is called `{name}`; there are {known}"
+                    ));
                 }
             };
             // Writing into memory cannot fail.

@@ -22,15 +22,19 @@ const FILES: &[(&str, Make)] = &[
     ("outputs.json", listed::json),
 ];
 
-/// Writes all of them beside the report; returns what went wrong, each in one line.
-pub(super) fn write(report: &Path, workspace: &Path, facts: &Facts<'_>) -> Vec<String> {
-    let problem = |(name, make): &(&str, Make)| {
+/// Writes all of them beside the report; returns which could not be written, and why the first could not, in one line.
+pub(super) fn write(report: &Path, workspace: &Path, facts: &Facts<'_>) -> Option<String> {
+    let failed = FILES.iter().filter_map(|(name, make)| {
         let path = report.with_file_name(name);
         let written = replace(&path, workspace, make(facts).as_bytes());
-        let error = written.err()?;
-        Some(format!("failed to write `{}`: {error}", path.display()))
-    };
-    FILES.iter().filter_map(problem).collect()
+        written.err().map(|error| (*name, error))
+    });
+    let failed: Vec<_> = failed.collect();
+    let (_, why) = failed.first()?;
+    let names: Vec<_> = failed.iter().map(|(name, _)| *name).collect();
+    let beside = report.with_file_name("").display().to_string();
+    let names = names.join(", ");
+    Some(format!("failed to write {names} in `{beside}`: {why}"))
 }
 
 /// Writes a file beside its place and moves it there, readable by everyone and owned by the workspace's owner.

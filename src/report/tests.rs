@@ -281,7 +281,7 @@ fn a_reporter_that_fails_is_a_warning() {
     let log = run(settings, Vec::new(), &Verdict::success(Status::Success));
     assert_eq!(
         log.matches("::warning::failed to write").count(),
-        2,
+        3,
         "{log}"
     );
     assert!(log.contains("✓ done"));
