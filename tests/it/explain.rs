@@ -97,7 +97,8 @@ fn completions_complete_and_manual_pages_describe_every_flag() {
         }
     };
     let script = print("completions", "bash").expect(0).stdout;
-    let ask = "COMP_WORDS=(ml-deploy run --form); COMP_CWORD=2; _ml-deploy ml-deploy --form run; echo \"${COMPREPLY[@]}\"";
+    // As bash asks: the function that was registered, with the words so far.
+    let ask = "asked=$(complete -p ml-deploy | sed 's/.*-F \\([^ ]*\\).*/\\1/'); COMP_WORDS=(ml-deploy run --form); COMP_CWORD=2; $asked ml-deploy --form run; echo \"${COMPREPLY[@]}\"";
     let output = std::process::Command::new("bash")
         .args(["-c", &format!("{script}\n{ask}")])
         .output()

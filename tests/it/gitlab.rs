@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::act::{ACTION_IMAGE, build_action_image};
 use crate::deploy::Container;
+use crate::e2e::free_port;
 use crate::formats::files;
 use crate::servers::Server;
 use crate::support::{Ended, Project, bed, checkout, unique};
@@ -45,8 +46,7 @@ fn the_template_delivers_the_example_and_a_later_job_reads_the_outputs() {
     let project = wine();
     let name = unique("it-gitlab");
     let _container = Container(name.clone());
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = port.local_addr().unwrap().port();
+    let port = free_port();
     let home = tempfile::tempdir().unwrap();
     let mut command = Command::new(bed("GITLAB_CI_LOCAL"));
     command
@@ -220,7 +220,7 @@ fn stages_are_sections_with_foreign_output_folded_in_them() {
         let marker = line.strip_prefix("\u{1b}[0Ksection_");
         let Some((marker, _)) = marker.and_then(|marker| marker.split_once("\r\u{1b}[0K")) else {
             assert!(!line.contains('\r'), "{line:?}");
-            if line.contains("epoch 1") {
+            if line.contains("epoch 1") && folded.is_empty() {
                 folded.clone_from(&open);
             }
             if line.contains("error[train-failed]") || line.contains("error\u{1b}") {

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 use crate::deploy::Container;
+use crate::e2e::free_port;
 use crate::formats::files;
 use crate::support::{Project, bed, checkout, eventually, unique};
 
@@ -143,8 +144,7 @@ fn the_steps_deliver_as_an_unprivileged_user_without_a_home() {
     let name = unique("it-jenkins");
     let _container = Container(name.clone());
     let agent = Agent::new(project());
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = port.local_addr().unwrap().port();
+    let port = free_port();
     let image = format!("{}/it/{name}", bed("REGISTRY"));
     let ports = format!("{port}:8080");
     let inputs = [
