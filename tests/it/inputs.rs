@@ -132,6 +132,27 @@ fn plan_prints_what_would_happen_and_changes_nothing() {
 }
 
 #[test]
+fn what_is_not_to_be_deployed_and_what_cannot_be_built() {
+    let project = Project::new().file("Dockerfile", "FROM scratch\n");
+    let plan = || {
+        let run = project.ml_deploy("plan").terminal();
+        run.flag("train", "python train.py")
+            .flag("image", "127.0.0.1:1/x")
+            .flag("manifests", "k8s")
+    };
+    let ended = plan().flag("target", "none").run().expect(0);
+    for line in ["deploy ", "verify "] {
+        let said = ended.stdout.lines().find(|said| said.starts_with(line));
+        assert!(said.unwrap().contains("left out"), "{}", ended.stdout);
+    }
+    plan()
+        .flag("platforms", "linux/amd64, linux/arm64")
+        .run()
+        .expect(2)
+        .says("`platforms` names several");
+}
+
+#[test]
 fn help_names_every_group() {
     let project = Project::new();
     let ended = project.ml_deploy("run").terminal().env("COLUMNS", "100");
@@ -200,6 +221,35 @@ fn stages_beside_a_subcommand_choose_among_its_own() {
         .expect(2)
         .code("input-invalid")
         .says("has `train`, and this subcommand runs only deploy, verify");
+}
+
+#[test]
+fn a_strategy_is_a_word_or_a_share() {
+    let text = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata:\n  name: it\n";
+    let project = Project::new().file("k8s/app.yaml", text);
+    let ended = |strategy: &str| {
+        let run = project.ml_deploy("deploy").input("manifests", "k8s");
+        run.input("strategy", strategy)
+            .env("GITHUB_EVENT_NAME", "pull_request")
+            .run()
+    };
+    for strategy in [
+        "canary",
+        "canary: 0%",
+        "canary: 100%",
+        "canary: ten",
+        "green",
+    ] {
+        ended(strategy)
+            .expect(2)
+            .code("input-invalid")
+            .says("expected rolling, blue-green, or canary with a share from");
+    }
+    // Each is taken, and the manifest fits only one of them.
+    for strategy in ["canary: 10%", "canary=10", "canary 10%", "blue-green"] {
+        ended(strategy).expect(10).code("strategy-unfit");
+    }
+    ended("rolling").expect(0);
 }
 
 #[test]
