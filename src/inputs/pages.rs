@@ -51,6 +51,9 @@ fn page(command: &Command) -> Parsed {
     match command {
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut root, "ml-deploy", &mut text);
+            // It takes the hyphen of our name for the border of a subcommand in one of two places that must agree.
+            let script = String::from_utf8_lossy(&text).replace("ml__subcmd__deploy", "ml__deploy");
+            text = script.into_bytes();
         }
         Command::Man { command } => {
             root.build();
