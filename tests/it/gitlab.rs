@@ -58,7 +58,12 @@ fn the_template_delivers_the_example_and_a_later_job_reads_the_outputs() {
             "--pull-policy=if-not-present",
             "--no-color",
         ])
-        .arg("--volume=/var/run/docker.sock:/var/run/docker.sock");
+        .arg("--volume=/var/run/docker.sock:/var/run/docker.sock")
+        // What uv has downloaded for other tests.
+        .arg(format!(
+            "--volume={}/.cache/uv:/root/.cache/uv",
+            std::env::var("HOME").unwrap()
+        ));
     for (name, value) in [
         ("INPUT_IMAGE", format!("{}/it/{name}", bed("REGISTRY"))),
         ("INPUT_TARGET", "docker".to_owned()),
