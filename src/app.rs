@@ -11,7 +11,7 @@ use crate::deploy;
 use crate::diagnostic::Diagnostic;
 use crate::event::{EventKind, Events, Stage};
 use crate::failure::{Failure, Outcome};
-use crate::host::{Host, Kind, ownership};
+use crate::host::{Host, ownership};
 use crate::inputs::cli::{Cli, Command};
 use crate::inputs::flags::Inputs;
 use crate::inputs::layers::{self, Parsed, Sources};
@@ -19,7 +19,8 @@ use crate::inputs::schema;
 use crate::live;
 use crate::pipeline;
 use crate::plan::{self, Places, Plan, Task};
-use crate::report::{self, GithubFiles, Place, Settings, Status, Verdict};
+use crate::report::{self, Status, Verdict};
+use crate::reporting::Reporting;
 use crate::shutdown::{self, Reason};
 use crate::stage::Ended;
 
@@ -32,6 +33,7 @@ pub(crate) async fn run(cancel: CancellationToken, reason: Reason) -> u8 {
     let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let host = Host::detect(&env, &folder);
     let places = Places::new(folder.clone(), &env);
+    let reporting = Reporting::new(&host, &args, &env);
     match layers::parse(&args, &env, |path| {
         fs_err::read_to_string(folder.join(path))
     }) {
@@ -39,30 +41,44 @@ pub(crate) async fn run(cancel: CancellationToken, reason: Reason) -> u8 {
         Parsed::Page(text) => report::page(&text),
         Parsed::Invalid(findings) => {
             let report = folder.join(".ml-deploy/report.json");
-            refuse(&host, &report, places.secrets, findings, cancel).await
+            refuse(&host, &report, places.secrets, reporting, findings, cancel).await
         }
         Parsed::Run {
             cli,
             sources,
             findings,
         } => {
-            Box::pin(start(
-                *cli, &sources, findings, host, places, cancel, reason,
-            ))
-            .await
+            let given = Given {
+                cli: *cli,
+                sources,
+                findings,
+            };
+            Box::pin(start(given, host, places, reporting, cancel, reason)).await
         }
     }
 }
 
-async fn start(
+/// What the command line, the environment and the file came to.
+struct Given {
     cli: Cli,
-    sources: &Sources,
+    sources: Sources,
+    /// What was wrong in them; more may be wrong beside it.
     findings: Vec<Diagnostic>,
+}
+
+async fn start(
+    given: Given,
     mut host: Host,
     places: Places,
+    reporting: Reporting,
     cancel: CancellationToken,
     reason: Reason,
 ) -> u8 {
+    let Given {
+        cli,
+        sources,
+        findings,
+    } = given;
     let Some(inputs) = cli.command.inputs() else {
         return Code::Internal.exit();
     };
@@ -72,6 +88,7 @@ async fn start(
     if matches!(cli.command, Command::Status(_) | Command::Explain(_)) {
         host.merge_request = None;
     }
+    let reporting = reporting.told(inputs);
     let mut secrets = secrets(inputs);
     secrets.extend(places.secrets.iter().cloned());
     let only = match &cli.command {
@@ -105,14 +122,34 @@ async fn start(
     let report = folder.join(&inputs.report);
     if let Command::Explain(explain) = &cli.command {
         if !findings.is_empty() {
-            return refuse(&host, &report, secrets, findings, cancel).await;
+            return refuse(&host, &report, secrets, reporting, findings, cancel).await;
         }
         let bundle = places.folder.join(&explain.bundle);
-        return explain_bundle(&host, &places.folder, &report, secrets, cancel, &bundle).await;
+        let reporting = reporting.silent();
+        return explain_bundle(
+            &host,
+            &places.folder,
+            &report,
+            secrets,
+            reporting,
+            cancel,
+            &bundle,
+        )
+        .await;
     }
-    let plan = match plan::resolve(inputs, sources, findings, host.clone(), &places, task, only) {
+    let plan = match plan::resolve(
+        inputs,
+        &sources,
+        findings,
+        host.clone(),
+        &places,
+        task,
+        only,
+    ) {
         Ok(plan) => plan,
-        Err(findings) => return refuse(&host, &report, secrets, findings, cancel).await,
+        Err(findings) => {
+            return refuse(&host, &report, secrets, reporting, findings, cancel).await;
+        }
     };
     if matches!(cli.command, Command::Plan(_)) {
         return report::lines(&secrets, &plan.lines());
@@ -122,19 +159,26 @@ async fn start(
     if let Some(time) = plan.timeout {
         shutdown::after(time, cancel.clone(), reason.clone());
     }
-    execute(&plan, secrets, cancel, &reason).await
+    execute(&plan, secrets, reporting, cancel, &reason).await
 }
 
 /// Runs the plan with reporters listening.
 async fn execute(
     plan: &Plan,
     secrets: Vec<SecretString>,
+    reporting: Reporting,
     cancel: CancellationToken,
     reason: &Reason,
 ) -> u8 {
     let (events, receiver) = Events::channel();
+    let mark = reporting.mark.clone();
+    // What is only looked at is reported nowhere but here.
+    let reporting = match plan.task {
+        Task::Status => reporting.silent(),
+        Task::Run | Task::Rollback => reporting,
+    };
     let reporters = report::start(
-        settings(&plan.host, &plan.report, &plan.workspace.root, secrets),
+        reporting.settings(&plan.host, &plan.report, &plan.workspace.root, secrets),
         receiver,
         cancel.clone(),
     );
@@ -154,6 +198,7 @@ async fn execute(
         cancel,
         workspace: plan.workspace.clone(),
         run_url: plan.host.run_url.clone(),
+        mark,
     };
     let outcome = match plan.task {
         Task::Run => pipeline::run(plan, &ctx).await,
@@ -182,11 +227,13 @@ async fn explain_bundle(
     folder: &Path,
     report: &Path,
     secrets: Vec<SecretString>,
+    reporting: Reporting,
     cancel: CancellationToken,
     bundle: &Path,
 ) -> u8 {
     let (events, receiver) = Events::channel();
-    let settings = settings(host, report, &host.root, secrets);
+    let mark = reporting.mark.clone();
+    let settings = reporting.settings(host, report, &host.root, secrets);
     let reporters = report::start(settings, receiver, cancel.clone());
     let state = folder.join(".ml-deploy");
     let ctx = Context {
@@ -199,6 +246,7 @@ async fn explain_bundle(
             state,
         },
         run_url: host.run_url.clone(),
+        mark,
     };
     drop(events);
     let outcome = deploy::kubernetes::explain(&ctx, bundle).await;
@@ -244,11 +292,12 @@ async fn refuse(
     host: &Host,
     report: &Path,
     secrets: Vec<SecretString>,
+    reporting: Reporting,
     findings: Vec<Diagnostic>,
     cancel: CancellationToken,
 ) -> u8 {
     let (events, receiver) = Events::channel();
-    let settings = settings(host, report, &host.root, secrets);
+    let settings = reporting.settings(host, report, &host.root, secrets);
     let reporters = report::start(settings, receiver, cancel);
     drop(events);
     let (Ok(reporters), Some(failure)) = (reporters.await, Failure::all(findings)) else {
@@ -261,35 +310,6 @@ async fn refuse(
     exit
 }
 
-fn settings(host: &Host, report: &Path, root: &Path, secrets: Vec<SecretString>) -> Settings {
-    let github = (host.kind == Kind::GitHub).then(|| GithubFiles {
-        output: host.output.clone(),
-        summary: host.summary.clone(),
-    });
-    Settings {
-        github,
-        report: report.to_owned(),
-        workspace_root: root.to_owned(),
-        gitlab: note(host),
-        sections: host.kind == Kind::GitLab,
-        format: host.format,
-        colour: host.screen.colour,
-        secrets,
-    }
-}
-
-/// Where the note on a merge request stands, when there is one and a token.
-fn note(host: &Host) -> Option<Place> {
-    let about = host.merge_request.clone()?;
-    Some(Place {
-        api: about.api,
-        project: about.project,
-        merge_request: about.number,
-        job: about.job,
-        token: host.gitlab_token.clone()?,
-    })
-}
-
 /// Every secret value of the inputs, to be hidden before anything is said.
 fn secrets(inputs: &Inputs) -> Vec<SecretString> {
     let single = [
@@ -297,6 +317,7 @@ fn secrets(inputs: &Inputs) -> Vec<SecretString> {
         &inputs.mlflow_tracking_password,
         &inputs.mlflow_tracking_token,
         &inputs.gitlab_token,
+        &inputs.github_token,
     ];
     let mut secrets: Vec<SecretString> = single.into_iter().flatten().cloned().collect();
     // A path is no secret, and hiding it would hide it in every message about it.

@@ -1,6 +1,7 @@
 //! Where we run: GitHub, GitLab, Jenkins or a terminal, and what that place says of commit, pull request and files.
 //! Together with `inputs` the only reader of the environment. It knows no stage.
 
+mod actions;
 pub(crate) mod docker;
 mod gitlab;
 pub(crate) mod ownership;
@@ -14,6 +15,7 @@ use secrecy::SecretString;
 
 use crate::format::Format;
 
+pub(crate) use actions::Actions;
 use gitlab::MergeRequest;
 use screen::Screen;
 
@@ -54,6 +56,8 @@ pub(crate) struct Host {
     pub(crate) screen: Screen,
     /// The form of the log; what the user asked for is known later.
     pub(crate) format: Format,
+    /// What only GitHub tells; empty elsewhere.
+    pub(crate) actions: Actions,
 }
 
 impl Host {
@@ -70,7 +74,7 @@ impl Host {
     fn of_place(env: &[(String, String)], folder: &Path) -> Self {
         let get = |name: &str| value(env, name);
         if get("GITHUB_ACTIONS").is_some() {
-            return github(get, folder);
+            return actions::host(get, folder);
         }
         if get("GITLAB_CI").is_some() {
             return gitlab::host(get, folder);
@@ -116,6 +120,7 @@ impl Host {
             gitlab_token: None,
             screen: Screen::default(),
             format: Format::default(),
+            actions: Actions::default(),
         }
     }
 }
@@ -125,44 +130,6 @@ fn value<'a>(env: &'a [(String, String)], name: &str) -> Option<&'a str> {
     env.iter()
         .find(|(key, value)| key == name && !value.is_empty())
         .map(|(_, value)| value.as_str())
-}
-
-fn github<'a>(get: impl Fn(&str) -> Option<&'a str>, folder: &Path) -> Host {
-    let event = get("GITHUB_EVENT_PATH").and_then(|path| fs_err::read_to_string(path).ok());
-    let event: serde_json::Value = event
-        .and_then(|text| serde_json::from_str(&text).ok())
-        .unwrap_or_default();
-    let pull_request =
-        get("GITHUB_EVENT_NAME").is_some_and(|name| name.starts_with("pull_request"));
-    let head = &event["pull_request"]["head"];
-    let fork = head["repo"]["full_name"]
-        .as_str()
-        .is_some_and(|name| Some(name) != get("GITHUB_REPOSITORY"));
-    let commit = head["sha"]
-        .as_str()
-        .filter(|_| pull_request)
-        .or_else(|| get("GITHUB_SHA"));
-    Host {
-        kind: Kind::GitHub,
-        root: path_or(get("GITHUB_WORKSPACE"), folder),
-        commit: commit.map(str::to_owned),
-        made: None,
-        source: get("GITHUB_SERVER_URL")
-            .zip(get("GITHUB_REPOSITORY"))
-            .map(|(server, name)| format!("{server}/{name}")),
-        run_url: get("GITHUB_SERVER_URL")
-            .zip(get("GITHUB_REPOSITORY"))
-            .zip(get("GITHUB_RUN_ID"))
-            .map(|((server, name), run)| format!("{server}/{name}/actions/runs/{run}")),
-        pull_request,
-        without_secrets: fork || get("GITHUB_ACTOR") == Some("dependabot[bot]"),
-        output: get("GITHUB_OUTPUT").map(PathBuf::from),
-        summary: get("GITHUB_STEP_SUMMARY").map(PathBuf::from),
-        merge_request: None,
-        gitlab_token: None,
-        screen: Screen::default(),
-        format: Format::default(),
-    }
 }
 
 /// A repository's URL without the user and password that a checkout may have put into it: it becomes a label of the image.

@@ -278,6 +278,37 @@ pub(crate) struct Inputs {
     /// Token that writes the note on a merge request of GitLab (scope api, role Reporter); by default the variable GITLAB_TOKEN
     #[arg(long, value_name = "SECRET", value_parser = secret, help_heading = "Reports")]
     pub(crate) gitlab_token: Option<SecretString>,
+    /// Token that reports to GitHub are written with; the training never sees it. In a workflow the job's own token by default
+    #[arg(long, value_name = "SECRET", value_parser = secret, help_heading = "Reports")]
+    pub(crate) github_token: Option<SecretString>,
+    /// Reports to write on GitHub, of: check, comment, deployment; or none. Each needs a permission of the token (docs/github.md)
+    #[arg(long, value_name = "LIST", value_parser = reports, default_value = "check, comment, deployment", help_heading = "Reports")]
+    pub(crate) github_reports: GithubReports,
+    /// Environment of the GitHub Deployment, unless the job has an `environment`
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "production",
+        help_heading = "Reports"
+    )]
+    pub(crate) github_environment: String,
+}
+
+/// Which reports are wanted on GitHub.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct GithubReports {
+    pub(crate) check: bool,
+    pub(crate) comment: bool,
+    pub(crate) deployment: bool,
+}
+
+impl GithubReports {
+    /// All of them: the default.
+    pub(crate) const ALL: Self = Self {
+        check: true,
+        comment: true,
+        deployment: true,
+    };
 }
 
 /// Names whose values are secret: never shown, masked as soon as they are known.
@@ -288,10 +319,26 @@ pub(crate) const SECRET_INPUTS: &[&str] = &[
     "kubeconfig",
     "secrets",
     "gitlab-token",
+    "github-token",
 ];
 
 fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
     Ok(SecretString::from(text))
+}
+
+/// Names of reports, parted by commas or lines.
+pub(crate) fn reports(text: &str) -> Result<GithubReports, String> {
+    let mut wanted = GithubReports::default();
+    for name in text.split([',', '\n']).map(str::trim) {
+        match name {
+            "check" => wanted.check = true,
+            "comment" => wanted.comment = true,
+            "deployment" => wanted.deployment = true,
+            "none" | "" => {}
+            _ => return Err("expected check, comment, deployment or none".to_owned()),
+        }
+    }
+    Ok(wanted)
 }
 
 /// `true` or `false`, as the runner writes them.

@@ -167,8 +167,8 @@ fn config(
     }
 }
 
-/// A value that is needed before the layers can be read: from the flags or the environment.
-fn early_value(name: &str, args: &[String], env: &[(String, String)]) -> Option<String> {
+/// A value that is needed before the layers can be read, or although they cannot: from the flags or the environment.
+pub(crate) fn early_value(name: &str, args: &[String], env: &[(String, String)]) -> Option<String> {
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
         if flag_name(arg) == Some(name) {

@@ -275,6 +275,16 @@ impl Console {
         self.write(&line);
     }
 
+    /// Something that somebody may want to change.
+    pub(super) fn notice(&mut self, text: &str) {
+        let line = match self.skin {
+            Skin::Terminal(_) | Skin::Gitlab(_) => format!("{text}\n"),
+            Skin::Github => commands::notice(text),
+            Skin::Json => return self.record(&jsonl::warning(text)),
+        };
+        self.write(&line);
+    }
+
     /// From here on, everything ends the run.
     pub(super) fn end(&mut self) {
         self.close();

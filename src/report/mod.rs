@@ -5,7 +5,7 @@
 //! let (events, receiver) = Events::channel();
 //! let reporters = report::start(settings, receiver, cancel);   // listens until every `Events` is dropped
 //! let outcome = pipeline::run(…, events).await;
-//! reporters.await?.finish(&Verdict::…);                 // the verdict, after everything else was written
+//! reporters.await?.finish(&Verdict::…).await;           // the verdict, after everything else was written
 //! ```
 
 mod changes;
@@ -42,7 +42,7 @@ mod undone;
 mod verdict;
 mod xml;
 
-pub(crate) use gitlab::Place;
+pub(crate) use gitlab::Place as GitlabPlace;
 pub(crate) use text::{clap, lines, page};
 pub(crate) use verdict::{Status, Verdict};
 
@@ -60,10 +60,12 @@ use tokio_util::sync::CancellationToken;
 use crate::artifact::Artifact;
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
-use crate::event::{Event, EventKind};
+use crate::event::{Event, EventKind, Stage};
 use crate::format::Format;
 
 use console::{Console, Skin};
+pub(crate) use github::{Place, Wanted, close};
+use github::{Remark, Reporter};
 use outputs::Facts;
 use paint::Paint;
 use record::Record;
@@ -76,7 +78,7 @@ pub(crate) struct Settings {
     /// On GitHub (or act): speak workflow commands and write the runner's files.
     pub(crate) github: Option<GithubFiles>,
     /// On GitLab, in a merge request and with a token: where the note stands.
-    pub(crate) gitlab: Option<Place>,
+    pub(crate) gitlab: Option<GitlabPlace>,
     /// On GitLab: the log folds.
     pub(crate) sections: bool,
     /// `report.json`, absolute; the files for other systems lie beside it.
@@ -98,6 +100,8 @@ pub(crate) struct GithubFiles {
     pub(crate) output: Option<PathBuf>,
     /// `GITHUB_STEP_SUMMARY`.
     pub(crate) summary: Option<PathBuf>,
+    /// For reports beside the log; without a token there are none.
+    pub(crate) place: Option<Place>,
 }
 
 /// Starts to listen. The handle is ready when every sending end is dropped; then call `finish`.
@@ -123,6 +127,7 @@ pub(crate) struct Reporters {
     redactor: Redactor,
     record: Record,
     console: Console,
+    github: Option<Reporter>,
 }
 
 impl Reporters {
@@ -138,6 +143,7 @@ impl Reporters {
             redactor: Redactor::default(),
             record: Record::default(),
             console: Console::new(skin, out),
+            github: None,
             settings,
         };
         let secrets = std::mem::take(&mut reporters.settings.secrets);
@@ -145,7 +151,28 @@ impl Reporters {
         if reporters.console.takes_records() {
             reporters.console.record(&jsonl::begun());
         }
+        let place = reporters.settings.github.as_mut();
+        if let Some(place) = place.and_then(|github| github.place.take()) {
+            match Reporter::new(place) {
+                Ok(github) => reporters.github = Some(github),
+                Err(error) => reporters.remark(Remark::Warning(format!(
+                    "nothing can be reported to GitHub: {error:#}"
+                ))),
+            }
+        }
         reporters
+    }
+
+    /// Says something about reporting, with GitHub's own words in it.
+    fn remark(&mut self, remark: Remark) {
+        let (Remark::Note(mut text) | Remark::Notice(mut text) | Remark::Warning(mut text)) =
+            remark.clone();
+        self.clean(&mut text);
+        match remark {
+            Remark::Note(_) => self.console.note(None, &text),
+            Remark::Notice(_) => self.console.notice(&text),
+            Remark::Warning(_) => self.console.warning(&text),
+        }
     }
 
     fn mask(&mut self, secrets: &[SecretString]) {
@@ -173,6 +200,9 @@ impl Reporters {
             EventKind::Started(what) => {
                 self.clean(what);
                 self.console.started(stage, what);
+                if let (Some(Stage::Deploy), Some(github)) = (stage, &mut self.github) {
+                    github.deploying(self.record.links(&self.redactor));
+                }
             }
             EventKind::Note(text) => {
                 self.clean(text);
@@ -292,20 +322,30 @@ impl Reporters {
         };
         let mut shown = snippet::relative(&self.settings.workspace_root, &self.settings.report);
         self.redactor.scrub(&mut shown);
+        let github = self.github.take();
         let facts = Facts {
             record: &self.record,
             verdict: &verdict,
             report: &shown,
         };
-        let mut problems = write_files(&self.settings, &facts);
+        let problems = write_files(&self.settings, &facts).into_iter();
+        let mut remarks: Vec<Remark> = problems.map(Remark::Warning).collect();
+        if let Some(github) = github {
+            remarks.extend(github.finish(&facts).await);
+        }
         if let Some(place) = &self.settings.gitlab {
             let markdown = summary::within(&facts, gitlab::note::LONGEST);
-            problems.extend(gitlab::note::tell(place, &markdown, verdict.status).await);
+            let told = gitlab::note::tell(place, &markdown, verdict.status).await;
+            remarks.extend(told.map(Remark::Warning));
         }
-        for mut problem in problems {
-            self.redactor.scrub(&mut problem);
-            self.console.warning(&neutral::line(&problem));
+        for remark in remarks {
+            self.remark(remark);
         }
+        let facts = Facts {
+            record: &self.record,
+            verdict: &verdict,
+            report: &shown,
+        };
         self.console.verdict(&facts);
         if self.console.takes_records() {
             self.console.record(&jsonl::ended(&facts));

@@ -45,6 +45,7 @@ fn settings(folder: &Path, github: bool) -> Settings {
         github: github.then(|| GithubFiles {
             output: Some(folder.join("output")),
             summary: Some(folder.join("summary")),
+            place: None,
         }),
         gitlab: None,
         sections: false,
@@ -276,6 +277,7 @@ fn a_reporter_that_fails_is_a_warning() {
     settings.github = Some(GithubFiles {
         output: Some("/nowhere/output".into()),
         summary: None,
+        place: None,
     });
     settings.report = "/dev/null/report.json".into();
     let log = run(settings, Vec::new(), &Verdict::success(Status::Success));

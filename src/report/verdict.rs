@@ -1,4 +1,4 @@
-//! How a run ended, for everybody who reports it. It knows no reporter.
+//! How a run ended, as every reporter tells it.
 
 use crate::code::Code;
 use crate::failure::Failure;

@@ -37,6 +37,9 @@ fn description(input: &Value) -> String {
     }
 }
 
+/// What the runner alone can fill in, and no file of the repository should.
+const RUNNER_DEFAULTS: &[(&str, &str)] = &[("github-token", "${{ github.token }}")];
+
 /// `inputs:` of `action.yml`; a JSON string is a YAML string too.
 fn action_inputs(schema: &Value) -> String {
     let mut yaml = String::from("inputs:\n");
@@ -44,6 +47,9 @@ fn action_inputs(schema: &Value) -> String {
         let name = text(input, "name");
         let description = Value::from(description(input));
         yaml += &format!("  {name}:\n    description: {description}\n");
+        for (_, default) in RUNNER_DEFAULTS.iter().filter(|(known, _)| *known == name) {
+            yaml += &format!("    default: {default}\n");
+        }
         for alias in list(input, "aliases") {
             let alias = alias.as_str().unwrap();
             yaml += &format!("  {alias}:\n    description: \"Another name for {name}\"\n");

@@ -25,6 +25,8 @@ mod explain;
 mod formats;
 mod gate;
 mod gates;
+mod github;
+mod github_deployment;
 mod gitlab;
 mod image;
 mod inputs;

@@ -59,6 +59,7 @@ async fn told(server: &str) -> Diagnosis {
             root,
         },
         run_url: None,
+        mark: String::new(),
     };
     let target = Target {
         resource: ApiResource::from_gvk(&GroupVersionKind::gvk("apps", "v1", "Deployment")),
