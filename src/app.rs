@@ -124,16 +124,16 @@ async fn start(
         if !findings.is_empty() {
             return refuse(&host, &report, secrets, reporting, findings, cancel).await;
         }
+        let file = inputs.file.as_deref();
+        let workspace = Workspace {
+            root: host.root.clone(),
+            dockerfile: Workspace::dockerfile(folder, &inputs.context, file),
+            ..Workspace::at(folder)
+        };
         let bundle = places.folder.join(&explain.bundle);
         let reporting = reporting.silent();
         return explain_bundle(
-            &host,
-            &places.folder,
-            &report,
-            secrets,
-            reporting,
-            cancel,
-            &bundle,
+            &host, workspace, &report, secrets, reporting, cancel, &bundle,
         )
         .await;
     }
@@ -224,7 +224,7 @@ async fn execute(
 /// Judges a rollout again from its bundle; no input of a run matters.
 async fn explain_bundle(
     host: &Host,
-    folder: &Path,
+    workspace: Workspace,
     report: &Path,
     secrets: Vec<SecretString>,
     reporting: Reporting,
@@ -235,16 +235,10 @@ async fn explain_bundle(
     let mark = reporting.mark.clone();
     let settings = reporting.settings(host, report, &host.root, secrets);
     let reporters = report::start(settings, receiver, cancel.clone());
-    let state = folder.join(".ml-deploy");
     let ctx = Context {
         events: events.stage(Stage::Deploy),
         cancel,
-        workspace: Workspace {
-            root: host.root.clone(),
-            folder: folder.to_owned(),
-            cache: state.clone(),
-            state,
-        },
+        workspace,
         run_url: host.run_url.clone(),
         mark,
     };

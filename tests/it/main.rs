@@ -41,6 +41,7 @@ mod proof;
 mod registries;
 mod release;
 mod requests;
+mod restart;
 mod rights;
 mod rollback;
 mod rollback_refused;
