@@ -38,6 +38,7 @@ pub(crate) async fn run(cancel: CancellationToken, reason: Reason) -> u8 {
         fs_err::read_to_string(folder.join(path))
     }) {
         Parsed::Text(text) => report::clap(&text),
+        Parsed::Page(text) => report::page(&text),
         Parsed::Invalid(findings) => {
             let report = folder.join(".ml-deploy/report.json");
             refuse(&host, &report, places.secrets, reporting, findings, cancel).await
@@ -67,7 +68,7 @@ struct Given {
 
 async fn start(
     given: Given,
-    host: Host,
+    mut host: Host,
     places: Places,
     reporting: Reporting,
     cancel: CancellationToken,
@@ -78,7 +79,15 @@ async fn start(
         sources,
         findings,
     } = given;
-    let inputs = cli.command.inputs();
+    let Some(inputs) = cli.command.inputs() else {
+        return Code::Internal.exit();
+    };
+    host.format = inputs.format;
+    host.gitlab_token = inputs.gitlab_token.clone().or(host.gitlab_token);
+    // What is only looked at is no news to a merge request.
+    if matches!(cli.command, Command::Status(_) | Command::Explain(_)) {
+        host.merge_request = None;
+    }
     let reporting = reporting.told(inputs);
     let mut secrets = secrets(inputs);
     secrets.extend(places.secrets.iter().cloned());
@@ -95,7 +104,7 @@ async fn start(
         Command::Deploy(_) => Some(&[Stage::Deploy, Stage::Verify][..]),
         Command::Rollback(_) => Some(&[Stage::Deploy, Stage::Verify][..]),
         Command::Verify(_) | Command::Status(_) => Some(&[Stage::Verify][..]),
-        Command::Explain(_) => None,
+        Command::Explain(_) | Command::Completions { .. } | Command::Man { .. } => None,
     };
     let task = match &cli.command {
         Command::Status(_) => Task::Status,
@@ -301,6 +310,7 @@ fn secrets(inputs: &Inputs) -> Vec<SecretString> {
         &inputs.registry_password,
         &inputs.mlflow_tracking_password,
         &inputs.mlflow_tracking_token,
+        &inputs.gitlab_token,
         &inputs.github_token,
     ];
     let mut secrets: Vec<SecretString> = single.into_iter().flatten().cloned().collect();

@@ -1,6 +1,5 @@
 //! What reporters are told: made of the host, of inputs where they can be read, and of the bare environment where they cannot.
 
-use std::io::IsTerminal as _;
 use std::path::Path;
 
 use secrecy::SecretString;
@@ -8,7 +7,7 @@ use secrecy::SecretString;
 use crate::host::{Actions, Host, Kind};
 use crate::inputs::flags::{GithubReports, Inputs, reports};
 use crate::inputs::layers::early_value;
-use crate::report::{GithubFiles, Place, Settings, Wanted};
+use crate::report::{GithubFiles, GitlabPlace, Place, Settings, Wanted};
 
 /// How to report, beside the files that every run writes.
 #[derive(Clone, Debug)]
@@ -79,13 +78,14 @@ impl Reporting {
             summary: host.summary.clone(),
             place: self.place(host),
         });
-        let colour = std::io::stdout().is_terminal()
-            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         Settings {
             github,
             report: report.to_owned(),
             workspace_root: root.to_owned(),
-            colour,
+            gitlab: note(host),
+            sections: host.kind == Kind::GitLab,
+            format: host.format,
+            colour: host.screen.colour,
             secrets,
         }
     }
@@ -117,4 +117,16 @@ impl Reporting {
             state: actions.state.clone(),
         })
     }
+}
+
+/// Where the note on a merge request of GitLab stands, when there is one and a token.
+fn note(host: &Host) -> Option<GitlabPlace> {
+    let about = host.merge_request.clone()?;
+    Some(GitlabPlace {
+        api: about.api,
+        project: about.project,
+        merge_request: about.number,
+        job: about.job,
+        token: host.gitlab_token.clone()?,
+    })
 }

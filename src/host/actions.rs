@@ -59,7 +59,6 @@ pub(super) fn host<'a>(get: impl Fn(&str) -> Option<&'a str>, folder: &Path) -> 
         kind: Kind::GitHub,
         root: path_or(get("GITHUB_WORKSPACE"), folder),
         commit: commit.map(str::to_owned),
-        made: None,
         source: get("GITHUB_SERVER_URL")
             .zip(get("GITHUB_REPOSITORY"))
             .map(|(server, name)| format!("{server}/{name}")),
@@ -72,5 +71,6 @@ pub(super) fn host<'a>(get: impl Fn(&str) -> Option<&'a str>, folder: &Path) -> 
         output: owned("GITHUB_OUTPUT").map(PathBuf::from),
         summary: owned("GITHUB_STEP_SUMMARY").map(PathBuf::from),
         actions,
+        ..Host::terminal(folder)
     }
 }

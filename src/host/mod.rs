@@ -3,13 +3,21 @@
 
 mod actions;
 pub(crate) mod docker;
+mod gitlab;
 pub(crate) mod ownership;
+mod screen;
 
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use secrecy::SecretString;
+
+use crate::format::Format;
+
 pub(crate) use actions::Actions;
+use gitlab::MergeRequest;
+use screen::Screen;
 
 /// The place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +49,13 @@ pub(crate) struct Host {
     /// Files that GitHub reads after the step.
     pub(crate) output: Option<PathBuf>,
     pub(crate) summary: Option<PathBuf>,
+    /// On GitLab the merge request that this run is about, and the token of the variable GITLAB_TOKEN.
+    pub(crate) merge_request: Option<MergeRequest>,
+    pub(crate) gitlab_token: Option<SecretString>,
+    /// What its log can show.
+    pub(crate) screen: Screen,
+    /// The form of the log; what the user asked for is known later.
+    pub(crate) format: Format,
     /// What only GitHub tells; empty elsewhere.
     pub(crate) actions: Actions,
 }
@@ -52,34 +67,26 @@ impl Host {
         let told = env.iter().find(|(name, _)| name == "SOURCE_DATE_EPOCH");
         let told = told.and_then(|(_, value)| seconds(value));
         host.made = told.or_else(|| made(&host));
+        host.screen = Screen::detect(host.kind, |name| value(env, name));
         host
     }
 
     fn of_place(env: &[(String, String)], folder: &Path) -> Self {
-        let get = |name: &str| {
-            env.iter()
-                .find(|(key, value)| key == name && !value.is_empty())
-                .map(|(_, value)| value.as_str())
-        };
+        let get = |name: &str| value(env, name);
         if get("GITHUB_ACTIONS").is_some() {
             return actions::host(get, folder);
         }
         if get("GITLAB_CI").is_some() {
-            return Self {
-                kind: Kind::GitLab,
-                root: path_or(get("CI_PROJECT_DIR"), folder),
-                commit: get("CI_COMMIT_SHA").map(str::to_owned),
-                source: get("CI_PROJECT_URL").map(without_login),
-                run_url: get("CI_JOB_URL").map(str::to_owned),
-                pull_request: get("CI_PIPELINE_SOURCE") == Some("merge_request_event"),
-                ..Self::terminal(folder)
-            };
+            return gitlab::host(get, folder);
         }
         if get("JENKINS_URL").is_some() && get("BUILD_NUMBER").is_some() {
             return Self {
                 kind: Kind::Jenkins,
                 root: path_or(get("WORKSPACE"), folder),
-                commit: get("GIT_COMMIT").map(str::to_owned),
+                // Scripted pipelines do not set it.
+                commit: get("GIT_COMMIT")
+                    .map(str::to_owned)
+                    .or_else(|| git(folder, &["rev-parse", "HEAD"])),
                 source: get("GIT_URL").map(without_login),
                 run_url: get("BUILD_URL").map(str::to_owned),
                 pull_request: get("CHANGE_ID").is_some(),
@@ -109,9 +116,20 @@ impl Host {
             without_secrets: false,
             output: None,
             summary: None,
+            merge_request: None,
+            gitlab_token: None,
+            screen: Screen::default(),
+            format: Format::default(),
             actions: Actions::default(),
         }
     }
+}
+
+/// A variable that is set; an empty one counts as not set.
+fn value<'a>(env: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    env.iter()
+        .find(|(key, value)| key == name && !value.is_empty())
+        .map(|(_, value)| value.as_str())
 }
 
 /// A repository's URL without the user and password that a checkout may have put into it: it becomes a label of the image.

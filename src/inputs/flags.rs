@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::Args;
 use secrecy::SecretString;
 
+use crate::format::Format;
+
 /// Every input. Lists take one entry a line; `stages`, `tags` and `platforms` also take commas.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Inputs {
@@ -37,6 +39,9 @@ pub(crate) struct Inputs {
         help_heading = "Job"
     )]
     pub(crate) report: String,
+    /// How the log is written: auto (as the place understands it), plain (no colours, no commands) or json (events as JSON lines, docs/events.md)
+    #[arg(long, value_name = "FORMAT", default_value = "auto", value_parser = Format::parse, help_heading = "Job")]
+    pub(crate) format: Format,
 
     /// Training command, run in the Python environment; without it, `model` must exist
     #[arg(long, value_name = "COMMAND", help_heading = "Training")]
@@ -270,6 +275,9 @@ pub(crate) struct Inputs {
     #[arg(long, value_name = "BOOL", default_value = "true", value_parser = boolean, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Verification")]
     pub(crate) try_container: bool,
 
+    /// Token that writes the note on a merge request of GitLab (scope api, role Reporter); by default the variable GITLAB_TOKEN
+    #[arg(long, value_name = "SECRET", value_parser = secret, help_heading = "Reports")]
+    pub(crate) gitlab_token: Option<SecretString>,
     /// Token that reports to GitHub are written with; the training never sees it. In a workflow the job's own token by default
     #[arg(long, value_name = "SECRET", value_parser = secret, help_heading = "Reports")]
     pub(crate) github_token: Option<SecretString>,
@@ -310,6 +318,7 @@ pub(crate) const SECRET_INPUTS: &[&str] = &[
     "mlflow-tracking-token",
     "kubeconfig",
     "secrets",
+    "gitlab-token",
     "github-token",
 ];
 

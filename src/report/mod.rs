@@ -10,11 +10,18 @@
 
 mod changes;
 mod console;
+mod files;
+mod findings;
 mod gates;
 mod github;
+mod gitlab;
 mod json;
+mod jsonl;
+mod junit;
+mod listed;
 mod markdown;
 mod neutral;
+mod numbers;
 pub(crate) mod outputs;
 mod paint;
 mod parity;
@@ -33,8 +40,10 @@ mod text;
 mod trial;
 mod undone;
 mod verdict;
+mod xml;
 
-pub(crate) use text::{clap, lines};
+pub(crate) use gitlab::Place as GitlabPlace;
+pub(crate) use text::{clap, lines, page};
 pub(crate) use verdict::{Status, Verdict};
 
 use std::borrow::Cow;
@@ -52,6 +61,7 @@ use crate::artifact::Artifact;
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::event::{Event, EventKind, Stage};
+use crate::format::Format;
 
 use console::{Console, Skin};
 pub(crate) use github::{Place, Wanted, close};
@@ -67,11 +77,17 @@ use stream::Stdout;
 pub(crate) struct Settings {
     /// On GitHub (or act): speak workflow commands and write the runner's files.
     pub(crate) github: Option<GithubFiles>,
-    /// `report.json`, absolute.
+    /// On GitLab, in a merge request and with a token: where the note stands.
+    pub(crate) gitlab: Option<GitlabPlace>,
+    /// On GitLab: the log folds.
+    pub(crate) sections: bool,
+    /// `report.json`, absolute; the files for other systems lie beside it.
     pub(crate) report: PathBuf,
     /// Root of the checkout: source lines are shown from it, and its owner gets the files we make.
     pub(crate) workspace_root: PathBuf,
-    /// Colours: standard output is a terminal and `NO_COLOR` is unset. Ignored on GitHub.
+    /// What the log looks like.
+    pub(crate) format: Format,
+    /// Colours, where the format allows them. Ignored on GitHub.
     pub(crate) colour: bool,
     /// Values to hide from the first line on; more may come as `EventKind::Mask`.
     pub(crate) secrets: Vec<SecretString>,
@@ -116,10 +132,12 @@ pub(crate) struct Reporters {
 
 impl Reporters {
     fn new(settings: Settings, out: Box<dyn Write + Send>) -> Self {
-        let skin = if settings.github.is_some() {
-            Skin::Github
-        } else {
-            Skin::Terminal(Paint::new(settings.colour))
+        let skin = match settings.format {
+            Format::Json => Skin::Json,
+            Format::Plain => Skin::Terminal(Paint::new(false)),
+            Format::Auto if settings.github.is_some() => Skin::Github,
+            Format::Auto if settings.sections => Skin::Gitlab(Paint::new(settings.colour)),
+            Format::Auto => Skin::Terminal(Paint::new(settings.colour)),
         };
         let mut reporters = Self {
             redactor: Redactor::default(),
@@ -130,6 +148,9 @@ impl Reporters {
         };
         let secrets = std::mem::take(&mut reporters.settings.secrets);
         reporters.mask(&secrets);
+        if reporters.console.takes_records() {
+            reporters.console.record(&jsonl::begun());
+        }
         let place = reporters.settings.github.as_mut();
         if let Some(place) = place.and_then(|github| github.place.take()) {
             match Reporter::new(place) {
@@ -169,8 +190,12 @@ impl Reporters {
                 self.mask(&[secret]);
             }
             EventKind::Output(text) => {
-                let text = self.clean_lines(text);
-                self.console.output(stage, &text);
+                let clean = self.clean_lines(text);
+                if self.console.takes_records() {
+                    *text = clean.into_owned();
+                } else {
+                    self.console.output(stage, &clean);
+                }
             }
             EventKind::Started(what) => {
                 self.clean(what);
@@ -198,6 +223,10 @@ impl Reporters {
             }
             // The plan stands at the head of the log.
             EventKind::Produced(_) | EventKind::LeftOut(_) => {}
+        }
+        if self.console.takes_records() {
+            let lines = jsonl::event(&event, &self.redactor);
+            self.console.record(&lines);
         }
         self.record.take(event);
     }
@@ -277,6 +306,9 @@ impl Reporters {
             if self.record.find(culprit, finding.clone()) {
                 let source = self.source(&finding);
                 self.console.finding(&finding, source.as_deref());
+                if self.console.takes_records() {
+                    self.console.record(&jsonl::finding(culprit, &finding));
+                }
             }
         }
         self.record.redact(&self.redactor);
@@ -301,14 +333,23 @@ impl Reporters {
         if let Some(github) = github {
             remarks.extend(github.finish(&facts).await);
         }
+        if let Some(place) = &self.settings.gitlab {
+            let markdown = summary::within(&facts, gitlab::note::LONGEST);
+            let told = gitlab::note::tell(place, &markdown, verdict.status).await;
+            remarks.extend(told.map(Remark::Warning));
+        }
         for remark in remarks {
             self.remark(remark);
         }
-        self.console.verdict(&Facts {
+        let facts = Facts {
             record: &self.record,
             verdict: &verdict,
             report: &shown,
-        });
+        };
+        self.console.verdict(&facts);
+        if self.console.takes_records() {
+            self.console.record(&jsonl::ended(&facts));
+        }
     }
 }
 
@@ -321,6 +362,11 @@ fn write_files(settings: &Settings, facts: &Facts<'_>) -> Vec<String> {
             settings.report.display()
         ));
     }
+    problems.extend(files::write(
+        &settings.report,
+        &settings.workspace_root,
+        facts,
+    ));
     let Some(github) = &settings.github else {
         return problems;
     };

@@ -248,7 +248,8 @@ fn scrub<T: Serialize + DeserializeOwned>(value: &mut Option<T>, redactor: &Reda
     });
 }
 
-fn scrub_tree(tree: &mut serde_json::Value, redactor: &Redactor) {
+/// Redacts every string of a tree, names too.
+pub(super) fn scrub_tree(tree: &mut serde_json::Value, redactor: &Redactor) {
     match tree {
         serde_json::Value::String(text) => redactor.scrub(text),
         serde_json::Value::Array(items) => {

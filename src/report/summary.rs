@@ -19,6 +19,11 @@ const EVIDENCE_LINE: usize = 2000;
 
 /// The whole summary.
 pub(super) fn markdown(facts: &Facts<'_>) -> String {
+    within(facts, LONGEST)
+}
+
+/// The same in at most so many bytes.
+pub(super) fn within(facts: &Facts<'_>, limit: usize) -> String {
     let mut sections = vec![
         verdict(facts),
         super::skipped::section(&facts.record.left_out),
@@ -35,7 +40,7 @@ pub(super) fn markdown(facts: &Facts<'_>) -> String {
     ];
     sections.extend(facts.record.ranked().into_iter().map(finding));
     let report = format!("Everything as data: {}\n", code(facts.report));
-    fit(sections, &report, LONGEST)
+    fit(sections, &report, limit)
 }
 
 /// Whole sections as long as they fit; a first section too long by itself is cut at a line's end.

@@ -47,8 +47,11 @@ fn settings(folder: &Path, github: bool) -> Settings {
             summary: Some(folder.join("summary")),
             place: None,
         }),
+        gitlab: None,
+        sections: false,
         report: folder.join(".ml-deploy/report.json"),
         workspace_root: folder.to_owned(),
+        format: Format::Auto,
         colour: false,
         secrets: vec![SecretString::from("hunter2-secret")],
     }
@@ -280,7 +283,7 @@ fn a_reporter_that_fails_is_a_warning() {
     let log = run(settings, Vec::new(), &Verdict::success(Status::Success));
     assert_eq!(
         log.matches("::warning::failed to write").count(),
-        2,
+        3,
         "{log}"
     );
     assert!(log.contains("✓ done"));

@@ -11,10 +11,10 @@ use crate::servers::bridge;
 use crate::support::{Project, bed, checkout};
 
 /// Tag of the action's image, built once from the Dockerfile's runtime stage and the binary under test.
-const ACTION_IMAGE: &str = "ml-deploy-action:it";
+pub(crate) const ACTION_IMAGE: &str = "ml-deploy-action:it";
 
 /// Builds the action's image the way the Dockerfile says, with the binary that cargo just built.
-fn build_action_image() {
+pub(crate) fn build_action_image() {
     let context = tempfile::tempdir().unwrap();
     let copy = |from: &Path, to: &str| {
         std::fs::copy(from, context.path().join(to)).unwrap();
