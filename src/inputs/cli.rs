@@ -38,11 +38,21 @@ pub(crate) enum Command {
     Status(Box<Inputs>),
     /// Go back to the last verified deployment
     Rollback(Box<Inputs>),
-    /// Judge a failed rollout again from the bundle it left, without a cluster
+    /// Explain a code, or judge a failed rollout again from the bundle it left, without a cluster
     Explain(Explain),
     /// Look at this repository and write ml-deploy.yml and the pipeline that uses it; nothing that exists is changed
     #[command(mut_args = without_inputs)]
     Init(Init),
+    /// Print a completion script for a shell
+    Completions {
+        /// Shell to complete for
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page of the program, or of a subcommand
+    Man {
+        /// Subcommand, such as run
+        command: Option<String>,
+    },
     /// Print inputs, outputs and codes as JSON
     #[command(hide = true)]
     Schema(Box<Inputs>),
@@ -51,7 +61,8 @@ pub(crate) enum Command {
 /// What `explain` is given.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// File that a failed rollout left behind
+    /// Code such as crash-loop, or file that a failed rollout left behind
+    #[arg(value_name = "CODE|BUNDLE")]
     pub(crate) bundle: std::path::PathBuf,
     #[command(flatten)]
     pub(crate) inputs: Box<Inputs>,
@@ -85,9 +96,9 @@ fn without_inputs(arg: clap::Arg) -> clap::Arg {
 }
 
 impl Command {
-    /// The inputs, whatever the subcommand.
-    pub(crate) fn inputs(&self) -> &Inputs {
-        match self {
+    /// The inputs; `None` where there are none.
+    pub(crate) fn inputs(&self) -> Option<&Inputs> {
+        Some(match self {
             Self::Run(inputs)
             | Self::Plan(inputs)
             | Self::Train(inputs)
@@ -99,6 +110,7 @@ impl Command {
             | Self::Schema(inputs) => inputs,
             Self::Explain(explain) => &explain.inputs,
             Self::Init(init) => &init.inputs,
-        }
+            Self::Completions { .. } | Self::Man { .. } => return None,
+        })
     }
 }

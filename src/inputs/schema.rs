@@ -7,6 +7,7 @@ use super::cli::Cli;
 use super::editor;
 use super::flags::SECRET_INPUTS;
 use crate::code::Code;
+use crate::explain;
 use crate::report::outputs;
 
 /// Everything that `action.yml`, README and docs/ repeat. `rules` are those of rollouts.
@@ -38,7 +39,7 @@ pub(crate) fn json(rules: Value) -> String {
         .collect();
     let codes: Vec<Value> = Code::ALL
         .iter()
-        .map(|code| json!({"code": code.slug(), "exit": code.exit(), "title": code.title(), "help": code.help()}))
+        .map(|code| json!({"code": code.slug(), "exit": code.exit(), "title": code.title(), "help": code.help(), "cause": explain::of(*code).cause, "example": explain::of(*code).example}))
         .collect();
     let contract =
         json!({"inputs": inputs, "outputs": outputs, "codes": codes, "rules": rules, "file": file});

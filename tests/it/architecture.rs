@@ -20,7 +20,9 @@ const WORDS: &[&str] = &[
     "context",
     "diagnostic",
     "event",
+    "explain",
     "failure",
+    "format",
     "passwords",
     "shutdown",
 ];
