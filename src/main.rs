@@ -3,6 +3,7 @@
 mod app;
 mod artifact;
 mod causes;
+mod chain;
 mod champion;
 mod cluster;
 mod code;
@@ -27,6 +28,7 @@ mod python;
 mod registry;
 mod report;
 mod reuse;
+mod sha256;
 mod shutdown;
 mod stage;
 mod tracking;

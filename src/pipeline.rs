@@ -3,16 +3,17 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use crate::artifact::{Artifact, Image, Model, Pushed};
+use crate::artifact::{Artifact, Image, Model, Parity, Pushed};
+use crate::chain;
 use crate::champion;
 use crate::code::Code;
 use crate::context::Context;
 use crate::deploy::{docker, kubernetes};
 use crate::engine::Engine;
 use crate::event::{End, EventKind, Stage};
-use crate::failure::{Fail, Failure, Outcome, chain};
+use crate::failure::{self, Fail, Failure, Outcome};
 use crate::live::{Deployed, settle, verify_stage};
-use crate::plan::{DeploySpec, Plan};
+use crate::plan::{DeploySpec, Plan, PushSpec};
 use crate::preflight;
 use crate::reuse::{self, Results};
 use crate::stage::{Ended, stage};
@@ -44,8 +45,11 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
     let model = train_with_early_layers(plan, ctx, engine).await?;
     champion::gate(plan, ctx, engine, model.as_ref(), &before).await?;
     let image = build_stage(plan, ctx, engine, model.as_ref()).await?;
-    proof_stages(plan, ctx, engine, model.as_ref(), image.as_ref()).await?;
-    let pushed = push_stage(plan, ctx, engine, image.as_ref()).await?;
+    let parity = proof_stages(plan, ctx, engine, model.as_ref(), image.as_ref()).await?;
+    let push = async |spec: &PushSpec, pushed: &Pushed| {
+        chain::pushed(plan, ctx, spec, pushed, model.as_ref(), parity.as_ref()).await;
+    };
+    let pushed = push_stage(plan, ctx, engine, image.as_ref(), push).await?;
     let deployed = deploy_stage(
         plan,
         ctx,
@@ -67,6 +71,7 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
             Results {
                 model,
                 image,
+                parity,
                 pushed,
                 deployment,
             },
@@ -75,7 +80,7 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
             ctx.events
                 .note(format!(
                     "the next run cannot reuse this one: {}",
-                    chain(&error)
+                    failure::chain(&error)
                 ))
                 .await;
         }
@@ -131,12 +136,14 @@ async fn still_holds(
     let Results {
         model,
         image,
+        parity,
         pushed,
         deployment,
     } = last;
-    let artifacts: [Option<Artifact>; 4] = [
+    let artifacts: [Option<Artifact>; 5] = [
         model.map(Into::into),
         image.map(Into::into),
+        parity.map(Into::into),
         pushed.map(Into::into),
         deployment.map(Into::into),
     ];
@@ -220,8 +227,9 @@ async fn build_stage(
     else {
         return Ok(None);
     };
+    let golden = chain::golden(plan, ctx);
     stage(plan, ctx, Stage::Build, async |ctx| {
-        image::build(ctx, engine, spec, model).await
+        image::build(ctx, engine, spec, model, golden.as_deref()).await
     })
     .await
     .map(Some)
@@ -234,16 +242,17 @@ async fn proof_stages(
     engine: Option<&Engine>,
     model: Option<&Model>,
     image: Option<&Image>,
-) -> Outcome<()> {
+) -> Outcome<Option<Parity>> {
+    let mut parity = None;
     if let (true, Some(engine), Some(image)) = (plan.runs(Stage::Parity), engine, image) {
         let compare =
             async |ctx: &Context| gate::parity::run(ctx, engine, plan, model, image).await;
-        stage(plan, ctx, Stage::Parity, compare).await?;
+        parity = Some(stage(plan, ctx, Stage::Parity, compare).await?);
     }
     if let Some((engine, image)) = engine.zip(image).filter(|_| plan.runs(Stage::Predictions)) {
         trial::stage(plan, ctx, engine, image).await?;
     }
-    Ok(())
+    Ok(parity)
 }
 
 async fn push_stage(
@@ -251,6 +260,7 @@ async fn push_stage(
     ctx: &Context,
     engine: Option<&Engine>,
     image: Option<&Image>,
+    after: impl AsyncFnOnce(&PushSpec, &Pushed),
 ) -> Outcome<Option<Pushed>> {
     if let Some((engine, spec)) = engine
         .zip(plan.push.as_ref())
@@ -261,7 +271,9 @@ async fn push_stage(
             None => image::existing(engine, spec).await?,
         };
         return stage(plan, ctx, Stage::Push, async |ctx| {
-            image::push(ctx, engine, spec, &built).await
+            let pushed = image::push(ctx, engine, spec, &built).await?;
+            after(spec, &pushed).await;
+            Ok(pushed)
         })
         .await
         .map(Some);
@@ -299,9 +311,8 @@ async fn deploy_stage(
     let Some(spec) = plan.deploy.as_ref().filter(|_| plan.runs(Stage::Deploy)) else {
         return Ok(None);
     };
-    let run_id = model
-        .and_then(|model| model.run.as_ref())
-        .map(|run| run.id.as_str());
+    let run_id = chain::run_id(plan, pushed, model).await;
+    let run_id = run_id.as_deref();
     let deployed = match (spec, engine) {
         (DeploySpec::Kubernetes(spec), _) => stage(plan, ctx, Stage::Deploy, async |ctx| {
             kubernetes::run(ctx, spec, pushed, run_id).await

@@ -77,6 +77,7 @@ fn report(facts: &Facts<'_>) -> Value {
     }
     if let Value::Object(model) = &mut model {
         model.remove("environment");
+        model.remove("facts");
     }
     let mut pushed = json!(record.pushed);
     if let (Value::Object(fields), Some(pushed)) = (&mut pushed, &record.pushed) {

@@ -141,6 +141,7 @@ impl Record {
         match artifact {
             Artifact::Model(mut model) => {
                 self.environment = model.environment.take().or(self.environment.take());
+                model.facts = None;
                 self.model = Some(*model);
             }
             Artifact::Image(image) => self.image = Some(image),

@@ -1,5 +1,6 @@
 //! Where runs are recorded: MLflow's servers and stores. It knows their protocols, and no stage.
 
+mod artifacts;
 mod client;
 mod local;
 mod models;
@@ -12,7 +13,8 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-pub(crate) use models::{Version, by_alias, register, take_alias};
+pub(crate) use artifacts::{get, put};
+pub(crate) use models::{Version, by_alias, register, tag_run, take_alias};
 pub(crate) use preflight::preflight;
 pub(crate) use uri::{credentials, parse};
 

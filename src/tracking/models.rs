@@ -189,6 +189,28 @@ async fn create(
     number.context("tracking server names no version in its answer")
 }
 
+/// Sets tags of a run: which image holds its model, and the like.
+///
+/// # Errors
+/// A server that refuses or cannot be asked; a store without a server.
+pub(crate) async fn tag_run(
+    ctx: &Context,
+    spec: &TrackingSpec,
+    run_id: &str,
+    tags: &[(&str, String)],
+) -> anyhow::Result<()> {
+    let TrackingUri::Server(url) = &spec.uri else {
+        bail!("only an MLflow server takes tags from others than the training");
+    };
+    let server = Server::open(ctx, url, spec)?;
+    let tags: Vec<Value> = tags
+        .iter()
+        .map(|(key, value)| json!({"key": key, "value": value}))
+        .collect();
+    let body = json!({"run_id": run_id, "tags": tags});
+    done(server.post("runs/log-batch", &body).await?).map(drop)
+}
+
 /// A change that the server does not know is one that was not made.
 fn done(answer: Option<Value>) -> anyhow::Result<Value> {
     answer.context("tracking server answers 404: it has no such thing, or no model registry")

@@ -21,6 +21,7 @@ const WORDS: &[&str] = &[
     "event",
     "failure",
     "passwords",
+    "sha256",
     "shutdown",
 ];
 

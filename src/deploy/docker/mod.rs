@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use self::swap::{swap, tidy, try_out};
 
-use crate::artifact::{Deployment, Image, Live, Pushed};
+use crate::artifact::{Deployment, Image, Live, Pushed, label};
 use crate::code::Code;
 use crate::context::Context;
 use crate::engine::{ContainerSpec, Engine, Silent};
@@ -64,7 +64,7 @@ pub(crate) async fn serving(engine: &Engine, spec: &DockerSpec) -> anyhow::Resul
     let ours = found.filter(|found| found.running && found.labels.contains_key("ml-deploy"));
     Ok(ours.map(|found| Live {
         object: format!("container {}", spec.name),
-        run_id: found.labels.get("ml-deploy.run-id").cloned(),
+        run_id: found.labels.get(label::RUN_ID).cloned(),
         images: Vec::new(),
     }))
 }
@@ -170,7 +170,7 @@ async fn container(
             "ml-deploy.digest",
             pushed.map(|pushed| pushed.digest.clone()),
         ),
-        ("ml-deploy.run-id", run_id.map(str::to_owned)),
+        (label::RUN_ID, run_id.map(str::to_owned)),
     ];
     let labels: BTreeMap<_, _> = labels
         .into_iter()

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Serving;
-use crate::artifact::{Champion, Live, Run};
+use crate::artifact::{Champion, Live, Run, label};
 use crate::code::Code;
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
@@ -179,7 +179,7 @@ async fn labelled(live: &Live, login: Option<&RegistryLogin>) -> Result<Option<S
         };
         match registry::labels(&reference, login).await {
             Ok(labels) => {
-                if let Some(id) = labels.and_then(|mut labels| labels.remove("ml-deploy.run-id")) {
+                if let Some(id) = labels.and_then(|mut labels| labels.remove(label::RUN_ID)) {
                     return Ok(Some(id));
                 }
             }

@@ -6,10 +6,9 @@ use anyhow::Context as _;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::model::ModelFile;
 use super::start::{Guess, guesses, helpers, is_python};
 use super::weights::Found;
-use crate::artifact::Environment;
+use crate::artifact::{Environment, ModelFile};
 use crate::code::Code;
 use crate::context::Context;
 use crate::engine::{Engine, ImageStart, Printed};
