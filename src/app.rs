@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio_util::sync::CancellationToken;
 
 use crate::code::Code;
+use crate::compare::{self, Asked};
 use crate::context::{Context, Workspace};
 use crate::deploy;
 use crate::diagnostic::Diagnostic;
@@ -24,6 +25,7 @@ use crate::process;
 use crate::report::{self, GithubFiles, Settings, Status, Verdict};
 use crate::shutdown::{self, Reason};
 use crate::stage::Ended;
+use crate::trace;
 
 /// Runs the program and returns its exit status.
 pub(crate) async fn run() -> u8 {
@@ -82,8 +84,11 @@ async fn start(
         Command::Rollback(_) => Some(&[Stage::Deploy, Stage::Verify][..]),
         Command::Verify(_) | Command::Status(_) => Some(&[Stage::Verify][..]),
         Command::Explain(_) => None,
+        Command::Parity(_) | Command::Trace(_) => Some(&[][..]),
     };
     let task = match &cli.command {
+        Command::Parity(_) => Task::Parity,
+        Command::Trace(_) => Task::Trace,
         Command::Status(_) => Task::Status,
         Command::Rollback(_) => Task::Rollback,
         Command::Run(inputs) | Command::Plan(inputs) if inputs.rollback => Task::Rollback,
@@ -101,7 +106,23 @@ async fn start(
         let bundle = places.folder.join(&explain.bundle);
         return explain_bundle(&host, &places.folder, &report, secrets, cancel, &bundle).await;
     }
-    let plan = match plan::resolve(inputs, sources, host.clone(), &places, task, only) {
+    let mut asked = Asked::default();
+    let mut inputs = inputs.clone();
+    if let Command::Parity(parity) = &cli.command {
+        inputs.image_ref = parity.subject.clone().or(inputs.image_ref);
+        asked = Asked {
+            image: inputs.image_ref.clone(),
+            against: parity.against.clone(),
+            live: parity.live,
+        };
+    }
+    if let Command::Trace(trace) = &cli.command {
+        if let Some(image) = trace::image(&trace.subject) {
+            inputs.image_ref = Some(image.to_owned());
+        }
+        asked.image = Some(trace.subject.clone());
+    }
+    let plan = match plan::resolve(&inputs, sources, host.clone(), &places, task, only) {
         Ok(plan) => plan,
         Err(findings) => return refuse(&host, &report, secrets, findings).await,
     };
@@ -113,12 +134,13 @@ async fn start(
     if let Some(time) = plan.timeout {
         shutdown::after(time, cancel.clone(), reason.clone());
     }
-    execute(&plan, secrets, cancel, &reason).await
+    Box::pin(execute(&plan, &asked, secrets, cancel, &reason)).await
 }
 
 /// Runs the plan with reporters listening.
 async fn execute(
     plan: &Plan,
+    asked: &Asked,
     secrets: Vec<SecretString>,
     cancel: CancellationToken,
     reason: &Reason,
@@ -129,7 +151,7 @@ async fn execute(
         receiver,
     );
     let lines = match plan.task {
-        Task::Status => Vec::new(),
+        Task::Status | Task::Parity | Task::Trace => Vec::new(),
         Task::Run | Task::Rollback => plan.lines(),
     };
     for line in lines {
@@ -145,6 +167,8 @@ async fn execute(
         Task::Run => pipeline::run(plan, &ctx).await,
         Task::Rollback => live::rollback(plan, &ctx).await,
         Task::Status => live::status(plan, &ctx).await,
+        Task::Parity => compare::run(plan, &ctx, asked).await,
+        Task::Trace => trace::run(plan, &ctx, asked.image.as_deref().unwrap_or_default()).await,
     };
     let (outcome, left) = explain(outcome, reason);
     drop(ctx);

@@ -43,7 +43,9 @@ pub(crate) async fn pushed(
         ("ml-deploy.run-url", ctx.run_url.clone()),
     ];
     let known = known.into_iter();
-    let tags: Vec<_> = known.filter_map(|(key, value)| Some((key, value?))).collect();
+    let tags: Vec<_> = known
+        .filter_map(|(key, value)| Some((key, value?)))
+        .collect();
     if let Err(error) = tracking::tag_run(ctx, store, &run.id, &tags).await {
         ctx.events
             .note(format!(

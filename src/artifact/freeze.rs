@@ -40,7 +40,7 @@ const SCHEMA: &str = "ml-deploy/freeze/v1";
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Freeze {
-    schema: String,
+    pub(crate) schema: String,
     /// MLflow run.
     #[serde(default)]
     pub(crate) run_id: Option<String>,
@@ -170,7 +170,11 @@ mod tests {
         let read = Freeze::parse(&freeze.text()).unwrap();
         assert_eq!(read.environment_sha256, freeze.environment_sha256);
         assert_eq!(read.text(), freeze.text());
-        assert!(!String::from_utf8(freeze.text()).unwrap().contains("/home/me"));
+        assert!(
+            !String::from_utf8(freeze.text())
+                .unwrap()
+                .contains("/home/me")
+        );
         // A field that a later version adds counts too, although this one does not know it.
         let text = String::from_utf8(freeze.text()).unwrap();
         let later = text.replace("\"python\":", "\"new\":1,\"python\":");
@@ -183,7 +187,10 @@ mod tests {
     fn another_document_is_none() {
         for (text, why) in [
             ("{}", "no schema"),
-            ("{\"schema\": \"ml-deploy/report/v1\"}", "ml-deploy/report/v1"),
+            (
+                "{\"schema\": \"ml-deploy/report/v1\"}",
+                "ml-deploy/report/v1",
+            ),
             ("{\"schema\": \"ml-deploy/freeze/v1\"}", "environment"),
             ("nothing", "expected"),
         ] {

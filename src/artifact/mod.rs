@@ -1,5 +1,6 @@
 //! What stages hand to each other and what reports are made of: plain data, no behaviour of any stage.
 
+mod chain;
 mod freeze;
 mod gates;
 mod parity;
@@ -8,6 +9,7 @@ mod trial;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+pub(crate) use chain::{Chain, Claim, Link, Missing, Served, ServedPod};
 pub(crate) use freeze::{FREEZE_PATH, FREEZE_TYPE, Freeze, ModelFacts, ModelFile, label};
 pub(crate) use gates::{Champion, GateRule, GateVerdict, Gates, Measure};
 pub(crate) use parity::{Parity, ParityLevel, ParityRow, ParityVerdict};
@@ -273,6 +275,7 @@ pub(crate) enum Artifact {
     Gates(Gates),
     Parity(Parity),
     Trial(Box<Trial>),
+    Chain(Chain),
 }
 
 macro_rules! artifact_from {
@@ -293,7 +296,8 @@ artifact_from!(
     RolledBack,
     Bundle,
     Gates,
-    Parity
+    Parity,
+    Chain
 );
 
 impl From<Model> for Artifact {

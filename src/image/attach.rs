@@ -36,8 +36,15 @@ pub(crate) async fn attach(ctx: &Context, spec: &PushSpec, pushed: &Pushed, free
             format!("{what} is attached to the image, by the tag {tag}")
         }
         Ok(Err(failure)) => {
-            let why: Vec<String> = failure.into_findings().into_iter().map(|one| one.message).collect();
-            format!("{what} could not be attached to the image: {}", why.join("; "))
+            let why: Vec<String> = failure
+                .into_findings()
+                .into_iter()
+                .map(|one| one.message)
+                .collect();
+            format!(
+                "{what} could not be attached to the image: {}",
+                why.join("; ")
+            )
         }
         Err(_) => format!(
             "{what} could not be attached to the image: the registry took longer than {} s",

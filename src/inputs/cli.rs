@@ -38,6 +38,10 @@ pub(crate) enum Command {
     Status(Box<Inputs>),
     /// Go back to the last verified deployment
     Rollback(Box<Inputs>),
+    /// Compare an image with what trained its model: one that another run built, or the one that is live
+    Parity(Parity),
+    /// Say which commit, run, model version, image, deployment and pods belong together, from any of them
+    Trace(Trace),
     /// Judge a failed rollout again from the bundle it left, without a cluster
     Explain(Explain),
     /// Print inputs, outputs and codes as JSON
@@ -50,6 +54,32 @@ pub(crate) enum Command {
 pub(crate) struct Explain {
     /// File that a failed rollout left behind
     pub(crate) bundle: std::path::PathBuf,
+    #[command(flatten)]
+    pub(crate) inputs: Box<Inputs>,
+}
+
+/// What `trace` is given.
+#[derive(Debug, Args)]
+pub(crate) struct Trace {
+    /// Digest or reference of an image, id of an MLflow run, pod or workload (deployment/wine), model version (wine/3, wine@champion), or commit
+    #[arg(value_name = "DIGEST|RUN|POD|VERSION")]
+    pub(crate) subject: String,
+    #[command(flatten)]
+    pub(crate) inputs: Box<Inputs>,
+}
+
+/// What `parity` is given.
+#[derive(Debug, Args)]
+pub(crate) struct Parity {
+    /// Image in the engine, or in a registry, from where it is pulled
+    #[arg(value_name = "IMAGE", conflicts_with = "live")]
+    pub(crate) subject: Option<String>,
+    /// What trained: the id of an MLflow run, or a freeze file; by default what is attached to the image, else the run that its labels name
+    #[arg(long, value_name = "RUN|FREEZE", help_heading = "Comparison")]
+    pub(crate) against: Option<String>,
+    /// Compare the image that is live: of `deployment-name` or `manifests`, or of `container-name` with `target: docker`
+    #[arg(long, help_heading = "Comparison")]
+    pub(crate) live: bool,
     #[command(flatten)]
     pub(crate) inputs: Box<Inputs>,
 }
@@ -68,6 +98,8 @@ impl Command {
             | Self::Rollback(inputs)
             | Self::Schema(inputs) => inputs,
             Self::Explain(explain) => &explain.inputs,
+            Self::Parity(parity) => &parity.inputs,
+            Self::Trace(trace) => &trace.inputs,
         }
     }
 }

@@ -66,7 +66,8 @@ pub(crate) async fn attach(
         "size": attachment.content.len(),
         "annotations": {"org.opencontainers.image.title": attachment.title},
     });
-    let config = json!({"mediaType": EMPTY.0, "digest": digest(EMPTY.1.as_bytes()), "size": EMPTY.1.len()});
+    let config =
+        json!({"mediaType": EMPTY.0, "digest": digest(EMPTY.1.as_bytes()), "size": EMPTY.1.len()});
     // Without a time in it, the same document makes the same manifest.
     let manifest = json!({
         "schemaVersion": 2,
@@ -235,13 +236,20 @@ impl<'a> Place<'a> {
             kind: "application/octet-stream",
             bytes: Bytes::copy_from_slice(content),
         };
-        let sent = self.registry.send(Method::PUT, url.as_str(), "pull,push", Some(content));
+        let sent = self
+            .registry
+            .send(Method::PUT, url.as_str(), "pull,push", Some(content));
         self.registry
             .succeeded(sent.await?, "attach a document in")
             .map(drop)
     }
 
-    async fn manifest(&self, name: &str, kind: &'static str, content: Vec<u8>) -> Outcome<Response> {
+    async fn manifest(
+        &self,
+        name: &str,
+        kind: &'static str,
+        content: Vec<u8>,
+    ) -> Outcome<Response> {
         let path = format!("/v2/{}/manifests/{name}", self.path);
         let bytes = Bytes::from(content);
         let answer = self.registry.put(&path, Content { kind, bytes }).await?;
@@ -259,7 +267,9 @@ impl<'a> Place<'a> {
         if answer.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        let answer = self.registry.succeeded(answer, "read what is attached in")?;
+        let answer = self
+            .registry
+            .succeeded(answer, "read what is attached in")?;
         self.whole(answer).await.map(Some)
     }
 

@@ -4,9 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION, WWW_AUTHENTICATE,
-};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION, WWW_AUTHENTICATE};
 use reqwest::{Client, Method, Response, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -211,7 +209,10 @@ impl<'a> Registry<'a> {
         };
         let answer = send(headers.clone()).await?;
         // Uploads may be sent to a store of files at another host, which must not learn who we are.
-        let ours = answer.url().as_str().starts_with(&format!("{}/", self.base));
+        let ours = answer
+            .url()
+            .as_str()
+            .starts_with(&format!("{}/", self.base));
         if answer.status() != StatusCode::UNAUTHORIZED || !ours {
             return Ok(answer);
         }

@@ -107,6 +107,7 @@ fn report(facts: &Facts<'_>) -> Value {
         "bundle": record.bundle,
         "gates": record.gates,
         "trial": record.trial,
+        "chain": record.chain,
         "findings": record.ranked().into_iter().map(finding).collect::<Vec<_>>(),
         "outputs": outputs,
     })

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::artifact::{
-    Artifact, Bundle, Changes, Deployment, Environment, Gates, Image, Model, Parity, Pushed,
+    Artifact, Bundle, Chain, Changes, Deployment, Environment, Gates, Image, Model, Parity, Pushed,
     RolledBack, Trial, Verification,
 };
 use crate::diagnostic::Diagnostic;
@@ -57,6 +57,7 @@ pub(super) struct Record {
     pub(super) gates: Option<Gates>,
     pub(super) parity: Option<Parity>,
     pub(super) trial: Option<Trial>,
+    pub(super) chain: Option<Chain>,
 }
 
 impl Record {
@@ -155,6 +156,7 @@ impl Record {
             Artifact::Bundle(bundle) => self.bundle = self.bundle.take().or(Some(bundle)),
             Artifact::Gates(gates) => self.gates = Some(gates),
             Artifact::Trial(trial) => self.trial = Some(*trial),
+            Artifact::Chain(chain) => self.chain = Some(chain),
         }
     }
 
@@ -193,6 +195,7 @@ impl Record {
         scrub(&mut self.gates, redactor);
         scrub(&mut self.parity, redactor);
         scrub(&mut self.trial, redactor);
+        scrub(&mut self.chain, redactor);
     }
 }
 

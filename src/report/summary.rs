@@ -26,6 +26,7 @@ pub(super) fn markdown(facts: &Facts<'_>) -> String {
         results(facts),
         super::gates::section(facts.record.gates.as_ref()),
         super::parity::section(facts.record.parity.as_ref()),
+        super::chain::section(facts.record.chain.as_ref()),
         super::changes::section(facts.record.changes.as_ref()),
         timeline(&facts.record.stages),
         numbers(facts),

@@ -47,9 +47,14 @@ pub(crate) async fn get(
         let server = Server::open(ctx, url, spec)?;
         // Asked for a file that is not there, servers answer as for a defect of theirs.
         let above = Path::new(path).parent().and_then(Path::to_str);
-        let query = [("run_id", run.id.as_str()), ("path", above.unwrap_or_default())];
+        let query = [
+            ("run_id", run.id.as_str()),
+            ("path", above.unwrap_or_default()),
+        ];
         let listed = server.get("artifacts/list", &query).await?;
-        let files = listed.as_ref().and_then(|listed| listed["files"].as_array());
+        let files = listed
+            .as_ref()
+            .and_then(|listed| listed["files"].as_array());
         let named = |one: &Value| one["path"].as_str() == Some(path);
         if !files.is_some_and(|files| files.iter().any(named)) {
             return Ok(None);
@@ -69,7 +74,9 @@ fn folder(training: &Path, run: &Run) -> anyhow::Result<PathBuf> {
     let uri = uri.strip_prefix("file://").unwrap_or(uri);
     if uri.contains("://") {
         let kind = uri.split("://").next().unwrap_or_default();
-        bail!("its artifacts lie in a store of the kind `{kind}`, which only MLflow itself can reach");
+        bail!(
+            "its artifacts lie in a store of the kind `{kind}`, which only MLflow itself can reach"
+        );
     }
     let path = Some(uri).filter(|uri| !uri.is_empty());
     path.map(|path| training.join(path))

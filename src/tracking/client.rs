@@ -245,7 +245,9 @@ impl<'a> Server<'a> {
             return Ok(None);
         };
         let answer = response.json().await;
-        answer.context("tracking server's answer is no JSON").map(Some)
+        answer
+            .context("tracking server's answer is no JSON")
+            .map(Some)
     }
 
     /// Asks until there is an answer: what is transient is tried again, what is refused is not. `None` for 404.

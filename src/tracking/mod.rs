@@ -5,8 +5,10 @@ mod client;
 mod local;
 mod models;
 mod preflight;
+mod registered;
 mod run;
 mod uri;
+pub(crate) mod wandb;
 
 use std::fs;
 use std::path::Path;
@@ -16,6 +18,7 @@ use anyhow::Context as _;
 pub(crate) use artifacts::{get, put};
 pub(crate) use models::{Version, by_alias, register, tag_run, take_alias};
 pub(crate) use preflight::preflight;
+pub(crate) use registered::{Registered, Wanted, registered};
 pub(crate) use uri::{credentials, parse};
 
 use crate::artifact::Run;

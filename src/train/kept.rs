@@ -17,8 +17,8 @@ pub(super) async fn write(ctx: &Context, store: Option<&TrackingSpec>, model: &M
     };
     let folder = &ctx.workspace.state;
     let text = freeze.text();
-    let written = fs_err::create_dir_all(folder)
-        .and_then(|()| fs_err::write(folder.join(FILE), &text));
+    let written =
+        fs_err::create_dir_all(folder).and_then(|()| fs_err::write(folder.join(FILE), &text));
     if let Err(error) = written {
         ctx.events
             .note(format!(

@@ -12,6 +12,7 @@ mod architecture;
 mod bad_input;
 mod blue_green;
 mod cancel;
+mod chain;
 mod champion;
 mod cluster;
 mod contract;

@@ -16,18 +16,18 @@ const SERVER: &str =
 const DOCKERFILE: &str = "FROM python:3.11-slim\nWORKDIR /app\nCOPY wheels wheels\nCOPY requirements-serve.txt .\nRUN pip install --no-index --find-links wheels -r requirements-serve.txt\nCOPY server.py .\nCOPY model model\nCMD [\"python\", \"server.py\"]\n";
 
 /// A project whose image can be built, and the image's name.
-struct Forest {
-    project: Project,
-    image: String,
+pub(crate) struct Forest {
+    pub(crate) project: Project,
+    pub(crate) image: String,
 }
 
 impl Forest {
     /// Trained with oakwood 1.5.2; the image installs what `serve` asks for.
-    fn new(serve: &str) -> Self {
+    pub(crate) fn new(serve: &str) -> Self {
         Self::with(serve, DOCKERFILE)
     }
 
-    fn with(serve: &str, dockerfile: &str) -> Self {
+    pub(crate) fn with(serve: &str, dockerfile: &str) -> Self {
         let project = Project::new()
             .file("train.py", TRAIN)
             .file("server.py", SERVER)
@@ -55,7 +55,7 @@ impl Forest {
         }
     }
 
-    fn prepare(&self) -> Run<'_> {
+    pub(crate) fn prepare(&self) -> Run<'_> {
         self.project
             .ml_deploy("run")
             .input("train", "python train.py")
@@ -65,7 +65,7 @@ impl Forest {
             .input("stages", "train, build, push")
     }
 
-    fn run(&self) -> Ended {
+    pub(crate) fn run(&self) -> Ended {
         self.prepare().run()
     }
 

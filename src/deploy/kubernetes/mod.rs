@@ -17,6 +17,7 @@ mod secret;
 mod serving;
 mod status;
 mod strategy;
+mod trace;
 mod tree;
 mod undo;
 
@@ -26,6 +27,7 @@ pub(crate) use bundle::explain;
 pub(crate) use preflight::{launch, measured, preflight};
 pub(crate) use serving::serving;
 pub(crate) use status::status;
+pub(crate) use trace::{recorded, served};
 
 use self::apply::Kinds;
 use self::manifest::Object;

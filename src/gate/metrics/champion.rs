@@ -173,7 +173,12 @@ async fn from_live(serving: Serving<'_>) -> Said {
 /// The run in the labels of the images that are live, as their registry has them.
 async fn labelled(live: &Live, login: Option<&RegistryLogin>) -> Result<Option<String>, Failure> {
     let mut failed = None;
-    for image in &live.images {
+    // What only the engine knows by its id is in no registry.
+    let images = live
+        .images
+        .iter()
+        .filter(|image| !image.starts_with("sha256:"));
+    for image in images {
         let Ok(reference) = image.parse::<Reference>() else {
             continue;
         };

@@ -37,7 +37,11 @@ const SERIALIZERS: &[&str] = &["joblib", "cloudpickle", "dill", "skops"];
 const DATA: &[&str] = &["numpy", "scipy", "pandas", "pyarrow"];
 
 /// Collects it. `served` are the names that the image's requirements ask for.
-pub(super) fn bearing(trained: &Environment, named: &ModelFacts, served: &BTreeSet<String>) -> Bearing {
+pub(super) fn bearing(
+    trained: &Environment,
+    named: &ModelFacts,
+    served: &BTreeSet<String>,
+) -> Bearing {
     let mut bearing = Bearing::default();
     for (module, class) in &named.modules {
         bearing.in_script |= module == "__main__";
