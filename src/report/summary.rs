@@ -151,10 +151,12 @@ fn results(facts: &Facts<'_>) -> String {
                 Some(url) => link(&run.id, url),
                 None => code(&run.id),
             };
-            row(
-                "MLflow run",
-                format!("{shown}, experiment {}", code(&run.experiment_id)),
-            );
+            // Of a run of an earlier job only its name may be known.
+            let experiment = match run.experiment_id.as_str() {
+                "" => String::new(),
+                id => format!(", experiment {}", code(id)),
+            };
+            row("MLflow run", format!("{shown}{experiment}"));
             if let Some(uri) = &run.model_uri {
                 row("Model URI", code(uri));
             }

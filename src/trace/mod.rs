@@ -4,6 +4,7 @@
 mod links;
 mod places;
 mod subject;
+mod target;
 
 use self::links::{Links, lines};
 use self::places::Places;

@@ -221,7 +221,8 @@ impl<'a> Server<'a> {
             let kind = "application/octet-stream";
             request.header(CONTENT_TYPE, kind).body(content.clone())
         };
-        let done = self.sent(request).await?;
+        // Behind the server there is a store that it may not reach; it says so as if it had a defect, and asking on helps nobody.
+        let done = self.sent(2, request).await?;
         done.map(drop)
             .context("the tracking server takes no files (404)")
     }
@@ -230,7 +231,10 @@ impl<'a> Server<'a> {
     pub(super) async fn download(&self, run: &str, path: &str) -> anyhow::Result<Option<Vec<u8>>> {
         let url = format!("{}/get-artifact", self.url);
         let query = [("run_uuid", run), ("path", path)];
-        let Some(answer) = self.sent(|| self.client.get(&url).query(&query)).await? else {
+        let Some(answer) = self
+            .sent(TRIES, || self.client.get(&url).query(&query))
+            .await?
+        else {
             return Ok(None);
         };
         anyhow::ensure!(
@@ -241,7 +245,7 @@ impl<'a> Server<'a> {
     }
 
     async fn answer(&self, request: impl Fn() -> RequestBuilder) -> anyhow::Result<Option<Value>> {
-        let Some(response) = self.sent(request).await? else {
+        let Some(response) = self.sent(TRIES, request).await? else {
             return Ok(None);
         };
         let answer = response.json().await;
@@ -251,7 +255,11 @@ impl<'a> Server<'a> {
     }
 
     /// Asks until there is an answer: what is transient is tried again, what is refused is not. `None` for 404.
-    async fn sent(&self, request: impl Fn() -> RequestBuilder) -> anyhow::Result<Option<Response>> {
+    async fn sent(
+        &self,
+        tries: u32,
+        request: impl Fn() -> RequestBuilder,
+    ) -> anyhow::Result<Option<Response>> {
         let mut pause = Duration::from_millis(500);
         for attempt in 1.. {
             let sent = tokio::select! {
@@ -267,8 +275,8 @@ impl<'a> Server<'a> {
                 Ok(response) => bail!("tracking server answers {}", said(response).await),
                 Err(error) => crate::failure::chain(&error.without_url().into()),
             };
-            if attempt >= TRIES {
-                bail!("{why}, {TRIES} times");
+            if attempt >= tries {
+                bail!("{why}, {tries} times");
             }
             self.ctx.events.retrying(pause, why).await;
             tokio::select! {

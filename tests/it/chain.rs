@@ -79,6 +79,11 @@ fn compare<'a>(project: &'a Project, image: &str) -> Run<'a> {
     project.ml_deploy("parity").word(image)
 }
 
+/// A run whose image is the same every time: without the time in its labels it would be.
+fn timeless(forest: &Forest) -> Run<'_> {
+    forest.prepare().env("SOURCE_DATE_EPOCH", "1700000000")
+}
+
 /// A container that ends with the test.
 struct Container(String);
 
@@ -100,7 +105,7 @@ fn an_image_is_compared_again_with_what_travels_with_it() {
     )
     .unwrap();
     let run = || {
-        let run = forest.prepare().input("parity", "report");
+        let run = timeless(&forest).input("parity", "report");
         run.input("try-container", "false").run().expect(0)
     };
     let ended = run().says("is attached to the image, by the tag sha256-");
@@ -276,6 +281,30 @@ fn a_registry_with_a_password_takes_it_and_one_that_refuses_is_no_failure() {
         .says("could not be attached to the image: failed to attach a document");
     assert_eq!(ended.output("status"), "success");
     assert!(ended.output("digest").starts_with("sha256:"));
+}
+
+#[test]
+fn a_registry_that_keeps_the_list_itself_gets_no_tag() {
+    let mut forest = Forest::with("", NOTHING);
+    let proxy = Server::start(
+        "proxy.py",
+        &[&bed("REGISTRY"), "", "", "", "0", "referrers"],
+    );
+    let name = unique("ml-deploy-test/chain");
+    forest.image = format!("{}/{name}", proxy.address());
+    let ended = timeless(&forest).run().expect(0);
+    assert!(!ended.stdout.contains("by the tag"), "{}", ended.stdout);
+    let ended = ended.says("what trained the model is attached to the image");
+    let digest = ended.output("digest");
+    let behind = format!("{}/{name}", bed("REGISTRY"));
+    assert!(attached(&behind, digest).is_empty());
+    let pinned = format!("{}@{digest}", forest.image);
+    compare(&Project::new(), &pinned)
+        .run()
+        .expect(0)
+        .says("what is attached to it");
+    let again = timeless(&forest).run().expect(0);
+    again.says("attached to the image already");
 }
 
 /// Trains with a server and returns the workspace and how it ended.

@@ -45,5 +45,6 @@ mod strategy;
 mod support;
 mod swap;
 mod swap_again;
+mod trace;
 mod train;
 mod workflows;
