@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::deploy::{docker, kubernetes};
 use crate::engine::Engine;
 use crate::event::{End, EventKind, Stage};
-use crate::failure::{self, Fail, Failure, Outcome};
+use crate::failure::{self, Failure, Outcome};
 use crate::live::{Deployed, settle, verify_stage};
 use crate::plan::{DeploySpec, Plan, PushSpec};
 use crate::preflight;
@@ -25,11 +25,7 @@ use crate::{gate, image, registry, train, trial};
 /// The first stage that fails ends the run; what it left is said in its findings.
 pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
     // Taken before the run, because the run itself writes into the workspace.
-    let fingerprint = if plan.reuse {
-        Some(reuse::fingerprint(plan).fail(Code::Internal)?)
-    } else {
-        None
-    };
+    let fingerprint = fingerprint(plan, ctx).await;
     let ready = stage(plan, ctx, Stage::Preflight, async |ctx| {
         preflight::run(plan, ctx).await
     })
@@ -62,7 +58,7 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
     let deployment = deployed.as_ref().map(Deployed::deployment).cloned();
     let judged = deployed.as_ref().map(Deployed::judged);
     let verified = verify_stage(plan, ctx, engine, judged.as_ref(), pushed.as_ref()).await;
-    settle(plan, ctx, deployed, pushed.as_ref(), verified).await?;
+    settle(plan, ctx, engine, deployed, pushed.as_ref(), verified).await?;
     champion::crown(plan, ctx, model.as_ref(), pushed.as_ref()).await;
     if let Some(fingerprint) = fingerprint {
         let kept = reuse::remember(
@@ -86,6 +82,33 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
         }
     }
     Ok(Ended::Done)
+}
+
+/// What tells whether anything has changed, when that is asked. Sources that cannot be read do not end a run that may not need
+/// them.
+async fn fingerprint(plan: &Plan, ctx: &Context) -> Option<String> {
+    if !plan.reuse {
+        return None;
+    }
+    let sources = plan.clone();
+    // Data of any size is hashed: other work, and a cancel, must not wait for it.
+    let hashed = tokio::task::spawn_blocking(move || reuse::fingerprint(&sources));
+    let hashed = tokio::select! {
+        hashed = hashed => hashed.map_err(anyhow::Error::from).flatten(),
+        () = ctx.cancel.cancelled() => return None,
+    };
+    match hashed {
+        Ok(fingerprint) => Some(fingerprint),
+        Err(error) => {
+            let why = failure::chain(&error);
+            ctx.events
+                .note(format!(
+                    "whether anything has changed cannot be told, so everything runs: {why}"
+                ))
+                .await;
+            None
+        }
+    }
 }
 
 /// Whether the last run had the same sources and inputs, its image is still in the registry, and what is live still answers.

@@ -74,13 +74,15 @@ impl Places {
     }
 }
 
-/// Resolves everything. `only` are the stages that a subcommand stands for; `None` for `run` and `plan`.
+/// Resolves everything. `findings` are those of reading the inputs; `only` are the stages that a subcommand stands for, `None`
+/// for `run` and `plan`.
 ///
 /// # Errors
-/// All findings: missing, contradictory and malformed inputs.
+/// All findings, those given first: missing, contradictory and malformed inputs.
 pub(crate) fn resolve(
     inputs: &Inputs,
     sources: &Sources,
+    findings: Vec<Diagnostic>,
     host: Host,
     places: &Places,
     task: Task,
@@ -91,7 +93,7 @@ pub(crate) fn resolve(
         inputs,
         sources,
         host: &host,
-        findings: Vec::new(),
+        findings,
     };
     let workspace = resolver.workspace(places);
     let image = resolver.reference("image", inputs.image.as_deref());
@@ -177,6 +179,15 @@ pub(crate) fn resolve(
     })
 }
 
+/// Checks of what a stage made come with it, so that nobody leaves them out by not knowing them.
+fn comes_with(stage: Stage) -> Stage {
+    match stage {
+        Stage::Gates => Stage::Train,
+        Stage::Parity | Stage::Predictions => Stage::Build,
+        other => other,
+    }
+}
+
 struct Resolver<'a> {
     task: Task,
     inputs: &'a Inputs,
@@ -192,6 +203,9 @@ impl Resolver<'_> {
     }
 
     fn missing(&mut self, name: &str, why: &str) {
+        if self.sources.get(name) == Some(&Source::Unusable) {
+            return;
+        }
         let mut finding = Diagnostic::error(
             Code::InputMissing,
             format!("input `{name}` is not set: {why}"),
@@ -258,17 +272,18 @@ impl Resolver<'_> {
                 ),
             }
         }
-        let explicit = only
-            .map(<[Stage]>::to_vec)
-            .or_else(|| (!asked.is_empty()).then_some(asked));
+        let explicit = match only {
+            // What is written beside a subcommand chooses among its stages; elsewhere it is for other runs.
+            Some(only) if matches!(self.sources.get("stages"), Some(Source::Flag)) => {
+                self.foreign(&asked, only);
+                Some(asked)
+            }
+            Some(only) => Some(only.to_vec()),
+            None => (!asked.is_empty()).then_some(asked),
+        };
         let (mut stages, mut left_out) = (Vec::new(), Vec::new());
         for &stage in &Stage::ALL[1..] {
-            // Checks of what a stage made come with it, so that nobody leaves them out by not knowing them.
-            let comes_with = match stage {
-                Stage::Gates => Stage::Train,
-                Stage::Parity | Stage::Predictions => Stage::Build,
-                other => other,
-            };
+            let comes_with = comes_with(stage);
             let wanted = explicit
                 .as_ref()
                 .is_none_or(|stages| stages.contains(&stage) || stages.contains(&comes_with));
@@ -323,6 +338,21 @@ impl Resolver<'_> {
             }
         }
         (stages, left_out)
+    }
+
+    /// Stages that were asked for and that the subcommand does not have.
+    fn foreign(&mut self, asked: &[Stage], only: &[Stage]) {
+        let foreign = asked
+            .iter()
+            .find(|stage| !only.contains(&comes_with(**stage)));
+        if let Some(stage) = foreign {
+            let names: Vec<&str> = only.iter().map(|stage| stage.name()).collect();
+            let why = format!(
+                "has `{stage}`, and this subcommand runs only {}; `ml-deploy run` runs all",
+                names.join(", ")
+            );
+            self.invalid("stages", why);
+        }
     }
 
     /// Whether metrics are compared with rules.
