@@ -11,7 +11,12 @@ use crate::{image, predict, sha256, tracking};
 
 /// The hash of the recorded predictions that the image is tried with; `None` when there are none.
 pub(crate) fn golden(plan: &Plan, ctx: &Context) -> Option<String> {
-    let found = predict::find(&ctx.workspace, plan.verify.golden.as_deref(), &plan.model);
+    let found = predict::find(
+        &ctx.workspace,
+        plan.verify.golden.as_deref(),
+        &plan.verify.form,
+        &plan.model,
+    );
     // One that cannot be read is a finding of the stage that asks it.
     let file = found.ok()??.file;
     sha256::of_file(&file).ok()

@@ -25,6 +25,7 @@ mod plan;
 mod predict;
 mod preflight;
 mod process;
+mod proof;
 mod python;
 mod registry;
 mod report;

@@ -1,9 +1,9 @@
 //! The job, readable top to bottom: what runs in which order, what overlaps, what is handed on.
 
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use crate::artifact::{Artifact, Image, Model, Parity, Pushed};
+use crate::artifact::{Artifact, Image, Model, Pushed};
 use crate::chain;
 use crate::champion;
 use crate::code::Code;
@@ -17,13 +17,14 @@ use crate::plan::{DeploySpec, Plan, PushSpec};
 use crate::preflight;
 use crate::reuse::{self, Results};
 use crate::stage::{Ended, stage};
-use crate::{gate, image, registry, train, trial};
+use crate::{image, proof, registry, train};
 
 /// Runs the plan.
 ///
 /// # Errors
 /// The first stage that fails ends the run; what it left is said in its findings.
 pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
+    let began = SystemTime::now();
     // Taken before the run, because the run itself writes into the workspace.
     let fingerprint = fingerprint(plan, ctx).await;
     let ready = stage(plan, ctx, Stage::Preflight, async |ctx| {
@@ -41,7 +42,7 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
     let model = train_with_early_layers(plan, ctx, engine).await?;
     champion::gate(plan, ctx, engine, model.as_ref(), &before).await?;
     let image = build_stage(plan, ctx, engine, model.as_ref()).await?;
-    let parity = proof_stages(plan, ctx, engine, model.as_ref(), image.as_ref()).await?;
+    let parity = proof::stages(plan, ctx, engine, model.as_ref(), image.as_ref(), began).await?;
     let push = async |spec: &PushSpec, pushed: &Pushed| {
         chain::pushed(plan, ctx, spec, pushed, model.as_ref(), parity.as_ref()).await;
     };
@@ -256,26 +257,6 @@ async fn build_stage(
     })
     .await
     .map(Some)
-}
-
-/// Whether the image serves what was trained: its environment, then its answers. Nothing is pushed before.
-async fn proof_stages(
-    plan: &Plan,
-    ctx: &Context,
-    engine: Option<&Engine>,
-    model: Option<&Model>,
-    image: Option<&Image>,
-) -> Outcome<Option<Parity>> {
-    let mut parity = None;
-    if let (true, Some(engine), Some(image)) = (plan.runs(Stage::Parity), engine, image) {
-        let compare =
-            async |ctx: &Context| gate::parity::run(ctx, engine, plan, model, image).await;
-        parity = Some(stage(plan, ctx, Stage::Parity, compare).await?);
-    }
-    if let Some((engine, image)) = engine.zip(image).filter(|_| plan.runs(Stage::Predictions)) {
-        trial::stage(plan, ctx, engine, image).await?;
-    }
-    Ok(parity)
 }
 
 async fn push_stage(

@@ -4,6 +4,7 @@ mod chain;
 mod freeze;
 mod gates;
 mod parity;
+mod proof;
 mod trial;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ pub(crate) use chain::{Chain, Claim, Link, Missing, Served, ServedPod};
 pub(crate) use freeze::{FREEZE_PATH, FREEZE_TYPE, Freeze, ModelFacts, ModelFile, label};
 pub(crate) use gates::{Champion, GateRule, GateVerdict, Gates, Measure};
 pub(crate) use parity::{Parity, ParityLevel, ParityRow, ParityVerdict};
+pub(crate) use proof::{Proof, ProofAnswers, ProofSide};
 pub(crate) use trial::{Bounds, Bucket, Launch, Trial, WorstRow};
 
 use serde::{Deserialize, Serialize};
@@ -227,7 +229,7 @@ pub(crate) enum Action {
 /// A field that changes. Values of Secrets are never in it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct FieldChange {
-    /// `spec.template.spec.containers[0].image`.
+    /// `spec.template.spec.containers[model].image`: items of lists by name where they have one.
     pub(crate) path: String,
     /// As JSON; `None`: the field is new.
     pub(crate) before: Option<String>,
@@ -274,6 +276,7 @@ pub(crate) enum Artifact {
     Bundle(Bundle),
     Gates(Gates),
     Parity(Parity),
+    Proof(Proof),
     Trial(Box<Trial>),
     Chain(Chain),
 }
@@ -297,6 +300,7 @@ artifact_from!(
     Bundle,
     Gates,
     Parity,
+    Proof,
     Chain
 );
 

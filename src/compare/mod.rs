@@ -38,7 +38,9 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context, asked: &Asked) -> Outcome<En
             .await;
         let spec = spec(&plan.parity);
         let doubts = doubts(&subject.info, &trained);
-        parity::against(ctx, &engine, &spec, &trained, &subject.info.id, doubts).await
+        let image = &subject.info.id;
+        let (_, failure) = parity::against(ctx, &engine, &spec, &trained, image, doubts).await?;
+        failure.map_or(Ok(()), Err)
     })
     .await?;
     Ok(Ended::Done)

@@ -107,6 +107,7 @@ fn report(facts: &Facts<'_>) -> Value {
         "rolled-back": record.rolled_back,
         "bundle": record.bundle,
         "gates": record.gates,
+        "proof": record.proof,
         "trial": record.trial,
         "chain": record.chain,
         "findings": record.ranked().into_iter().map(finding).collect::<Vec<_>>(),

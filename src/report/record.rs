@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::artifact::{
-    Artifact, Bundle, Chain, Changes, Deployment, Environment, Gates, Image, Model, Parity, Pushed,
-    RolledBack, Trial, Verification,
+    Artifact, Bundle, Chain, Changes, Deployment, Environment, Gates, Image, Model, Parity, Proof,
+    Pushed, RolledBack, Trial, Verification,
 };
 use crate::diagnostic::Diagnostic;
 use crate::event::{End, Event, EventKind, Stage};
@@ -58,6 +58,7 @@ pub(super) struct Record {
     pub(super) bundle: Option<Bundle>,
     pub(super) gates: Option<Gates>,
     pub(super) parity: Option<Parity>,
+    pub(super) proof: Option<Proof>,
     pub(super) trial: Option<Trial>,
     pub(super) chain: Option<Chain>,
 }
@@ -161,6 +162,7 @@ impl Record {
             // A later one is of a rollback that failed too: the cause of it all stands in the first.
             Artifact::Bundle(bundle) => self.bundle = self.bundle.take().or(Some(bundle)),
             Artifact::Gates(gates) => self.gates = Some(gates),
+            Artifact::Proof(proof) => self.proof = Some(proof),
             Artifact::Trial(trial) => self.trial = Some(*trial),
             Artifact::Chain(chain) => self.chain = Some(chain),
         }
@@ -203,6 +205,7 @@ impl Record {
         scrub(&mut self.bundle, redactor);
         scrub(&mut self.gates, redactor);
         scrub(&mut self.parity, redactor);
+        scrub(&mut self.proof, redactor);
         scrub(&mut self.trial, redactor);
         scrub(&mut self.chain, redactor);
     }

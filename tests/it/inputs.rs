@@ -203,6 +203,35 @@ fn stages_beside_a_subcommand_choose_among_its_own() {
 }
 
 #[test]
+fn a_strategy_is_a_word_or_a_share() {
+    let text = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata:\n  name: it\n";
+    let project = Project::new().file("k8s/app.yaml", text);
+    let ended = |strategy: &str| {
+        let run = project.ml_deploy("deploy").input("manifests", "k8s");
+        run.input("strategy", strategy)
+            .env("GITHUB_EVENT_NAME", "pull_request")
+            .run()
+    };
+    for strategy in [
+        "canary",
+        "canary: 0%",
+        "canary: 100%",
+        "canary: ten",
+        "green",
+    ] {
+        ended(strategy)
+            .expect(2)
+            .code("input-invalid")
+            .says("expected rolling, blue-green, or canary with a share from");
+    }
+    // Each is taken, and the manifest fits only one of them.
+    for strategy in ["canary: 10%", "canary=10", "canary 10%", "blue-green"] {
+        ended(strategy).expect(10).code("strategy-unfit");
+    }
+    ended("rolling").expect(0);
+}
+
+#[test]
 fn a_pull_request_without_a_kubeconfig_has_its_manifests_read() {
     let good = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: it\n";
     for (text, status) in [(good, 0), ("apiVersion: v1\nkind: {\n", 10)] {

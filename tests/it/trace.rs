@@ -140,6 +140,18 @@ fn every_end_leads_to_all_others() {
             .contains("trace-disputed")
     );
     assert!(values(&ended, "run").contains(&other));
+
+    // Without the annotation the digest that runs leads to its run, by the image's label: what candidates are compared with.
+    ran(
+        &namespace,
+        &["annotate", "deployment/wine", "ml-deploy/run-id-"],
+    );
+    let run = project.ml_deploy("train").input("train", "python train.py");
+    let run = run.input("mlflow-tracking-uri", &server);
+    let run = run.input("mlflow-experiment-name", &model);
+    let run = run.input("image", &image).input("manifests", "k8s");
+    let judged = in_cluster(run.input("gates", "accuracy >= champion")).expect(0);
+    judged.says(&format!("champion: run {run_id}, live as Deployment/wine"));
 }
 
 #[test]

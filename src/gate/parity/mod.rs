@@ -34,18 +34,19 @@ use serving::{Server, Serving};
 use verdict::{NONE, Row};
 use weights::Weights;
 
-/// Compares the image of this run, says what differs, and ends the run when it would not serve what was trained.
+/// Compares the image of this run and says what differs. The failure is that of an image that would not serve what was trained: `ParityPython`,
+/// `ParityPlatform`, `ParityPackage`, `ParityModel`, `ParityUnknown`, `ParityAllowExpired`, one finding for each difference
+/// that blocks.
 ///
 /// # Errors
-/// `ParityPython`, `ParityPlatform`, `ParityPackage`, `ParityModel`, `ParityUnknown`, `ParityAllowExpired`: one finding for
-/// each difference that blocks.
+/// What keeps us from comparing at all.
 pub(crate) async fn run(
     ctx: &Context,
     engine: &Engine,
     plan: &Plan,
     model: Option<&Model>,
     image: &Image,
-) -> Outcome<Parity> {
+) -> Outcome<(Parity, Option<Failure>)> {
     let spec = &plan.parity;
     let places = plan.build.as_ref().map_or_else(Places::default, |build| {
         Places::read(ctx, build, &plan.model)
@@ -53,7 +54,7 @@ pub(crate) async fn run(
     let Some(trained) = model.and_then(Freeze::of) else {
         let why = "nothing is known of the environment that trained this model: no training ran here, and none has left its description";
         let rows = vec![unknown("training", why)];
-        return conclude(ctx, spec, &places, rows, None, Bearing::default()).await;
+        return Ok(conclude(ctx, spec, &places, rows, None, Bearing::default()).await);
     };
     let comparison = Comparison {
         image: &image.id,
@@ -77,7 +78,7 @@ pub(crate) async fn against(
     trained: &Freeze,
     image: &str,
     doubts: Vec<String>,
-) -> Outcome<Parity> {
+) -> Outcome<(Parity, Option<Failure>)> {
     // What the image's requirements ask for is not at hand, but whoever built it has seen it.
     let earlier = trained.parity.as_ref();
     let asked_for = earlier.map(|parity| parity.bearing.keys().cloned().collect());
@@ -107,7 +108,7 @@ async fn compare(
     engine: &Engine,
     spec: &ParitySpec,
     comparison: Comparison<'_>,
-) -> Outcome<Parity> {
+) -> Outcome<(Parity, Option<Failure>)> {
     let began = Instant::now();
     let Comparison { image, places, .. } = comparison;
     let (trained, model) = (&comparison.trained.environment, &comparison.trained.model);
@@ -140,7 +141,7 @@ async fn compare(
         ))
         .await;
     let sides = serving.map(|serving| (serving, trained));
-    conclude(ctx, spec, places, rows, sides, bearing).await
+    Ok(conclude(ctx, spec, places, rows, sides, bearing).await)
 }
 
 fn unknown(subject: &str, why: &str) -> Row {
@@ -231,7 +232,7 @@ async fn conclude(
     rows: Vec<Row>,
     sides: Option<(Serving, &Environment)>,
     bearing: Bearing,
-) -> Outcome<Parity> {
+) -> (Parity, Option<Failure>) {
     let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
     let judged = allow::judge(rows, spec, today);
     let constraints = match &sides {
@@ -273,10 +274,7 @@ async fn conclude(
     for warning in warnings {
         ctx.events.diagnosed(warning).await;
     }
-    match Failure::all(blocking) {
-        Some(failure) => Err(failure),
-        None => Ok(parity),
-    }
+    (parity, Failure::all(blocking))
 }
 
 /// Says which interpreter it is, and that another one comes first on `PATH`.

@@ -227,11 +227,13 @@ impl Resolver<'_> {
             }
         }
         let (rtol, atol) = self.tolerance();
+        let form = self.form();
         if self.task != Task::Run {
             return VerifySpec {
                 health_path: inputs.health_path.clone(),
                 predict_path: None,
                 golden: None,
+                form,
                 port: inputs.port,
                 rtol,
                 atol,
@@ -260,6 +262,7 @@ impl Resolver<'_> {
             health_path: inputs.health_path.clone(),
             predict_path: inputs.predict_path.clone(),
             golden,
+            form,
             port: inputs.port,
             rtol,
             atol,
