@@ -104,8 +104,14 @@ async fn start(
         if !findings.is_empty() {
             return refuse(&host, &report, secrets, findings, cancel).await;
         }
+        let file = inputs.file.as_deref();
+        let workspace = Workspace {
+            root: host.root.clone(),
+            dockerfile: Workspace::dockerfile(folder, &inputs.context, file),
+            ..Workspace::at(folder)
+        };
         let bundle = places.folder.join(&explain.bundle);
-        return explain_bundle(&host, &places.folder, &report, secrets, cancel, &bundle).await;
+        return explain_bundle(&host, workspace, &report, secrets, cancel, &bundle).await;
     }
     let mut asked = Asked::default();
     let mut inputs = inputs.clone();
@@ -178,7 +184,7 @@ async fn execute(
         run_url: plan.host.run_url.clone(),
     };
     let outcome = match plan.task {
-        Task::Run => pipeline::run(plan, &ctx).await,
+        Task::Run => Box::pin(pipeline::run(plan, &ctx)).await,
         Task::Rollback => live::rollback(plan, &ctx).await,
         Task::Status => live::status(plan, &ctx).await,
         Task::Parity => compare::run(plan, &ctx, asked).await,
@@ -203,7 +209,7 @@ async fn execute(
 /// Judges a rollout again from its bundle; no input of a run matters.
 async fn explain_bundle(
     host: &Host,
-    folder: &Path,
+    workspace: Workspace,
     report: &Path,
     secrets: Vec<SecretString>,
     cancel: CancellationToken,
@@ -212,16 +218,10 @@ async fn explain_bundle(
     let (events, receiver) = Events::channel();
     let settings = settings(host, report, &host.root, secrets);
     let reporters = report::start(settings, receiver, cancel.clone());
-    let state = folder.join(".ml-deploy");
     let ctx = Context {
         events: events.stage(Stage::Deploy),
         cancel,
-        workspace: Workspace {
-            root: host.root.clone(),
-            folder: folder.to_owned(),
-            cache: state.clone(),
-            state,
-        },
+        workspace,
         run_url: host.run_url.clone(),
     };
     drop(events);

@@ -225,6 +225,51 @@ fn the_readmes_workflow_delivers_and_a_later_job_reads_the_outputs() {
     }
 }
 
+/// The runner's way: the signal goes to Docker's client, which hands it to process 1.
+#[test]
+fn as_process_1_a_signal_is_heard_and_files_have_an_owner() {
+    use std::os::unix::fs::MetadataExt as _;
+    build_action_image();
+    let script = "import time\nprint('training has begun', flush=True)\ntime.sleep(100)\n";
+    let project = Project::new().file("train.py", script);
+    // As root this would be nobody's else.
+    if std::fs::metadata(project.path()).unwrap().uid() == 0 {
+        std::os::unix::fs::chown(project.path(), Some(4321), Some(4321)).unwrap();
+    }
+    let name = crate::support::unique("it-process-1");
+    let place = format!("{}:/github/workspace", project.path().display());
+    let docker = bed("DOCKER");
+    let words = [
+        &docker,
+        "run",
+        "--rm",
+        "--name",
+        &name,
+        "-v",
+        &place,
+        "-w",
+        "/github/workspace",
+        "--entrypoint=ml-deploy",
+        ACTION_IMAGE,
+    ];
+    let run = project.through(&words, "train").terminal();
+    let ended = run
+        .flag("train", "python train.py")
+        .signal_at("training has begun", "TERM")
+        .expect(143);
+    assert!(ended.took.as_secs() < 6, "{:?}", ended.took);
+    assert_eq!(ended.report["status"], "cancelled");
+    let report = project.path().join(".ml-deploy/report.json");
+    let owner = |path: &Path| std::fs::metadata(path).unwrap().uid();
+    assert_ne!(owner(&report), 0);
+    assert_eq!(owner(&report), owner(project.path()));
+    let left = Command::new(&docker)
+        .args(["ps", "-aq", "--filter", &format!("name={name}")])
+        .output()
+        .unwrap();
+    assert!(left.stdout.is_empty(), "{left:?}");
+}
+
 #[test]
 fn a_failing_training_is_an_annotation_at_its_line() {
     build_action_image();

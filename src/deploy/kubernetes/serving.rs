@@ -3,7 +3,9 @@
 
 use serde_json::Value;
 
-use super::{connect, image, is_workload, load, record, rollback, strategy};
+use super::manifest::{Object, is_workload};
+use super::open::{connect, load, open};
+use super::{image, record, strategy};
 use crate::artifact::Live;
 use crate::cluster::{Standing, is_ready, standing, text, written};
 use crate::context::Context;
@@ -22,7 +24,7 @@ pub(crate) async fn serving(ctx: &Context, spec: &KubernetesSpec) -> Outcome<Opt
     let mut objects = load(ctx, spec)?;
     let cluster = connect(spec, &objects).await?;
     strategy::rename(spec, &cluster, &mut objects).await?;
-    let ours = |object: &super::Object| {
+    let ours = |object: &Object| {
         let repository = spec.repository.as_ref();
         repository.is_none_or(|repository| image::uses(object, repository))
     };
@@ -39,7 +41,7 @@ pub(crate) async fn serving(ctx: &Context, spec: &KubernetesSpec) -> Outcome<Opt
 
 /// The same without manifests: what the record says is live.
 async fn recorded(ctx: &Context, spec: &KubernetesSpec) -> Outcome<Option<Live>> {
-    let (cluster, name, _) = rollback::open(ctx, spec).await?;
+    let (cluster, name, _) = open(ctx, spec).await?;
     let record = record::read(&cluster, &name).await?.record;
     let Some(current) = record.current else {
         return Ok(None);

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
+use super::open::{connect, load};
 use super::serving::running;
-use super::{connect, load, record, status};
+use super::{record, status};
 use crate::artifact::{Served, ServedPod};
 use crate::cluster::{Cluster, Standing, all_standing, is_ready, name_of};
 use crate::context::Context;
