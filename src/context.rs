@@ -63,6 +63,8 @@ pub(crate) struct Context {
     pub(crate) workspace: Workspace,
     /// Page of this run in the CI system, for records of what was deployed.
     pub(crate) run_url: Option<String>,
+    /// Drawn for this process: label of the containers that must not outlive it.
+    pub(crate) mark: String,
 }
 
 impl Context {

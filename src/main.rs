@@ -5,6 +5,7 @@ mod artifact;
 mod causes;
 mod chain;
 mod champion;
+mod closing;
 mod cluster;
 mod code;
 mod compare;
@@ -13,7 +14,9 @@ mod deploy;
 mod diagnostic;
 mod engine;
 mod event;
+mod explain;
 mod failure;
+mod format;
 mod gate;
 mod host;
 mod image;
@@ -29,6 +32,7 @@ mod proof;
 mod python;
 mod registry;
 mod report;
+mod reporting;
 mod reuse;
 mod sha256;
 mod shutdown;
@@ -44,6 +48,10 @@ use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
+    // Our environment holds what the training must not have, and it runs as the same user: it may not read our memory.
+    #[cfg(target_os = "linux")]
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+        .unwrap_or_default();
     // Two TLS providers would compile in unseen; naming ours first makes every client use the same.
     if rustls::crypto::ring::default_provider()
         .install_default()
@@ -57,7 +65,11 @@ fn main() -> ExitCode {
     };
     match tokio::runtime::Runtime::new() {
         Ok(runtime) => {
-            let exit = runtime.block_on(app::run(cancel, reason));
+            let exit = if closing::asked() {
+                runtime.block_on(closing::run())
+            } else {
+                runtime.block_on(app::run(cancel, reason))
+            };
             // A thread that still reads a file must not hold the process after everything was said.
             runtime.shutdown_background();
             ExitCode::from(exit)

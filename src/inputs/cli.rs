@@ -42,8 +42,18 @@ pub(crate) enum Command {
     Parity(Parity),
     /// Say which commit, run, model version, image, deployment and pods belong together, from any of them
     Trace(Trace),
-    /// Judge a failed rollout again from the bundle it left, without a cluster
+    /// Explain a code, or judge a failed rollout again from the bundle it left, without a cluster
     Explain(Explain),
+    /// Print a completion script for a shell
+    Completions {
+        /// Shell to complete for
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page of the program, or of a subcommand
+    Man {
+        /// Subcommand, such as run
+        command: Option<String>,
+    },
     /// Print inputs, outputs and codes as JSON
     #[command(hide = true)]
     Schema(Box<Inputs>),
@@ -52,7 +62,8 @@ pub(crate) enum Command {
 /// What `explain` is given.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// File that a failed rollout left behind
+    /// Code such as crash-loop, or file that a failed rollout left behind
+    #[arg(value_name = "CODE|BUNDLE")]
     pub(crate) bundle: std::path::PathBuf,
     #[command(flatten)]
     pub(crate) inputs: Box<Inputs>,
@@ -85,9 +96,9 @@ pub(crate) struct Parity {
 }
 
 impl Command {
-    /// The inputs, whatever the subcommand.
-    pub(crate) fn inputs(&self) -> &Inputs {
-        match self {
+    /// The inputs; `None` where there are none.
+    pub(crate) fn inputs(&self) -> Option<&Inputs> {
+        Some(match self {
             Self::Run(inputs)
             | Self::Plan(inputs)
             | Self::Train(inputs)
@@ -100,6 +111,7 @@ impl Command {
             Self::Explain(explain) => &explain.inputs,
             Self::Parity(parity) => &parity.inputs,
             Self::Trace(trace) => &trace.inputs,
-        }
+            Self::Completions { .. } | Self::Man { .. } => return None,
+        })
     }
 }
