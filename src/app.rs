@@ -6,6 +6,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio_util::sync::CancellationToken;
 
 use crate::code::Code;
+use crate::compare::{self, Asked};
 use crate::context::{Context, Workspace};
 use crate::deploy;
 use crate::diagnostic::Diagnostic;
@@ -24,6 +25,7 @@ use crate::report::{self, Status, Verdict};
 use crate::reporting::Reporting;
 use crate::shutdown::{self, Reason};
 use crate::stage::Ended;
+use crate::trace;
 
 /// Runs the program and returns its exit status.
 pub(crate) async fn run(cancel: CancellationToken, reason: Reason) -> u8 {
@@ -86,7 +88,10 @@ async fn start(
     host.format = inputs.format;
     host.gitlab_token = inputs.gitlab_token.clone().or(host.gitlab_token);
     // What is only looked at is no news to a merge request.
-    if matches!(cli.command, Command::Status(_) | Command::Explain(_)) {
+    if matches!(
+        cli.command,
+        Command::Status(_) | Command::Explain(_) | Command::Parity(_) | Command::Trace(_)
+    ) {
         host.merge_request = None;
     }
     let reporting = reporting.told(inputs);
@@ -109,8 +114,11 @@ async fn start(
         | Command::Init(_)
         | Command::Completions { .. }
         | Command::Man { .. } => None,
+        Command::Parity(_) | Command::Trace(_) => Some(&[][..]),
     };
     let task = match &cli.command {
+        Command::Parity(_) => Task::Parity,
+        Command::Trace(_) => Task::Trace,
         Command::Status(_) => Task::Status,
         Command::Rollback(_) => Task::Rollback,
         Command::Run(inputs) | Command::Plan(inputs) if inputs.rollback => Task::Rollback,
@@ -158,8 +166,24 @@ async fn start(
         )
         .await;
     }
+    let mut asked = Asked::default();
+    let mut inputs = inputs.clone();
+    if let Command::Parity(parity) = &cli.command {
+        inputs.image_ref = parity.subject.clone().or(inputs.image_ref);
+        asked = Asked {
+            image: inputs.image_ref.clone(),
+            against: parity.against.clone(),
+            live: parity.live,
+        };
+    }
+    if let Command::Trace(trace) = &cli.command {
+        if let Some(image) = trace::image(&trace.subject) {
+            inputs.image_ref = Some(image.to_owned());
+        }
+        asked.image = Some(trace.subject.clone());
+    }
     let plan = match plan::resolve(
-        inputs,
+        &inputs,
         &sources,
         findings,
         host.clone(),
@@ -180,12 +204,13 @@ async fn start(
     if let Some(time) = plan.timeout {
         shutdown::after(time, cancel.clone(), reason.clone());
     }
-    execute(&plan, secrets, reporting, cancel, &reason).await
+    Box::pin(execute(&plan, &asked, secrets, reporting, cancel, &reason)).await
 }
 
 /// Runs the plan with reporters listening.
 async fn execute(
     plan: &Plan,
+    asked: &Asked,
     secrets: Vec<SecretString>,
     reporting: Reporting,
     cancel: CancellationToken,
@@ -195,7 +220,7 @@ async fn execute(
     let mark = reporting.mark.clone();
     // What is only looked at is reported nowhere but here.
     let reporting = match plan.task {
-        Task::Status => reporting.silent(),
+        Task::Status | Task::Parity | Task::Trace => reporting.silent(),
         Task::Run | Task::Rollback => reporting,
     };
     let reporters = report::start(
@@ -204,7 +229,7 @@ async fn execute(
         cancel.clone(),
     );
     let lines = match plan.task {
-        Task::Status => Vec::new(),
+        Task::Status | Task::Parity | Task::Trace => Vec::new(),
         Task::Run | Task::Rollback => plan.lines(),
     };
     for line in lines {
@@ -222,9 +247,11 @@ async fn execute(
         mark,
     };
     let outcome = match plan.task {
-        Task::Run => pipeline::run(plan, &ctx).await,
+        Task::Run => Box::pin(pipeline::run(plan, &ctx)).await,
         Task::Rollback => live::rollback(plan, &ctx).await,
         Task::Status => live::status(plan, &ctx).await,
+        Task::Parity => compare::run(plan, &ctx, asked).await,
+        Task::Trace => trace::run(plan, &ctx, asked.image.as_deref().unwrap_or_default()).await,
     };
     let (outcome, left) = explain(outcome, reason);
     drop(ctx);

@@ -155,6 +155,8 @@ codes! {
     ContainerFailed, "container-failed", 50, "container did not become healthy", "read its log lines above";
     VerifyHealth, "verify-health", 60, "deployed service is not healthy", "check `health-path` and the service's log";
     VerifyPrediction, "verify-prediction", 60, "deployed service answers otherwise than expected", "compare the answer with `golden`";
+    TraceUnknown, "trace-unknown", 60, "nothing is known of what is to be traced", "correct the name, and say where to look: `mlflow-tracking-uri`, `image`, `namespace` or `container-name`";
+    TraceDisputed, "trace-disputed", 60, "links of the chain contradict each other", "see which of them was changed by hand, and deploy again";
     VerifyDigest, "verify-digest", 60, "another image is live than was pushed", "look for another deployment that ran at the same time";
     RollbackFailed, "rollback-failed", 70, "rollback failed", "look at the cluster now: production may be broken; the log says what was tried";
     Deadline, "deadline", 124, "run took longer than `timeout`", "raise `timeout`";

@@ -4,15 +4,16 @@ use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
 use crate::artifact::{Artifact, Image, Model, Pushed};
+use crate::chain;
 use crate::champion;
 use crate::code::Code;
 use crate::context::Context;
 use crate::deploy::{docker, kubernetes};
 use crate::engine::Engine;
 use crate::event::{End, EventKind, Stage};
-use crate::failure::{Failure, Outcome, chain};
+use crate::failure::{self, Failure, Outcome};
 use crate::live::{Deployed, settle, verify_stage};
-use crate::plan::{DeploySpec, Plan};
+use crate::plan::{DeploySpec, Plan, PushSpec};
 use crate::preflight;
 use crate::reuse::{self, Results};
 use crate::stage::{Ended, stage};
@@ -41,8 +42,11 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
     let model = train_with_early_layers(plan, ctx, engine).await?;
     champion::gate(plan, ctx, engine, model.as_ref(), &before).await?;
     let image = build_stage(plan, ctx, engine, model.as_ref()).await?;
-    proof::stages(plan, ctx, engine, model.as_ref(), image.as_ref(), began).await?;
-    let pushed = push_stage(plan, ctx, engine, image.as_ref()).await?;
+    let parity = proof::stages(plan, ctx, engine, model.as_ref(), image.as_ref(), began).await?;
+    let push = async |spec: &PushSpec, pushed: &Pushed| {
+        chain::pushed(plan, ctx, spec, pushed, model.as_ref(), parity.as_ref()).await;
+    };
+    let pushed = push_stage(plan, ctx, engine, image.as_ref(), push).await?;
     let deployed = deploy_stage(
         plan,
         ctx,
@@ -64,6 +68,7 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
             Results {
                 model,
                 image,
+                parity,
                 pushed,
                 deployment,
             },
@@ -72,7 +77,7 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
             ctx.events
                 .note(format!(
                     "the next run cannot reuse this one: {}",
-                    chain(&error)
+                    failure::chain(&error)
                 ))
                 .await;
         }
@@ -96,7 +101,7 @@ async fn fingerprint(plan: &Plan, ctx: &Context) -> Option<String> {
     match hashed {
         Ok(fingerprint) => Some(fingerprint),
         Err(error) => {
-            let why = chain(&error);
+            let why = failure::chain(&error);
             ctx.events
                 .note(format!(
                     "whether anything has changed cannot be told, so everything runs: {why}"
@@ -155,12 +160,14 @@ async fn still_holds(
     let Results {
         model,
         image,
+        parity,
         pushed,
         deployment,
     } = last;
-    let artifacts: [Option<Artifact>; 4] = [
+    let artifacts: [Option<Artifact>; 5] = [
         model.map(Into::into),
         image.map(Into::into),
+        parity.map(Into::into),
         pushed.map(Into::into),
         deployment.map(Into::into),
     ];
@@ -244,8 +251,9 @@ async fn build_stage(
     else {
         return Ok(None);
     };
+    let golden = chain::golden(plan, ctx);
     stage(plan, ctx, Stage::Build, async |ctx| {
-        image::build(ctx, engine, spec, model).await
+        image::build(ctx, engine, spec, model, golden.as_deref()).await
     })
     .await
     .map(Some)
@@ -256,6 +264,7 @@ async fn push_stage(
     ctx: &Context,
     engine: Option<&Engine>,
     image: Option<&Image>,
+    after: impl AsyncFnOnce(&PushSpec, &Pushed),
 ) -> Outcome<Option<Pushed>> {
     if let Some((engine, spec)) = engine
         .zip(plan.push.as_ref())
@@ -266,7 +275,9 @@ async fn push_stage(
             None => image::existing(engine, spec).await?,
         };
         return stage(plan, ctx, Stage::Push, async |ctx| {
-            image::push(ctx, engine, spec, &built).await
+            let pushed = image::push(ctx, engine, spec, &built).await?;
+            after(spec, &pushed).await;
+            Ok(pushed)
         })
         .await
         .map(Some);
@@ -304,9 +315,8 @@ async fn deploy_stage(
     let Some(spec) = plan.deploy.as_ref().filter(|_| plan.runs(Stage::Deploy)) else {
         return Ok(None);
     };
-    let run_id = model
-        .and_then(|model| model.run.as_ref())
-        .map(|run| run.id.as_str());
+    let run_id = chain::run_id(plan, pushed, model).await;
+    let run_id = run_id.as_deref();
     let deployed = match (spec, engine) {
         (DeploySpec::Kubernetes(spec), _) => stage(plan, ctx, Stage::Deploy, async |ctx| {
             kubernetes::run(ctx, spec, pushed, run_id).await

@@ -23,7 +23,8 @@ use crate::trial;
 const AFTER_A_VERDICT: Duration = Duration::from_secs(60);
 
 /// Compares the environments and tries the container. Nothing is pushed before. What the comparison finds does not end the
-/// trial: its answers tell whether the difference matters. `began`: when the run did.
+/// trial: its answers tell whether the difference matters. `began`: when the run did. Returns the comparison, for who asks
+/// later.
 ///
 /// # Errors
 /// The findings of both, those of the comparison first.
@@ -34,9 +35,9 @@ pub(crate) async fn stages(
     model: Option<&Model>,
     image: Option<&Image>,
     began: SystemTime,
-) -> Outcome<()> {
+) -> Outcome<Option<Parity>> {
     let Some((engine, image)) = engine.zip(image) else {
-        return Ok(());
+        return Ok(None);
     };
     // They need nothing of each other, so they run at the same time; what one of them finds may end the other sooner.
     let (ended, trial) = (CancellationToken::new(), ctx.apart());
@@ -63,11 +64,11 @@ pub(crate) async fn stages(
     };
     let ((compared, differs), tried) = tokio::join!(comparing, trying);
     if ctx.cancel.is_cancelled() {
-        return differs.and(tried.map(drop));
+        return differs.and(tried).map(|_| compared);
     }
     // What was not compared at all is no difference that answers could tell about.
-    if differs.is_err() && compared.is_none() {
-        return differs;
+    if differs.is_err() && compared.is_none() || !plan.runs(Stage::Predictions) {
+        return differs.map(|()| compared);
     }
     let tried = match tried {
         Err(failure) if failure.code() == Code::Interrupted => Ok(None),
@@ -79,7 +80,8 @@ pub(crate) async fn stages(
         ctx.events.note(proof.sentence()).await;
         ctx.events.produced(proof.clone()).await;
     }
-    together(differs, tried, proof.as_ref(), compared.as_ref())
+    together(differs, tried, proof.as_ref(), compared.as_ref())?;
+    Ok(compared)
 }
 
 /// Compares the environments: what was compared, and whether it may be pushed.

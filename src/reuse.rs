@@ -9,15 +9,18 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::artifact::{Deployment, Image, Model, Pushed};
+use crate::artifact::{Deployment, Image, Model, Parity, Pushed};
 use crate::event::Stage;
 use crate::plan::{DeploySpec, Plan};
+use crate::sha256;
 
 /// What a successful run left.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Results {
     pub(crate) model: Option<Model>,
     pub(crate) image: Option<Image>,
+    #[serde(default)]
+    pub(crate) parity: Option<Parity>,
     pub(crate) pushed: Option<Pushed>,
     pub(crate) deployment: Option<Deployment>,
 }
@@ -90,11 +93,7 @@ pub(crate) fn fingerprint(plan: &Plan) -> anyhow::Result<String> {
             !(generated || trained && entry.path() == model)
         });
     feed_files(&mut hash, sources)?;
-    Ok(hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(sha256::hex(&hash.finalize()))
 }
 
 /// Files and folders that the training command names: data is often left to git's ignore rules, and is a source all the same.

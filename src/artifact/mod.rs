@@ -1,5 +1,7 @@
 //! What stages hand to each other and what reports are made of: plain data, no behaviour of any stage.
 
+mod chain;
+mod freeze;
 mod gates;
 mod parity;
 mod proof;
@@ -8,6 +10,8 @@ mod trial;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+pub(crate) use chain::{Chain, Claim, Link, Missing, Served, ServedPod};
+pub(crate) use freeze::{FREEZE_PATH, FREEZE_TYPE, Freeze, ModelFacts, ModelFile, label};
 pub(crate) use gates::{Champion, GateRule, GateVerdict, Gates, Measure};
 pub(crate) use parity::{Parity, ParityLevel, ParityRow, ParityVerdict};
 pub(crate) use proof::{Proof, ProofAnswers, ProofSide};
@@ -75,6 +79,15 @@ pub(crate) struct Run {
     /// Data that the run names as its inputs.
     #[serde(default)]
     pub(crate) datasets: Vec<Dataset>,
+    /// Commit of the sources, as the run's tags say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) commit: Option<String>,
+    /// The pushed image that holds its model, as its tags say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) image: Option<String>,
+    /// Where its artifacts lie; of use only to who reads the store.
+    #[serde(skip)]
+    pub(crate) artifact_uri: String,
 }
 
 /// Data that a run used, as MLflow records it.
@@ -98,6 +111,12 @@ pub(crate) struct Model {
     pub(crate) bytes: u64,
     pub(crate) run: Option<Run>,
     pub(crate) environment: Option<Environment>,
+    /// What its files name; `None` when nobody looked.
+    #[serde(default)]
+    pub(crate) facts: Option<ModelFacts>,
+    /// Commit of the sources that it was trained from.
+    #[serde(default)]
+    pub(crate) commit: Option<String>,
 }
 
 /// An image in the engine.
@@ -259,6 +278,7 @@ pub(crate) enum Artifact {
     Parity(Parity),
     Proof(Proof),
     Trial(Box<Trial>),
+    Chain(Chain),
 }
 
 macro_rules! artifact_from {
@@ -280,7 +300,8 @@ artifact_from!(
     Bundle,
     Gates,
     Parity,
-    Proof
+    Proof,
+    Chain
 );
 
 impl From<Model> for Artifact {

@@ -12,7 +12,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::backend::{backend, pod_backend};
-use super::{Backend, Cluster, is_ready, newest_pods, text, transport, uid_of};
+use super::workload::owned_by;
+use super::{Backend, Cluster, is_ready, kind_of, name_of, newest_pods, text, transport, uid_of};
 use crate::code::Code;
 use crate::failure::{Failure, Outcome};
 
@@ -102,6 +103,45 @@ pub(crate) async fn standing(
         });
     }
     Ok(found)
+}
+
+/// Every workload of the namespace that keeps pods, each with all of its pods, of older revisions too. Kinds that the
+/// account may not list are left out, unless that is all of them.
+pub(crate) async fn all_standing(cluster: &Cluster) -> Outcome<Vec<Standing>> {
+    let own = cluster.namespace.as_str();
+    let pods = list::<Pod>(cluster, own, "Pod").await?;
+    let sets = list::<ReplicaSet>(cluster, own, "ReplicaSet").await;
+    let kinds = [
+        list::<Deployment>(cluster, own, "Deployment").await,
+        list::<StatefulSet>(cluster, own, "StatefulSet").await,
+        list::<DaemonSet>(cluster, own, "DaemonSet").await,
+        list::<Job>(cluster, own, "Job").await,
+    ];
+    let (mut found, mut refused) = (Vec::new(), Vec::new());
+    for listed in kinds {
+        match listed {
+            Ok(workloads) => found.extend(workloads),
+            Err(failure) => refused.push(failure),
+        }
+    }
+    if refused.len() == 4
+        && let Some(first) = refused.pop()
+    {
+        return Err(first);
+    }
+    let sets = sets.unwrap_or_default();
+    let standing = |workload: Value| {
+        let uid = uid_of(&workload);
+        let theirs = sets.iter().filter(|set| owned_by(set, uid));
+        let owners: Vec<&str> = theirs.map(uid_of).chain([uid]).collect();
+        let owned = |pod: &&Value| owners.iter().any(|owner| owned_by(pod, owner));
+        Standing {
+            object: written(kind_of(&workload), name_of(&workload), None, own),
+            pods: pods.iter().filter(owned).cloned().collect(),
+            workload: Some(workload),
+        }
+    };
+    Ok(found.into_iter().map(standing).collect())
 }
 
 /// Finds what serves for objects written `Kind/name`. `port` chooses the port, else the Service's or container's first.

@@ -10,7 +10,7 @@ mod together;
 mod workload;
 
 pub(crate) use connect::{Cluster, transport};
-pub(crate) use live::{Serving, Standing, each_pod, serving, standing, written};
+pub(crate) use live::{Serving, Standing, all_standing, each_pod, serving, standing, written};
 pub(crate) use proxy::{Backend, Request, http};
 pub(crate) use rights::{Right, account, denied, rules};
 pub(crate) use together::together;

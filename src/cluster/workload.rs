@@ -35,7 +35,7 @@ fn entry<'a>(object: &'a Value, map: &str, key: &str) -> &'a str {
 }
 
 /// Whether the object is owned by the one with this uid.
-fn owned_by(object: &Value, uid: &str) -> bool {
+pub(super) fn owned_by(object: &Value, uid: &str) -> bool {
     object
         .pointer("/metadata/ownerReferences")
         .and_then(Value::as_array)

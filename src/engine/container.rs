@@ -83,6 +83,7 @@ pub(crate) struct ImageInfo {
     pub(crate) digests: Vec<String>,
     /// TCP ports of EXPOSE.
     pub(crate) ports: Vec<u16>,
+    pub(crate) labels: BTreeMap<String, String>,
 }
 
 impl Engine {
@@ -124,6 +125,7 @@ impl Engine {
                 .try_into()
                 .unwrap_or_default(),
             digests: found.repo_digests.unwrap_or_default(),
+            labels: config.labels.unwrap_or_default().into_iter().collect(),
             ports: config
                 .exposed_ports
                 .unwrap_or_default()

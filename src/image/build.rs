@@ -8,7 +8,7 @@ use super::context::Archive;
 use super::progress::Progress;
 use super::secrets::offered;
 use super::source::Source;
-use crate::artifact::{Image, Model};
+use crate::artifact::{Freeze, Image, Model, label};
 use crate::code::Code;
 use crate::context::Context;
 use crate::engine::{BuildRequest, Engine};
@@ -16,7 +16,7 @@ use crate::failure::{Fail as _, Failure, Outcome, chain};
 use crate::plan::{BuildSpec, PushSpec};
 use crate::registry::{Credentials, Reference, credentials};
 
-/// Builds the image with every tag of the specification.
+/// Builds the image with every tag of the specification. `golden` is the hash of the recorded predictions.
 ///
 /// # Errors
 /// `DockerfileMissing`, `DockerfileInvalid`, `BuildFailed` at the failing instruction, `DiskFull`, `Interrupted`.
@@ -25,6 +25,7 @@ pub(crate) async fn build(
     engine: &Engine,
     spec: &BuildSpec,
     model: Option<&Model>,
+    golden: Option<&str>,
 ) -> Outcome<Image> {
     let source = Source::read(&ctx.workspace, spec)?;
     let (archive, name) = source.archive(&ctx.workspace, spec)?;
@@ -38,7 +39,7 @@ pub(crate) async fn build(
         name,
         tags,
         target: spec.target.clone(),
-        labels: labels(spec, model),
+        labels: labels(spec, model, golden),
     };
     let id = run(ctx, engine, spec, &source, job).await?;
     let image = image(engine, &id, &spec.repository, &spec.tags)
@@ -86,21 +87,28 @@ async fn image(
 }
 
 /// The labels that link an image to what it was made from. The user's own win.
-fn labels(spec: &BuildSpec, model: Option<&Model>) -> BTreeMap<String, String> {
+fn labels(
+    spec: &BuildSpec,
+    model: Option<&Model>,
+    golden: Option<&str>,
+) -> BTreeMap<String, String> {
     let run = model.and_then(|model| model.run.as_ref());
+    let freeze = model.and_then(Freeze::of);
     let created = spec.created.unwrap_or_else(Timestamp::now);
     let known = [
-        ("org.opencontainers.image.source", spec.source.clone()),
-        ("org.opencontainers.image.revision", spec.commit.clone()),
+        (label::SOURCE, spec.source.clone()),
+        (label::COMMIT, spec.commit.clone()),
         (
-            "org.opencontainers.image.created",
+            label::CREATED,
             Some(created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
         ),
-        ("ml-deploy.run-id", run.map(|run| run.id.clone())),
+        (label::RUN_ID, run.map(|run| run.id.clone())),
+        (label::MODEL, model.map(|model| model.sha256.clone())),
         (
-            "ml-deploy.model-sha256",
-            model.map(|model| model.sha256.clone()),
+            label::ENVIRONMENT,
+            freeze.map(|freeze| freeze.environment_sha256),
         ),
+        (label::GOLDEN, golden.map(str::to_owned)),
     ];
     let mut labels: BTreeMap<_, _> = known
         .into_iter()

@@ -38,6 +38,10 @@ pub(crate) enum Command {
     Status(Box<Inputs>),
     /// Go back to the last verified deployment
     Rollback(Box<Inputs>),
+    /// Compare an image with what trained its model: one that another run built, or the one that is live
+    Parity(Parity),
+    /// Say which commit, run, model version, image, deployment and pods belong together, from any of them
+    Trace(Trace),
     /// Explain a code, or judge a failed rollout again from the bundle it left, without a cluster
     Explain(Explain),
     /// Look at this repository and write ml-deploy.yml and the pipeline that uses it; nothing that exists is changed
@@ -95,6 +99,32 @@ fn without_inputs(arg: clap::Arg) -> clap::Arg {
     arg.hide(input)
 }
 
+/// What `trace` is given.
+#[derive(Debug, Args)]
+pub(crate) struct Trace {
+    /// Digest or reference of an image, id of an MLflow run, pod or workload (deployment/wine), model version (wine/3, wine@champion), or commit
+    #[arg(value_name = "DIGEST|RUN|POD|VERSION")]
+    pub(crate) subject: String,
+    #[command(flatten)]
+    pub(crate) inputs: Box<Inputs>,
+}
+
+/// What `parity` is given.
+#[derive(Debug, Args)]
+pub(crate) struct Parity {
+    /// Image in the engine, or in a registry, from where it is pulled
+    #[arg(value_name = "IMAGE", conflicts_with = "live")]
+    pub(crate) subject: Option<String>,
+    /// What trained: the id of an MLflow run, or a freeze file; by default what is attached to the image, else the run that its labels name
+    #[arg(long, value_name = "RUN|FREEZE", help_heading = "Comparison")]
+    pub(crate) against: Option<String>,
+    /// Compare the image that is live: of `deployment-name` or `manifests`, or of `container-name` with `target: docker`
+    #[arg(long, help_heading = "Comparison")]
+    pub(crate) live: bool,
+    #[command(flatten)]
+    pub(crate) inputs: Box<Inputs>,
+}
+
 impl Command {
     /// The inputs; `None` where there are none.
     pub(crate) fn inputs(&self) -> Option<&Inputs> {
@@ -110,6 +140,8 @@ impl Command {
             | Self::Schema(inputs) => inputs,
             Self::Explain(explain) => &explain.inputs,
             Self::Init(init) => &init.inputs,
+            Self::Parity(parity) => &parity.inputs,
+            Self::Trace(trace) => &trace.inputs,
             Self::Completions { .. } | Self::Man { .. } => return None,
         })
     }

@@ -27,6 +27,10 @@ pub(crate) enum Task {
     Rollback,
     /// Say what is live.
     Status,
+    /// Compare an image with what trained.
+    Parity,
+    /// Say what belongs together.
+    Trace,
 }
 
 /// Everything the run will do.

@@ -23,12 +23,7 @@ impl Key {
 
     /// 32 hex digits.
     pub(super) fn finish(self) -> String {
-        self.0
-            .finalize()
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        crate::sha256::hex(&self.0.finalize()[..16])
     }
 }
 

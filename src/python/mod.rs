@@ -7,6 +7,7 @@ mod freeze;
 mod index;
 mod kept;
 mod key;
+mod model;
 mod pickle;
 mod pip_conf;
 mod requirement;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 
 pub(crate) use environment::ensure;
 pub(crate) use freeze::{SCRIPT as FREEZE, freeze};
-pub(crate) use pickle::imports as pickle_imports;
+pub(crate) use model::facts as model_facts;
 pub(crate) use pip_conf::{PackageIndex, package_index};
 pub(crate) use requirement::{Named, name as requirement_name, named};
 

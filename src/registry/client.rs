@@ -1,13 +1,13 @@
-//! Questions to a registry over its HTTP API: may we push, which digest has a tag. It pushes nothing itself.
+//! Requests to a registry over its HTTP API, and the questions that need no more: may we push, which digest has a tag.
 //! Source: opencontainers/distribution-spec, distribution `spec/auth/token`.
 
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, LOCATION, WWW_AUTHENTICATE};
+use bytes::Bytes;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION, WWW_AUTHENTICATE};
 use reqwest::{Client, Method, Response, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 
 use super::credentials::{Credentials, credentials};
 use super::refusal::{denied, unreachable};
@@ -16,6 +16,7 @@ use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::failure::{Failure, Outcome, chain};
 use crate::plan::RegistryLogin;
+use crate::sha256;
 
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -57,11 +58,7 @@ pub(crate) async fn digest(
         .bytes()
         .await;
     let body = body.map_err(|error| Failure::from(registry.unreachable(&error)))?;
-    let hex: String = Sha256::digest(&body)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    Ok(Some(format!("sha256:{hex}")))
+    Ok(Some(format!("sha256:{}", sha256::of(&body))))
 }
 
 /// Whether we may push: begins an upload and cancels it. Nothing is left behind.
@@ -91,13 +88,18 @@ pub(crate) async fn check_push(
         .and_then(|value| value.to_str().ok());
     if let Some(url) = location.and_then(|location| answer.url().join(location).ok()) {
         // The registry also forgets an upload by itself; a failed cancel changes nothing.
-        drop(
-            registry
-                .request(Method::DELETE, url.as_str(), "pull,push")
-                .await,
-        );
+        let cancel = registry.request(Method::DELETE, url.as_str(), "pull,push", None);
+        drop(cancel.await);
     }
     Ok(())
+}
+
+/// What is sent with a request.
+#[derive(Clone)]
+pub(super) struct Content {
+    /// Media type.
+    pub(super) kind: &'static str,
+    pub(super) bytes: Bytes,
 }
 
 /// One registry, one repository, one login.
@@ -128,6 +130,7 @@ impl<'a> Registry<'a> {
         };
         let scheme = if is_local(host) { "http" } else { "https" };
         let mut builder = Client::builder()
+            .user_agent(concat!("ml-deploy/", env!("CARGO_PKG_VERSION")))
             .timeout(TIMEOUT)
             .connect_timeout(Duration::from_secs(10));
         builder = builder.tls_certs_merge(engine_roots(host));
@@ -148,11 +151,31 @@ impl<'a> Registry<'a> {
         })
     }
 
+    /// Asks for a path of the registry; what is transient is tried again.
     pub(super) async fn ask(&self, method: Method, path: &str, actions: &str) -> Outcome<Response> {
+        self.send(method, &format!("{}{path}", self.base), actions, None)
+            .await
+    }
+
+    /// The same for a path that is written to.
+    pub(super) async fn put(&self, path: &str, content: Content) -> Outcome<Response> {
         let url = format!("{}{path}", self.base);
+        self.send(Method::PUT, &url, "pull,push", Some(content))
+            .await
+    }
+
+    /// The same for a URL, such as one that the registry has named.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        url: &str,
+        actions: &str,
+        content: Option<Content>,
+    ) -> Outcome<Response> {
         let mut pause = Duration::from_millis(500);
         for _ in 1..TRIES {
-            match self.request(method.clone(), &url, actions).await {
+            let sent = self.request(method.clone(), url, actions, content.clone());
+            match sent.await {
                 Ok(answer) if !is_busy(answer.status()) => return Ok(answer),
                 Err(error) if !is_transient(&error) => return Err(self.unreachable(&error).into()),
                 Ok(_) | Err(_) => {}
@@ -160,22 +183,37 @@ impl<'a> Registry<'a> {
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
-        let last = self.request(method, &url, actions).await;
+        let last = self.request(method, url, actions, content).await;
         last.map_err(|error| self.unreachable(&error).into())
     }
 
     /// Sends a request; when the registry asks who we are, answers and sends it again.
-    async fn request(&self, method: Method, url: &str, actions: &str) -> reqwest::Result<Response> {
+    async fn request(
+        &self,
+        method: Method,
+        url: &str,
+        actions: &str,
+        content: Option<Content>,
+    ) -> reqwest::Result<Response> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, http::HeaderValue::from_static(MANIFESTS));
+        if let Some(content) = &content {
+            headers.insert(CONTENT_TYPE, http::HeaderValue::from_static(content.kind));
+        }
         let send = |headers: HeaderMap| {
-            self.client
-                .request(method.clone(), url)
-                .headers(headers)
-                .send()
+            let request = self.client.request(method.clone(), url).headers(headers);
+            match &content {
+                Some(content) => request.body(content.bytes.clone()).send(),
+                None => request.send(),
+            }
         };
         let answer = send(headers.clone()).await?;
-        if answer.status() != StatusCode::UNAUTHORIZED {
+        // Uploads may be sent to a store of files at another host, which must not learn who we are.
+        let ours = answer
+            .url()
+            .as_str()
+            .starts_with(&format!("{}/", self.base));
+        if answer.status() != StatusCode::UNAUTHORIZED || !ours {
             return Ok(answer);
         }
         let asked = answer

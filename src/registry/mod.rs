@@ -1,5 +1,6 @@
 //! Registries: references, credentials per registry, manifests and blobs. It knows no stage and no container engine.
 
+mod attachment;
 mod challenge;
 mod client;
 mod credentials;
@@ -7,6 +8,7 @@ mod labels;
 mod reference;
 mod refusal;
 
+pub(crate) use attachment::{Attached, Attachment, attach, attached};
 pub(crate) use client::{check_push, digest};
 pub(crate) use credentials::{Credentials, credentials};
 pub(crate) use labels::labels;

@@ -61,6 +61,7 @@ pub(super) fn report(facts: &Facts<'_>) -> Value {
         "gates": record.gates,
         "proof": record.proof,
         "trial": record.trial,
+        "chain": record.chain,
         "findings": record.ranked().into_iter().map(finding).collect::<Vec<_>>(),
         "outputs": outputs,
     })
@@ -75,6 +76,7 @@ pub(super) fn model(model: Option<&Model>) -> Value {
     }
     if let Value::Object(fields) = &mut value {
         fields.remove("environment");
+        fields.remove("facts");
     }
     value
 }

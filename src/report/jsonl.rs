@@ -97,6 +97,7 @@ fn value(artifact: &Artifact) -> (&'static str, Value) {
         Artifact::Gates(gates) => ("gates", json!(gates)),
         Artifact::Parity(parity) => ("parity", json!(parity)),
         Artifact::Trial(trial) => ("trial", json!(trial)),
+        Artifact::Chain(chain) => ("chain", json!(chain)),
         Artifact::Proof(proof) => ("proof", json!(proof)),
     }
 }

@@ -8,6 +8,7 @@
 //! reporters.await?.finish(&Verdict::…).await;           // the verdict, after everything else was written
 //! ```
 
+mod chain;
 mod changes;
 mod console;
 mod files;

@@ -137,6 +137,10 @@ fn image(facts: &Facts<'_>) -> Option<String> {
 /// The metrics as JSON; not-a-number and infinities, which JSON lacks, as strings.
 pub(super) fn metrics(record: &Record) -> Option<Value> {
     let run = record.model.as_ref()?.run.as_ref()?;
+    // Of a run of an earlier job only its name may be known.
+    if run.metrics.is_empty() {
+        return None;
+    }
     Some(numbers(&run.metrics))
 }
 

@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::artifact::{
-    Artifact, Bundle, Changes, Deployment, Environment, Gates, Image, Model, Parity, Proof, Pushed,
-    RolledBack, Trial, Verification,
+    Artifact, Bundle, Chain, Changes, Deployment, Environment, Gates, Image, Model, Parity, Proof,
+    Pushed, RolledBack, Trial, Verification,
 };
 use crate::diagnostic::Diagnostic;
 use crate::event::{End, Event, EventKind, Stage};
@@ -60,6 +60,7 @@ pub(super) struct Record {
     pub(super) parity: Option<Parity>,
     pub(super) proof: Option<Proof>,
     pub(super) trial: Option<Trial>,
+    pub(super) chain: Option<Chain>,
 }
 
 impl Record {
@@ -148,6 +149,7 @@ impl Record {
         match artifact {
             Artifact::Model(mut model) => {
                 self.environment = model.environment.take().or(self.environment.take());
+                model.facts = None;
                 self.model = Some(*model);
             }
             Artifact::Image(image) => self.image = Some(image),
@@ -162,6 +164,7 @@ impl Record {
             Artifact::Gates(gates) => self.gates = Some(gates),
             Artifact::Proof(proof) => self.proof = Some(proof),
             Artifact::Trial(trial) => self.trial = Some(*trial),
+            Artifact::Chain(chain) => self.chain = Some(chain),
         }
     }
 
@@ -222,6 +225,7 @@ impl Record {
         scrub(&mut self.parity, redactor);
         scrub(&mut self.proof, redactor);
         scrub(&mut self.trial, redactor);
+        scrub(&mut self.chain, redactor);
     }
 }
 

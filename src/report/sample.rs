@@ -53,6 +53,8 @@ pub(super) fn good() -> Vec<Event> {
         bytes: 2048,
         run: Some(run),
         environment: Some(environment),
+        facts: None,
+        commit: None,
     };
     let image = Image {
         id: DIGEST.into(),

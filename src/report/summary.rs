@@ -32,6 +32,7 @@ pub(super) fn within(facts: &Facts<'_>, limit: usize) -> String {
         results(facts),
         super::gates::section(facts.record.gates.as_ref()),
         super::parity::section(facts.record.parity.as_ref(), facts.record.proof.as_ref()),
+        super::chain::section(facts.record.chain.as_ref()),
         super::changes::section(facts),
         timeline(&facts.record.stages),
         numbers(facts),
@@ -157,10 +158,12 @@ pub(super) fn results(facts: &Facts<'_>) -> String {
                 Some(url) => link(&run.id, url),
                 None => code(&run.id),
             };
-            row(
-                "MLflow run",
-                format!("{shown}, experiment {}", code(&run.experiment_id)),
-            );
+            // Of a run of an earlier job only its name may be known.
+            let experiment = match run.experiment_id.as_str() {
+                "" => String::new(),
+                id => format!(", experiment {}", code(id)),
+            };
+            row("MLflow run", format!("{shown}{experiment}"));
             if let Some(uri) = &run.model_uri {
                 row("Model URI", code(uri));
             }

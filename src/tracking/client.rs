@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Certificate, Client, RequestBuilder, Response, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -14,6 +16,8 @@ use crate::plan::TrackingSpec;
 
 /// How often a request is made at most.
 const TRIES: u32 = 5;
+/// Bytes of a file that is read back.
+const LARGEST: u64 = 64 << 20;
 /// Experiments in one search; a URL is not involved, but servers build a query of them.
 const BATCH: usize = 100;
 
@@ -98,6 +102,7 @@ pub(super) async fn marked_runs(
 pub(super) struct Server<'a> {
     ctx: &'a Context,
     client: Client,
+    url: &'a str,
     base: String,
     spec: &'a TrackingSpec,
 }
@@ -105,12 +110,13 @@ pub(super) struct Server<'a> {
 impl<'a> Server<'a> {
     pub(super) fn open(
         ctx: &'a Context,
-        url: &str,
+        url: &'a str,
         spec: &'a TrackingSpec,
     ) -> anyhow::Result<Self> {
         Ok(Self {
             ctx,
             client: client(Duration::from_secs(30))?,
+            url,
             base: format!("{url}/api/2.0/mlflow"),
             spec,
         })
@@ -200,8 +206,60 @@ impl<'a> Server<'a> {
         self.answer(|| self.client.get(&url).query(query)).await
     }
 
-    /// Asks until there is an answer: what is transient is tried again, what is refused is not. `None` for 404.
+    /// Logs a file with a run.
+    pub(super) async fn upload(
+        &self,
+        run: &str,
+        path: &str,
+        content: Vec<u8>,
+    ) -> anyhow::Result<()> {
+        let url = format!("{}/ajax-api/2.0/mlflow/upload-artifact", self.url);
+        let content = Bytes::from(content);
+        let request = || {
+            let request = self.client.post(&url);
+            let request = request.query(&[("run_uuid", run), ("path", path)]);
+            let kind = "application/octet-stream";
+            request.header(CONTENT_TYPE, kind).body(content.clone())
+        };
+        // Behind the server there is a store that it may not reach; it says so as if it had a defect, and asking on helps nobody.
+        let done = self.sent(2, request).await?;
+        done.map(drop)
+            .context("the tracking server takes no files (404)")
+    }
+
+    /// A file that was logged with a run. `None` for 404.
+    pub(super) async fn download(&self, run: &str, path: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        let url = format!("{}/get-artifact", self.url);
+        let query = [("run_uuid", run), ("path", path)];
+        let Some(answer) = self
+            .sent(TRIES, || self.client.get(&url).query(&query))
+            .await?
+        else {
+            return Ok(None);
+        };
+        anyhow::ensure!(
+            answer.content_length().unwrap_or_default() <= LARGEST,
+            "`{path}` is larger than {LARGEST} bytes"
+        );
+        Ok(Some(answer.bytes().await?.to_vec()))
+    }
+
     async fn answer(&self, request: impl Fn() -> RequestBuilder) -> anyhow::Result<Option<Value>> {
+        let Some(response) = self.sent(TRIES, request).await? else {
+            return Ok(None);
+        };
+        let answer = response.json().await;
+        answer
+            .context("tracking server's answer is no JSON")
+            .map(Some)
+    }
+
+    /// Asks until there is an answer: what is transient is tried again, what is refused is not. `None` for 404.
+    async fn sent(
+        &self,
+        tries: u32,
+        request: impl Fn() -> RequestBuilder,
+    ) -> anyhow::Result<Option<Response>> {
         let mut pause = Duration::from_millis(500);
         for attempt in 1.. {
             let sent = tokio::select! {
@@ -213,19 +271,12 @@ impl<'a> Server<'a> {
                     format!("tracking server answers {}", response.status())
                 }
                 Ok(response) if response.status() == StatusCode::NOT_FOUND => return Ok(None),
-                Ok(response) if response.status().is_success() => {
-                    return Ok(Some(
-                        response
-                            .json()
-                            .await
-                            .context("tracking server's answer is no JSON")?,
-                    ));
-                }
+                Ok(response) if response.status().is_success() => return Ok(Some(response)),
                 Ok(response) => bail!("tracking server answers {}", said(response).await),
                 Err(error) => crate::failure::chain(&error.without_url().into()),
             };
-            if attempt >= TRIES {
-                bail!("{why}, {TRIES} times");
+            if attempt >= tries {
+                bail!("{why}, {tries} times");
             }
             self.ctx.events.retrying(pause, why).await;
             tokio::select! {

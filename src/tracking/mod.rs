@@ -1,19 +1,24 @@
 //! Where runs are recorded: MLflow's servers and stores. It knows their protocols, and no stage.
 
+mod artifacts;
 mod client;
 mod local;
 mod models;
 mod preflight;
+mod registered;
 mod run;
 mod uri;
+pub(crate) mod wandb;
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
 
-pub(crate) use models::{Version, by_alias, register, take_alias};
+pub(crate) use artifacts::{get, put};
+pub(crate) use models::{Version, by_alias, register, tag_run, take_alias};
 pub(crate) use preflight::preflight;
+pub(crate) use registered::{Registered, Wanted, registered};
 pub(crate) use uri::{credentials, parse};
 
 use crate::artifact::Run;

@@ -33,25 +33,26 @@ pub(crate) async fn by_alias(
     let query = [("name", model), ("version", number.as_str())];
     let answer = server.get("model-versions/get", &query).await?;
     let answer = answer.unwrap_or_default();
-    let text = |pointer: &str| {
-        let found = answer.pointer(pointer).and_then(Value::as_str);
-        found.filter(|text| !text.is_empty()).map(str::to_owned)
-    };
-    let mut run_id = text("/model_version/run_id");
-    // A version of a model that MLflow 3 logged may name only that.
-    if run_id.is_none()
-        && let Some(id) = text("/model_version/source")
-            .as_deref()
-            .and_then(|source| source.strip_prefix("models:/"))
-            .filter(|id| id.starts_with("m-"))
-    {
-        let logged = server.get(&format!("logged-models/{id}"), &[]).await?;
-        run_id = logged.and_then(|logged| {
-            let id = logged.pointer("/model/info/source_run_id")?.as_str()?;
-            Some(id.to_owned())
-        });
-    }
+    let run_id = run_of(&server, &answer["model_version"]).await?;
     Ok(Some(Version { number, run_id }))
+}
+
+/// The run that a version came from.
+pub(super) async fn run_of(server: &Server<'_>, version: &Value) -> anyhow::Result<Option<String>> {
+    let text = |key: &str| version[key].as_str().filter(|text| !text.is_empty());
+    if let Some(run) = text("run_id") {
+        return Ok(Some(run.to_owned()));
+    }
+    // A version of a model that MLflow 3 logged may name only that.
+    let source = text("source").and_then(|source| source.strip_prefix("models:/"));
+    let Some(id) = source.filter(|id| id.starts_with("m-")) else {
+        return Ok(None);
+    };
+    let logged = server.get(&format!("logged-models/{id}"), &[]).await?;
+    let run = logged
+        .as_ref()
+        .map(|logged| &logged["model"]["info"]["source_run_id"]);
+    Ok(run.and_then(Value::as_str).map(str::to_owned))
 }
 
 /// Makes the run's model a version of a registered model, which is created when it does not exist. A run that is a version
@@ -120,7 +121,7 @@ pub(crate) async fn take_alias(
     Ok(holder)
 }
 
-fn open<'a>(ctx: &'a Context, spec: &'a TrackingSpec) -> anyhow::Result<Server<'a>> {
+pub(super) fn open<'a>(ctx: &'a Context, spec: &'a TrackingSpec) -> anyhow::Result<Server<'a>> {
     match &spec.uri {
         TrackingUri::Server(url) => Server::open(ctx, url, spec),
         TrackingUri::Sqlite(_) | TrackingUri::Other(_) => {
@@ -131,7 +132,11 @@ fn open<'a>(ctx: &'a Context, spec: &'a TrackingSpec) -> anyhow::Result<Server<'
 
 /// The number of the version that has an alias. Asked of the model, because the answer for an absent alias differs between
 /// versions of MLflow.
-async fn aliased(server: &Server<'_>, model: &str, alias: &str) -> anyhow::Result<Option<String>> {
+pub(super) async fn aliased(
+    server: &Server<'_>,
+    model: &str,
+    alias: &str,
+) -> anyhow::Result<Option<String>> {
     let answer = server
         .get("registered-models/get", &[("name", model)])
         .await?;
@@ -187,6 +192,28 @@ async fn create(
     let number = answer.pointer("/model_version/version");
     let number = number.and_then(Value::as_str).map(str::to_owned);
     number.context("tracking server names no version in its answer")
+}
+
+/// Sets tags of a run: which image holds its model, and the like.
+///
+/// # Errors
+/// A server that refuses or cannot be asked; a store without a server.
+pub(crate) async fn tag_run(
+    ctx: &Context,
+    spec: &TrackingSpec,
+    run_id: &str,
+    tags: &[(&str, String)],
+) -> anyhow::Result<()> {
+    let TrackingUri::Server(url) = &spec.uri else {
+        bail!("only an MLflow server takes tags from others than the training");
+    };
+    let server = Server::open(ctx, url, spec)?;
+    let tags: Vec<Value> = tags
+        .iter()
+        .map(|(key, value)| json!({"key": key, "value": value}))
+        .collect();
+    let body = json!({"run_id": run_id, "tags": tags});
+    done(server.post("runs/log-batch", &body).await?).map(drop)
 }
 
 /// A change that the server does not know is one that was not made.

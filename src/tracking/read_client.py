@@ -61,6 +61,7 @@ for run in search():
                 "experiment_id": run.info.experiment_id,
                 "status": run.info.status,
                 "start_time": run.info.start_time or 0,
+                "artifact_uri": run.info.artifact_uri or "",
             },
             "data": {
                 "metrics": [{"key": key, "value": number(value)} for key, value in run.data.metrics.items()],

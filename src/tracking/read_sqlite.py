@@ -53,7 +53,7 @@ def datasets(run):
     return found
 
 
-columns = "SELECT r.run_uuid, r.name, r.experiment_id, r.status, r.start_time FROM runs r "
+columns = "SELECT r.run_uuid, r.name, r.experiment_id, r.status, r.start_time, r.artifact_uri FROM runs r "
 if tag:
     found = database.execute(
         columns + "JOIN tags t ON t.run_uuid = r.run_uuid WHERE t.key = ? AND t.value = ?", (tag, value)
@@ -61,7 +61,7 @@ if tag:
 else:
     found = database.execute(columns + "WHERE r.run_uuid = ?", (value,)).fetchall()
 runs = []
-for run, name, experiment, status, start in found:
+for run, name, experiment, status, start, artifacts in found:
     metrics = database.execute("SELECT key, value, is_nan FROM latest_metrics WHERE run_uuid = ?", (run,))
     runs.append(
         {
@@ -71,6 +71,7 @@ for run, name, experiment, status, start in found:
                 "experiment_id": str(experiment),
                 "status": status or "",
                 "start_time": start or 0,
+                "artifact_uri": artifacts or "",
             },
             "data": {
                 "metrics": [{"key": key, "value": number(value, nan)} for key, value, nan in metrics],

@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use crate::artifact::{Dataset, Run};
 
+/// The tag that names the image which holds the run's model.
+pub(super) const IMAGE_TAG: &str = "ml-deploy.image";
+
 /// One run, as `runs/search` answers; the scripts that read local stores answer the same.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -126,9 +129,13 @@ impl FoundRun {
                 self.info.experiment_id, self.info.run_id
             )
         });
+        let tag = |key: &str| self.tag(key).map(str::to_owned);
         Run {
             model_uri: self.model_uri(),
+            commit: tag("mlflow.source.git.commit"),
+            image: tag(IMAGE_TAG),
             id: self.info.run_id,
+            artifact_uri: self.info.artifact_uri,
             experiment_id: self.info.experiment_id,
             name: self.info.run_name,
             url,

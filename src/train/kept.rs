@@ -1,36 +1,24 @@
-//! The environment that trained, kept beside the reports for runs that build without training.
+//! What is known of the training, kept beside the reports for runs that build without training, and logged with its MLflow
+//! run for whoever asks later.
 
-use serde::{Deserialize, Serialize};
-
-use crate::artifact::{Environment, Model};
+use crate::artifact::{FREEZE_PATH, Freeze, Model};
 use crate::context::Context;
+use crate::failure::chain;
+use crate::plan::TrackingSpec;
+use crate::tracking;
 
 /// Name of the file in the state folder.
 const FILE: &str = "training.json";
 
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    /// Of the model that came out of it: for another model it says nothing.
-    model_sha256: String,
-    environment: Environment,
-}
-
-/// Keeps the model's environment. What cannot be kept is only noted: this run does not need it.
-pub(super) async fn write(ctx: &Context, model: &Model) {
-    let Some(environment) = model.environment.clone() else {
+/// Keeps it, and logs it with the run in the store that has it. What cannot be kept is only noted: this run does not need it.
+pub(super) async fn write(ctx: &Context, store: Option<&TrackingSpec>, model: &Model) {
+    let Some(freeze) = Freeze::of(model) else {
         return;
     };
-    let kept = Kept {
-        model_sha256: model.sha256.clone(),
-        environment,
-    };
     let folder = &ctx.workspace.state;
-    let written = serde_json::to_vec(&kept)
-        .map_err(std::io::Error::from)
-        .and_then(|text| {
-            fs_err::create_dir_all(folder)?;
-            fs_err::write(folder.join(FILE), text)
-        });
+    let text = freeze.text();
+    let written =
+        fs_err::create_dir_all(folder).and_then(|()| fs_err::write(folder.join(FILE), &text));
     if let Err(error) = written {
         ctx.events
             .note(format!(
@@ -38,11 +26,22 @@ pub(super) async fn write(ctx: &Context, model: &Model) {
             ))
             .await;
     }
+    let Some((store, run)) = store.zip(model.run.as_ref()) else {
+        return;
+    };
+    if let Err(error) = tracking::put(ctx, store, run, FREEZE_PATH, text).await {
+        ctx.events
+            .note(format!(
+                "`{FREEZE_PATH}` could not be logged with the MLflow run: {}",
+                chain(&error)
+            ))
+            .await;
+    }
 }
 
-/// The environment that made the model with this hash, when an earlier run kept it.
-pub(super) fn read(ctx: &Context, sha256: &str) -> Option<Environment> {
+/// What is known of the training that made the model with this hash, when an earlier run kept it.
+pub(super) fn read(ctx: &Context, sha256: &str) -> Option<Freeze> {
     let text = fs_err::read(ctx.workspace.state.join(FILE)).ok()?;
-    let kept: Kept = serde_json::from_slice(&text).ok()?;
-    (kept.model_sha256 == sha256).then_some(kept.environment)
+    let freeze = Freeze::parse(&text).ok()?;
+    (freeze.model_sha256 == sha256).then_some(freeze)
 }

@@ -16,7 +16,7 @@ use crate::artifact::{Model, Run};
 use crate::code::Code;
 use crate::context::Context;
 use crate::failure::{Fail, Outcome};
-use crate::plan::TrainSpec;
+use crate::plan::{TrackingSpec, TrainSpec};
 use crate::python::{self, Interpreter};
 use crate::{process, tracking};
 
@@ -30,10 +30,13 @@ pub(crate) async fn run(ctx: &Context, spec: &TrainSpec) -> Outcome<Model> {
     if before.is_some() && before == model::listing(&spec.model) {
         return Err(model::untouched(ctx, &spec.model));
     }
-    let (files, environment, run) = tokio::join!(
+    let store = store(ctx, spec);
+    let target = spec.model.clone();
+    let (files, facts, environment, run) = tokio::join!(
         model::measure(ctx, &spec.model),
+        tokio::task::spawn_blocking(move || python::model_facts(&target)),
         python::freeze(ctx, &python, &spec.set),
-        find_run(ctx, spec, &python, &marker),
+        find_run(ctx, spec, store.as_ref(), &python, &marker),
     );
     let files = files?;
     let model = Model {
@@ -42,8 +45,10 @@ pub(crate) async fn run(ctx: &Context, spec: &TrainSpec) -> Outcome<Model> {
         bytes: files.bytes,
         run: run?,
         environment: Some(environment?),
+        facts: Some(facts.fail(Code::Internal)?),
+        commit: spec.commit.clone(),
     };
-    kept::write(ctx, &model).await;
+    kept::write(ctx, store.as_ref(), &model).await;
     ctx.events.produced(model.clone()).await;
     Ok(model)
 }
@@ -53,11 +58,20 @@ pub(crate) async fn existing(ctx: &Context, path: &Path) -> Outcome<Model> {
     let files = model::measure(ctx, path).await.map_err(|failure| {
         failure.help("set `train` to the command that writes it, or `model` to where it is")
     })?;
+    let kept = kept::read(ctx, &files.sha256).unwrap_or_default();
+    let known = !kept.model_sha256.is_empty();
+    let run = kept.run_id.map(|id| Run {
+        id,
+        url: kept.run_url,
+        ..Run::default()
+    });
     let model = Model {
         path: files.path,
         bytes: files.bytes,
-        run: None,
-        environment: kept::read(ctx, &files.sha256),
+        run,
+        environment: known.then_some(kept.environment),
+        facts: known.then_some(kept.model),
+        commit: kept.commit,
         sha256: files.sha256,
     };
     ctx.events.produced(model.clone()).await;
@@ -105,20 +119,23 @@ async fn train(
     ending::judge(ctx, spec, &finished)
 }
 
-/// The run that the training logged. Without tracking asked for, a store that the script chose itself is read as far as it can be.
+/// Where the training's run is: the store that was asked for, else one that the script chose itself.
+fn store(ctx: &Context, spec: &TrainSpec) -> Option<TrackingSpec> {
+    if spec.tracking.asked {
+        return Some(spec.tracking.clone());
+    }
+    tracking::discover(ctx, &spec.tracking)
+}
+
+/// The run that the training logged. Without tracking asked for, it is read as far as it can be.
 async fn find_run(
     ctx: &Context,
     spec: &TrainSpec,
+    store: Option<&TrackingSpec>,
     python: &Interpreter,
     marker: &tracking::Marker,
 ) -> Outcome<Option<Run>> {
-    let chosen;
-    let tracking = if spec.tracking.asked {
-        &spec.tracking
-    } else if let Some(found) = tracking::discover(ctx, &spec.tracking) {
-        chosen = found;
-        &chosen
-    } else {
+    let Some(tracking) = store else {
         return Ok(None);
     };
     match tracking::find_run(ctx, tracking, marker, &python.path).await {

@@ -156,14 +156,9 @@ fn hash(path: &Path) -> io::Result<Files> {
             bytes += count as u64;
         }
     }
-    let sha256 = sha256
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
     Ok(Files {
         path,
-        sha256,
+        sha256: crate::sha256::hex(&sha256.finalize()),
         bytes,
     })
 }

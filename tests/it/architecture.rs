@@ -24,6 +24,7 @@ const WORDS: &[&str] = &[
     "failure",
     "format",
     "passwords",
+    "sha256",
     "shutdown",
 ];
 

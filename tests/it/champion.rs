@@ -85,6 +85,17 @@ fn registers(server: &str, requirements: &str, name: &str) {
     }
     assert_eq!(holder(server, &model, "previous"), Value::Null);
 
+    // From the alias to the container, and what the version's tags say of the way.
+    let run = project
+        .ml_deploy("trace")
+        .word(&format!("{model}@champion"));
+    let traced = tracked(run).expect(0);
+    let chain = traced.report["chain"].to_string();
+    for part in [first.output("digest"), first.output("run-id"), &container.0] {
+        assert!(chain.contains(part), "no `{part}` in {chain}");
+    }
+    assert_eq!(traced.report["chain"]["missing"], Value::Array(Vec::new()));
+
     // Worse than what is live, which only the container knows: stopped, and no alias moves.
     job("0.8", "/", "accuracy >= champion")
         .expect(30)

@@ -156,6 +156,8 @@ fn wine_goes_from_source_to_a_verified_container() {
     let second = run().expect(0);
     assert_eq!(second.output("status"), "reused", "{}", second.stdout);
     assert_eq!(second.output("image-ref"), first.output("image-ref"));
+    assert_eq!(second.output("parity"), first.output("parity"));
+    assert_ne!(second.output("parity"), "");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::cluster::Namespace;
 use crate::deploy::{SERVE, manifest};
 use crate::rollback::ran;
-use crate::support::{Ended, Project, Run, bed, unique};
+use crate::support::{Ended, Project, Run, bed, checkout, unique};
 
 const MODEL: &str = "open('model', 'w').write('m')\n";
 
@@ -35,7 +35,7 @@ pub(crate) fn prepared<'a>(project: &'a Project, server: &str, rules: &str) -> R
         .input("mlflow-experiment-name", &unique("it-gates"))
 }
 
-fn indented(rules: &str) -> String {
+pub(crate) fn indented(rules: &str) -> String {
     rules.lines().map(|rule| format!("  {rule}\n")).collect()
 }
 
@@ -63,7 +63,7 @@ pub(crate) fn ask(server: &str, path: &str, body: Option<&Value>) -> Value {
 }
 
 /// Makes a run the champion of a registered model, by hand.
-fn crown(server: &str, model: &str, run: &str) {
+pub(crate) fn crown(server: &str, model: &str, run: &str) {
     ask(
         server,
         "registered-models/create",
@@ -187,6 +187,19 @@ fn metrics_come_from_files_too() {
         .expect(0)
         .says("`m.json` counts");
     run("auc{country=DE} >= 0.5")
+        .expect(30)
+        .code("gate-metric-missing")
+        .says("not a number");
+    // What an offline run leaves is a log.
+    let log = checkout().join("tests/fixtures/wandb/offline.wandb");
+    let offline = format!(
+        "import os, shutil\nshutil.rmtree('wandb')\nos.makedirs('wandb/offline-run-1-x')\nshutil.copy('{}', 'wandb/offline-run-1-x/run-x.wandb')\nos.symlink('offline-run-1-x', 'wandb/latest-run')\n{MODEL}",
+        log.display()
+    );
+    let text = std::fs::read_to_string(project.path().join("train.py")).unwrap();
+    std::fs::write(project.path().join("train.py"), format!("{text}{offline}")).unwrap();
+    run("accuracy == 0.93\nval.acc >= 0.7").expect(0);
+    run("bad < 1")
         .expect(30)
         .code("gate-metric-missing")
         .says("not a number");

@@ -23,7 +23,7 @@ pub(crate) struct Forest {
 
 impl Forest {
     /// Trained with oakwood 1.5.2; the image installs what `serve` asks for.
-    fn new(serve: &str) -> Self {
+    pub(crate) fn new(serve: &str) -> Self {
         Self::with(serve, DOCKERFILE)
     }
 
@@ -65,7 +65,7 @@ impl Forest {
             .input("stages", "train, build, push")
     }
 
-    fn run(&self) -> Ended {
+    pub(crate) fn run(&self) -> Ended {
         self.prepare().run()
     }
 

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 pub(crate) use self::settle::{finish, undo};
 use self::swap::{swap, tidy, try_out};
 
-use crate::artifact::{Deployment, Image, Live, Pushed};
+use crate::artifact::{Deployment, Image, Live, Pushed, Served, ServedPod, label};
 use crate::code::Code;
 use crate::context::Context;
 use crate::engine::{ContainerSpec, Engine, Silent};
@@ -64,10 +64,40 @@ pub(crate) async fn run(
 pub(crate) async fn serving(engine: &Engine, spec: &DockerSpec) -> anyhow::Result<Option<Live>> {
     let found = engine.inspect_container(&spec.name).await?;
     let ours = found.filter(|found| found.running && found.labels.contains_key("ml-deploy"));
-    Ok(ours.map(|found| Live {
+    let Some(found) = ours else { return Ok(None) };
+    let image = engine.inspect_image(&found.image_id).await?;
+    let image = image.unwrap_or_default();
+    let label = |labels: &BTreeMap<String, String>| labels.get(label::RUN_ID).cloned();
+    Ok(Some(Live {
         object: format!("container {}", spec.name),
-        run_id: found.labels.get("ml-deploy.run-id").cloned(),
-        images: Vec::new(),
+        // A job that only deploys may not have known it; the image does.
+        run_id: label(&found.labels).or_else(|| label(&image.labels)),
+        images: vec![found.image_id],
+    }))
+}
+
+/// The container of the specification, with what its labels say of where it came from; `None` when there is none of ours.
+///
+/// # Errors
+/// An engine that does not answer.
+pub(crate) async fn served(engine: &Engine, spec: &DockerSpec) -> anyhow::Result<Option<Served>> {
+    let found = engine.inspect_container(&spec.name).await?;
+    let Some(found) = found.filter(|found| found.labels.contains_key("ml-deploy")) else {
+        return Ok(None);
+    };
+    let image = engine.inspect_image(&found.image_id).await?;
+    let label = |key: &str| found.labels.get(key).cloned();
+    Ok(Some(Served {
+        object: format!("container {}", spec.name),
+        place: "the engine".to_owned(),
+        commit: label("ml-deploy.commit"),
+        run_id: label(label::RUN_ID),
+        digest: label("ml-deploy.digest"),
+        pods: vec![ServedPod {
+            name: spec.name.clone(),
+            ready: found.running,
+            images: image.unwrap_or_default().digests,
+        }],
     }))
 }
 
@@ -172,7 +202,7 @@ async fn container(
             "ml-deploy.digest",
             pushed.map(|pushed| pushed.digest.clone()),
         ),
-        ("ml-deploy.run-id", run_id.map(str::to_owned)),
+        (label::RUN_ID, run_id.map(str::to_owned)),
     ];
     let labels: BTreeMap<_, _> = labels
         .into_iter()

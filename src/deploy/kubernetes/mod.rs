@@ -24,6 +24,7 @@ mod secret;
 mod serving;
 mod status;
 mod strategy;
+mod trace;
 mod tree;
 mod undo;
 mod wait;
@@ -32,6 +33,7 @@ pub(crate) use bundle::explain;
 pub(crate) use preflight::{launch, measured, on_paper, preflight};
 pub(crate) use serving::serving;
 pub(crate) use status::status;
+pub(crate) use trace::{recorded, served};
 
 use self::apply::Kinds;
 use self::attempt::Attempt;

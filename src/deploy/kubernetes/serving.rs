@@ -4,8 +4,8 @@
 use serde_json::Value;
 
 use super::manifest::{Object, is_workload};
-use super::open::{connect, load};
-use super::{image, strategy};
+use super::open::{connect, load, open};
+use super::{image, record, strategy};
 use crate::artifact::Live;
 use crate::cluster::{Standing, is_ready, standing, text, written};
 use crate::context::Context;
@@ -18,6 +18,9 @@ use crate::registry::Reference;
 /// # Errors
 /// What the access fails with, and manifests that cannot be read.
 pub(crate) async fn serving(ctx: &Context, spec: &KubernetesSpec) -> Outcome<Option<Live>> {
+    if spec.manifests.is_empty() {
+        return recorded(ctx, spec).await;
+    }
     let mut objects = load(ctx, spec)?;
     let cluster = connect(spec, &objects).await?;
     strategy::rename(spec, &cluster, &mut objects).await?;
@@ -33,6 +36,21 @@ pub(crate) async fn serving(ctx: &Context, spec: &KubernetesSpec) -> Outcome<Opt
         .collect();
     let standing = standing(&cluster, own, &workloads).await?;
     let repository = spec.repository.as_ref();
+    Ok(standing.iter().find_map(|one| live(one, repository)))
+}
+
+/// The same without manifests: what the record says is live.
+async fn recorded(ctx: &Context, spec: &KubernetesSpec) -> Outcome<Option<Live>> {
+    let (cluster, name, _) = open(ctx, spec).await?;
+    let record = record::read(&cluster, &name).await?.record;
+    let Some(current) = record.current else {
+        return Ok(None);
+    };
+    let own = cluster.namespace.as_str();
+    let standing = standing(&cluster, own, &current.workloads(own)).await?;
+    let image = current.image.as_ref();
+    let deployed = image.and_then(|image| image.parse::<Reference>().ok());
+    let repository = spec.repository.as_ref().or(deployed.as_ref());
     Ok(standing.iter().find_map(|one| live(one, repository)))
 }
 
@@ -67,7 +85,7 @@ fn live(one: &Standing, repository: Option<&Reference>) -> Option<Live> {
 
 /// The images of a pod's containers, by digest where the pod or the node says it; only those of the repository, if one is
 /// known.
-fn running(pod: &Value, repository: Option<&Reference>) -> Vec<String> {
+pub(super) fn running(pod: &Value, repository: Option<&Reference>) -> Vec<String> {
     let list = |pointer: &str| pod.pointer(pointer).and_then(Value::as_array);
     let statuses = list("/status/containerStatuses");
     let mut found = Vec::new();

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Serving;
-use crate::artifact::{Champion, Live, Run};
+use crate::artifact::{Champion, Live, Run, label};
 use crate::code::Code;
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
@@ -173,13 +173,18 @@ async fn from_live(serving: Serving<'_>) -> Said {
 /// The run in the labels of the images that are live, as their registry has them.
 async fn labelled(live: &Live, login: Option<&RegistryLogin>) -> Result<Option<String>, Failure> {
     let mut failed = None;
-    for image in &live.images {
+    // What only the engine knows by its id is in no registry.
+    let images = live
+        .images
+        .iter()
+        .filter(|image| !image.starts_with("sha256:"));
+    for image in images {
         let Ok(reference) = image.parse::<Reference>() else {
             continue;
         };
         match registry::labels(&reference, login).await {
             Ok(labels) => {
-                if let Some(id) = labels.and_then(|mut labels| labels.remove("ml-deploy.run-id")) {
+                if let Some(id) = labels.and_then(|mut labels| labels.remove(label::RUN_ID)) {
                     return Ok(Some(id));
                 }
             }

@@ -24,6 +24,15 @@ pub(super) fn read(text: &str) -> Result<BTreeMap<String, f64>, (u32, String)> {
     Ok(found)
 }
 
+/// The numbers in one value of a name, as in a whole object.
+pub(super) fn value(name: &str, text: &str) -> BTreeMap<String, f64> {
+    let mut found = BTreeMap::new();
+    if let Ok(value) = serde_json::from_str(&quoted(text)) {
+        collect(name, &value, &mut found);
+    }
+    found
+}
+
 fn collect(name: &str, value: &Value, found: &mut BTreeMap<String, f64>) {
     match value {
         Value::Object(fields) => {

@@ -1,7 +1,7 @@
 //! After a verified deployment: the model becomes a version in the registry and takes the alias. Whatever goes wrong here is
 //! a warning, because what is live is verified already.
 
-use crate::artifact::{Model, Pushed, Run};
+use crate::artifact::{Model, Pushed, Run, label};
 use crate::code::Code;
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
@@ -75,11 +75,22 @@ async fn register(
     Ok(())
 }
 
-/// The run of this job, or, when an earlier job trained, the one that the image's labels name.
+/// The run of this job, or, when an earlier job trained, the one that it left or that the image's labels name.
 async fn run(ctx: &Context, spec: &GateSpec, verified: Verified<'_>) -> anyhow::Result<Run> {
-    if let Some(run) = verified.model.and_then(|model| model.run.clone()) {
-        return Ok(run);
+    let known = verified.model.and_then(|model| model.run.clone());
+    if let Some(run) = known.as_ref().filter(|run| !run.experiment_id.is_empty()) {
+        return Ok(run.clone());
     }
+    let id = match known {
+        Some(run) => run.id,
+        None => labelled(verified).await?,
+    };
+    let found = tracking::run(ctx, &spec.tracking, &id, None).await?;
+    found.ok_or_else(|| anyhow::anyhow!("the tracking server does not have run `{id}`"))
+}
+
+/// The run that the image's labels name.
+async fn labelled(verified: Verified<'_>) -> anyhow::Result<String> {
     let Some(pushed) = verified.pushed else {
         anyhow::bail!("no MLflow run is known: nothing was trained, and no image was pushed");
     };
@@ -98,10 +109,9 @@ async fn run(ctx: &Context, spec: &GateSpec, verified: Verified<'_>) -> anyhow::
             })?,
         Err(why) => anyhow::bail!("image `{reference}` {why}"),
     };
-    let id = labels.and_then(|mut labels| labels.remove("ml-deploy.run-id"));
-    let Some(id) = id else {
-        anyhow::bail!("no MLflow run is known: `{reference}` has no label `ml-deploy.run-id`");
-    };
-    let found = tracking::run(ctx, &spec.tracking, &id, None).await?;
-    found.ok_or_else(|| anyhow::anyhow!("the tracking server does not have run `{id}`"))
+    let id = labels.and_then(|mut labels| labels.remove(label::RUN_ID));
+    id.ok_or_else(|| {
+        let label = label::RUN_ID;
+        anyhow::anyhow!("no MLflow run is known: `{reference}` has no label `{label}`")
+    })
 }

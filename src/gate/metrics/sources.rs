@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::artifact::{Measure, Model};
 use crate::code::Code;
@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::diagnostic::Diagnostic;
 use crate::failure::Outcome;
 use crate::plan::GateSpec;
+use crate::tracking::wandb;
 
 use super::json;
 
@@ -42,7 +43,7 @@ pub(crate) fn before(spec: &GateSpec, folder: &Path, trains: bool) -> Before {
     Before {
         trains,
         metrics: spec.metrics_file.as_deref().and_then(stamp),
-        wandb: stamp(&wandb(folder)),
+        wandb: stamp(&wandb::summary_file(folder)),
     }
 }
 
@@ -57,8 +58,21 @@ fn stamp(path: &Path) -> Stamp {
     Some((file.ino(), file.len(), file.ctime(), file.ctime_nsec()))
 }
 
-fn wandb(folder: &Path) -> PathBuf {
-    folder.join("wandb/latest-run/files/wandb-summary.json")
+/// The numbers in a summary of Weights & Biases; in words why it cannot be read.
+fn summary(path: &Path) -> Result<BTreeMap<String, f64>, String> {
+    let found = if wandb::is_log(path) {
+        let values = wandb::summary(path).map_err(|error| error.to_string())?;
+        let numbers = values.iter().map(|(name, text)| json::value(name, text));
+        numbers.flatten().collect()
+    } else {
+        let text = fs_err::read_to_string(path).map_err(|error| error.to_string())?;
+        json::read(&text).map_err(|(_, why)| why)?
+    };
+    // `_step`, `_runtime` and the like are W&B's own.
+    let own = found
+        .into_iter()
+        .filter(|(name, _): &(String, f64)| !name.starts_with('_'));
+    Ok(own.collect())
 }
 
 /// Puts the sources together; of a metric that several have, the first source's value counts, and a difference is said.
@@ -79,24 +93,19 @@ pub(super) async fn gather(
     if let Some(run) = model.and_then(|model| model.run.as_ref()) {
         sources.push(("the MLflow run".to_owned(), run.metrics.clone()));
     }
-    let path = wandb(&ctx.workspace.folder);
+    let path = wandb::summary_file(&ctx.workspace.folder);
     if path.is_file() {
         let shown = ctx.workspace.relative(&path);
         if before.is_stale(before.wandb, &path) {
             let line = format!("`{shown}` is older than this training and is not read");
             ctx.events.note(line).await;
         } else {
-            match fs_err::read_to_string(&path).map(|text| json::read(&text)) {
-                Ok(Ok(found)) => {
-                    // `_step`, `_runtime` and the like are W&B's own.
-                    let own = found.into_iter().filter(|(name, _)| !name.starts_with('_'));
-                    sources.push((format!("`{shown}`"), own.collect()));
-                }
-                Ok(Err((_, why))) => {
+            match summary(&path) {
+                Ok(found) => sources.push((format!("`{shown}`"), found)),
+                Err(why) => {
                     let line = format!("`{shown}` is not read: {why}");
                     ctx.events.note(line).await;
                 }
-                Err(error) => ctx.events.note(error.to_string()).await,
             }
         }
     }

@@ -3,8 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::model::Named;
-use crate::artifact::{Distribution, Environment};
+use crate::artifact::{Distribution, Environment, ModelFacts};
 
 /// Why a package matters to this model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +17,7 @@ pub(super) struct Reason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Required {
     pub(super) by: String,
-    /// Named by a package of the model itself, not further down.
+    /// ModelFacts by a package of the model itself, not further down.
     pub(super) direct: bool,
 }
 
@@ -38,7 +37,11 @@ const SERIALIZERS: &[&str] = &["joblib", "cloudpickle", "dill", "skops"];
 const DATA: &[&str] = &["numpy", "scipy", "pandas", "pyarrow"];
 
 /// Collects it. `served` are the names that the image's requirements ask for.
-pub(super) fn bearing(trained: &Environment, named: &Named, served: &BTreeSet<String>) -> Bearing {
+pub(super) fn bearing(
+    trained: &Environment,
+    named: &ModelFacts,
+    served: &BTreeSet<String>,
+) -> Bearing {
     let mut bearing = Bearing::default();
     for (module, class) in &named.modules {
         bearing.in_script |= module == "__main__";
@@ -181,14 +184,14 @@ mod tests {
         }
     }
 
-    fn named(modules: &[(&str, bool)], declared: &[&str]) -> Named {
-        Named {
+    fn named(modules: &[(&str, bool)], declared: &[&str]) -> ModelFacts {
+        ModelFacts {
             modules: modules
                 .iter()
                 .map(|(name, class)| ((*name).to_owned(), *class))
                 .collect(),
             declared: declared.iter().map(|name| (*name).to_owned()).collect(),
-            ..Named::default()
+            ..ModelFacts::default()
         }
     }
 

@@ -3,7 +3,6 @@
 
 mod allow;
 mod bearing;
-mod model;
 mod place;
 mod say;
 mod serving;
@@ -14,15 +13,18 @@ mod verdict_tests;
 mod version;
 mod weights;
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use jiff::Timestamp;
 
-use crate::artifact::{Environment, Image, Model, Parity, ParityLevel as Level, ParityVerdict};
+use crate::artifact::{
+    Environment, Freeze, Image, Model, ModelFile, Parity, ParityLevel as Level, ParityVerdict,
+};
 use crate::code::Code;
 use crate::context::Context;
 use crate::engine::Engine;
-use crate::failure::{Fail as _, Failure, Outcome};
+use crate::failure::{Failure, Outcome};
 use crate::plan::{ParityMode, ParitySpec, Plan};
 
 use allow::Judged;
@@ -32,7 +34,7 @@ use serving::{Server, Serving};
 use verdict::{NONE, Row};
 use weights::Weights;
 
-/// Compares and says what differs. The failure is that of an image that would not serve what was trained: `ParityPython`,
+/// Compares the image of this run and says what differs. The failure is that of an image that would not serve what was trained: `ParityPython`,
 /// `ParityPlatform`, `ParityPackage`, `ParityModel`, `ParityUnknown`, `ParityAllowExpired`, one finding for each difference
 /// that blocks.
 ///
@@ -45,38 +47,86 @@ pub(crate) async fn run(
     model: Option<&Model>,
     image: &Image,
 ) -> Outcome<(Parity, Option<Failure>)> {
-    let began = Instant::now();
     let spec = &plan.parity;
     let places = plan.build.as_ref().map_or_else(Places::default, |build| {
         Places::read(ctx, build, &plan.model)
     });
-    let trained = model.and_then(|model| Some((model, model.environment.as_ref()?)));
-    let Some((model, trained)) = trained else {
+    let Some(trained) = model.and_then(Freeze::of) else {
         let why = "nothing is known of the environment that trained this model: no training ran here, and none has left its description";
         let rows = vec![unknown("training", why)];
         return Ok(conclude(ctx, spec, &places, rows, None, Bearing::default()).await);
     };
-    let listed = model::list(&model.path);
-    let files: Vec<_> = listed.iter().map(|(file, _)| file.clone()).collect();
-    // Hashing and scanning take this machine's time, starting the container takes the engine's.
-    let reading = tokio::task::spawn_blocking(move || model::read(listed));
-    let looked = serving::look(ctx, engine, &image.id, &files).await?;
-    let (files, named) = reading.await.fail(Code::Internal)?;
-    let bearing = bearing(trained, &named, &places.asked_for());
+    let comparison = Comparison {
+        image: &image.id,
+        trained: &trained,
+        asked_for: places.asked_for(),
+        places: &places,
+        doubts: Vec::new(),
+    };
+    compare(ctx, engine, spec, comparison).await
+}
 
-    let mut rows: Vec<Row> = Vec::new();
-    for why in &named.unread {
+/// Compares an image that another run built, or nobody of us. `doubts` are reasons why the description may not be that of
+/// the image's model, one line each.
+///
+/// # Errors
+/// As `run`.
+pub(crate) async fn against(
+    ctx: &Context,
+    engine: &Engine,
+    spec: &ParitySpec,
+    trained: &Freeze,
+    image: &str,
+    doubts: Vec<String>,
+) -> Outcome<(Parity, Option<Failure>)> {
+    // What the image's requirements ask for is not at hand, but whoever built it has seen it.
+    let earlier = trained.parity.as_ref();
+    let asked_for = earlier.map(|parity| parity.bearing.keys().cloned().collect());
+    let comparison = Comparison {
+        image,
+        trained,
+        asked_for: asked_for.unwrap_or_default(),
+        places: &Places::default(),
+        doubts,
+    };
+    compare(ctx, engine, spec, comparison).await
+}
+
+/// The two sides, and what is known around them.
+struct Comparison<'a> {
+    /// Id of the image.
+    image: &'a str,
+    trained: &'a Freeze,
+    /// Normalised names of packages that the image asks for.
+    asked_for: BTreeSet<String>,
+    places: &'a Places,
+    doubts: Vec<String>,
+}
+
+async fn compare(
+    ctx: &Context,
+    engine: &Engine,
+    spec: &ParitySpec,
+    comparison: Comparison<'_>,
+) -> Outcome<(Parity, Option<Failure>)> {
+    let began = Instant::now();
+    let Comparison { image, places, .. } = comparison;
+    let (trained, model) = (&comparison.trained.environment, &comparison.trained.model);
+    let bearing = bearing(trained, model, &comparison.asked_for);
+    let doubts = comparison.doubts.iter();
+    let mut rows: Vec<Row> = doubts.map(|why| unknown("training", why)).collect();
+    for why in &model.unread {
         let why = format!("{why}; the packages that the model needs are not all known");
         rows.push(unknown("model", &why));
     }
-    let serving = match looked {
+    let serving = match serving::look(ctx, engine, image, &model.files).await? {
         Ok(serving) => {
             rows.extend(compared(trained, &serving, &bearing));
-            rows.extend(weights_row(&files, &serving));
+            rows.extend(weights_row(&model.files, &serving));
             Some(serving)
         }
         Err(why) => {
-            let start = engine.image_start(&image.id).await.ok().flatten();
+            let start = engine.image_start(image).await.ok().flatten();
             let foreign =
                 start.and_then(|start| verdict::architecture(trained, &start.architecture));
             rows.extend(foreign);
@@ -91,7 +141,7 @@ pub(crate) async fn run(
         ))
         .await;
     let sides = serving.map(|serving| (serving, trained));
-    Ok(conclude(ctx, spec, &places, rows, sides, bearing).await)
+    Ok(conclude(ctx, spec, places, rows, sides, bearing).await)
 }
 
 fn unknown(subject: &str, why: &str) -> Row {
@@ -138,7 +188,7 @@ fn contents(environment: &Environment) -> (&str, Vec<(&str, &str)>) {
     (&environment.python, installed.collect())
 }
 
-fn weights_row(files: &[model::ModelFile], serving: &Serving) -> Option<Row> {
+fn weights_row(files: &[ModelFile], serving: &Serving) -> Option<Row> {
     match weights::compare(files, &serving.files) {
         Weights::Same => None,
         Weights::Other {

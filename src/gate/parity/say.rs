@@ -90,6 +90,8 @@ pub(super) fn message(judged: &Judged) -> String {
     let (subject, trained, served) = (&row.subject, &row.trained, &row.served);
     let difference = match row.code {
         Code::ParityUnknown => return format!("{subject}: {}", row.why),
+        // Not two versions of something, but a thing of its own.
+        Code::ParityModel if served == NONE => format!("{subject}: {trained}"),
         _ if served == NONE => format!("{subject}: trained with {trained}, the image has none"),
         _ if trained == NONE => {
             format!("{subject}: not set in the training, the image has {served}")

@@ -6,10 +6,9 @@ use anyhow::Context as _;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::model::ModelFile;
 use super::start::{Guess, guesses, helpers, is_python};
 use super::weights::Found;
-use crate::artifact::Environment;
+use crate::artifact::{Environment, ModelFile};
 use crate::code::Code;
 use crate::context::Context;
 use crate::engine::{Engine, ImageStart, Printed};
@@ -130,7 +129,10 @@ async fn running(
 ) -> anyhow::Result<Serving> {
     let container = engine.create_isolated(image, None).await?;
     made.push(container.clone());
-    engine.start_container(&container).await?;
+    if let Err(error) = engine.start_container(&container).await {
+        // Not with the name of our container, which is gone when this is read.
+        anyhow::bail!("it does not start: {}", error.root_cause());
+    }
     let mut helpers = helpers(start);
     let mut why = "there is no Python in the image".to_owned();
     let mut asked = false;
@@ -203,7 +205,7 @@ async fn resting(
             .await?;
         made.push(container.clone());
         if let Err(error) = engine.start_container(&container).await {
-            last = format!("{error:#}");
+            last = format!("`{interpreter}`: {}", error.root_cause());
             continue;
         }
         let printed = engine.ended(&container).await?;

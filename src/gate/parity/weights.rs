@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::model::ModelFile;
+use crate::artifact::ModelFile;
 
 /// A file of the image with the name or size of one of the model's.
 #[derive(Clone, Debug, Deserialize)]

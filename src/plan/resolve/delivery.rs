@@ -12,6 +12,9 @@ use crate::registry::Reference;
 impl Resolver<'_> {
     pub(super) fn target(&mut self) -> Option<&'static str> {
         let asked = self.inputs.target.as_deref();
+        if matches!(self.task, Task::Parity | Task::Trace) {
+            return self.looked_at();
+        }
         if self.task != Task::Run {
             if !matches!(asked, None | Some("kubernetes")) {
                 self.invalid("target", "must be kubernetes here: only there deployments are recorded, to be looked at and gone back to");
@@ -33,6 +36,24 @@ impl Resolver<'_> {
         }
     }
 
+    /// Where something that is live may be looked for: what the inputs speak of.
+    fn looked_at(&mut self) -> Option<&'static str> {
+        let inputs = self.inputs;
+        let cluster = !inputs.manifests.is_empty()
+            || inputs.deployment_name.is_some()
+            || inputs.namespace.is_some()
+            || inputs.kubeconfig.is_some();
+        match inputs.target.as_deref() {
+            None if cluster => Some("kubernetes"),
+            None => inputs.container_name.as_ref().map(|_| "docker"),
+            Some("none") => None,
+            Some(named) => {
+                let known = [("kubernetes", "kubernetes"), ("docker", "docker")];
+                Some(self.one_of("target", named, known, "kubernetes"))
+            }
+        }
+    }
+
     pub(super) fn deploy(
         &mut self,
         workspace: &Workspace,
@@ -46,7 +67,10 @@ impl Resolver<'_> {
             let manifests = values::list(&inputs.manifests, false);
             if manifests.is_empty() && self.task == Task::Run {
                 self.missing("manifests", "target kubernetes needs manifests");
-            } else if manifests.is_empty() && inputs.deployment_name.is_none() {
+            } else if matches!(self.task, Task::Status | Task::Rollback)
+                && manifests.is_empty()
+                && inputs.deployment_name.is_none()
+            {
                 self.missing(
                     "deployment-name",
                     "it or `manifests` says which deployment is meant",
@@ -95,9 +119,20 @@ impl Resolver<'_> {
                 commit,
             }));
         }
-        let Some(image) = image else {
-            self.missing("image", "target docker needs to know which image to run");
-            return None;
+        let name = match (&inputs.container_name, &image) {
+            (_, None) if self.task == Task::Run => {
+                self.missing("image", "target docker needs to know which image to run");
+                return None;
+            }
+            (Some(name), _) => name.clone(),
+            (None, Some(image)) => image.short_name().to_owned(),
+            (None, None) => {
+                self.missing(
+                    "container-name",
+                    "target docker needs to know which container is meant",
+                );
+                return None;
+            }
         };
         let mut ports = Vec::new();
         for text in values::list(&inputs.ports, true) {
@@ -114,10 +149,7 @@ impl Resolver<'_> {
             .into_iter()
             .collect();
         Some(DeploySpec::Docker(DockerSpec {
-            name: inputs
-                .container_name
-                .clone()
-                .unwrap_or_else(|| image.short_name().to_owned()),
+            name,
             ports,
             environment,
             port: inputs.port,

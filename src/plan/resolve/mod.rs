@@ -103,7 +103,11 @@ pub(crate) fn resolve(
     // The tag is among the tags now.
     let image = image.and_then(|image| image.repository().parse::<Reference>().ok());
     let named = image.clone().or_else(|| image_ref.clone());
-    let login = resolver.login(named.as_ref());
+    // What is only looked at may lie elsewhere than what is built here.
+    let looked_at = image_ref
+        .as_ref()
+        .filter(|_| matches!(task, Task::Parity | Task::Trace));
+    let login = resolver.login(looked_at.or(named.as_ref()));
     let tracking = resolver.tracking(&workspace, places);
     let gates = resolver.gate_spec(&workspace, tracking.clone());
     let runs = task == Task::Run;

@@ -1,12 +1,12 @@
 """In front of a registry: `proxy.py HOST:PORT METHOD PATH-PART AGENT COUNT FAULT`.
 
 The first COUNT requests of that method and path, by a client whose name holds AGENT, get FAULT: `503` as a gateway says it, `503-json` as a
-registry does, or `reset`. The rest is handed on. An empty word means any. `GET /-/log` answers with what was asked so far: `METHOD PATH STATUS`, one a line."""
-import http, http.client, http.server, os, socket, struct, sys, threading
+registry does, or `reset`. The rest is handed on. With the FAULT `referrers` it is a registry that itself lists what is attached to an image. An empty word means any. `GET /-/log` answers with what was asked so far: `METHOD PATH STATUS`, one a line."""
+import hashlib, http, http.client, http.server, json, os, socket, struct, sys, threading
 
 target, method, part, agent, count, fault = sys.argv[1:]
 left = int(count)
-log, lock = [], threading.Lock()
+log, lock, attached = [], threading.Lock(), {}
 CODES = {"401": "UNAUTHORIZED", "403": "DENIED", "404": "NAME_UNKNOWN", "429": "TOOMANYREQUESTS", "500": "UNKNOWN", "503": "UNAVAILABLE"}
 
 
@@ -47,17 +47,29 @@ class Proxy(http.server.BaseHTTPRequestHandler):
             if fault.endswith("-json"):
                 body, kind = '{"errors":[{"code":"%s","message":"%s"}]}' % (CODES[status], reason.lower()), "application/json"
             return self.reply(int(status), {"Connection": "close", "Content-Type": kind}, body.encode())
+        if fault == "referrers" and "/referrers/" in self.path:
+            log.append(f"{self.command} {self.path} 200")
+            index = {"schemaVersion": 2, "manifests": attached.get(self.path.rpartition("/")[2], [])}
+            return self.reply(200, {"Content-Type": "application/vnd.oci.image.index.v1+json"}, json.dumps(index).encode())
         upstream = http.client.HTTPConnection(target, timeout=60)
         upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, value in self.headers.items():
             upstream.putheader(name, value)
         upstream.endheaders()
+        sent = b""
         for piece in self.body():
             upstream.send(piece)
+            sent += piece if "/manifests/" in self.path else b""
         answer = upstream.getresponse()
         body = answer.read()
         log.append(f"{self.command} {self.path} {answer.status}")
         headers = {k: v for k, v in answer.getheaders() if k.lower() not in ("transfer-encoding", "connection", "date", "server")}
+        subject = json.loads(sent).get("subject") if sent and fault == "referrers" and self.command == "PUT" else None
+        if subject:
+            digest = "sha256:" + hashlib.sha256(sent).hexdigest()
+            one = {"mediaType": self.headers["Content-Type"], "digest": digest, "size": len(sent), "artifactType": json.loads(sent)["artifactType"]}
+            attached.setdefault(subject["digest"], []).append(one)
+            headers["OCI-Subject"] = subject["digest"]
         self.reply(answer.status, headers, body)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do

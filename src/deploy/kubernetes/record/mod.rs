@@ -56,6 +56,16 @@ pub(super) struct Release {
     pub(super) containers: Vec<Container>,
 }
 
+impl Release {
+    /// The workloads among its objects, as lists write them; `own` is the deployment's namespace.
+    pub(super) fn workloads(&self, own: &str) -> Vec<String> {
+        let items = self.objects.iter().filter(|item| is_workload(&item.kind));
+        items
+            .map(|item| written(&item.kind, &item.name, item.namespace.as_deref(), own))
+            .collect()
+    }
+}
+
 /// An object in an inventory.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Item {

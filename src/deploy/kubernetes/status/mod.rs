@@ -39,21 +39,15 @@ pub(crate) async fn status(ctx: &Context, spec: &KubernetesSpec) -> Outcome<()> 
     };
     let current = record.current.as_ref();
     let own = cluster.namespace.as_str();
-    let mut workloads: Vec<String> = match current {
-        Some(current) => {
-            let items = current.objects.iter();
-            items
-                .map(|item| written(&item.kind, &item.name, item.namespace.as_deref(), own))
-                .collect()
-        }
+    let workloads: Vec<String> = match current {
+        Some(current) => current.workloads(own),
         None => {
-            let objects = objects.iter();
+            let objects = objects.iter().filter(|one| is_workload(&one.kind));
             objects
                 .map(|one| written(&one.kind, &one.name, one.namespace.as_deref(), own))
                 .collect()
         }
     };
-    workloads.retain(|label| is_workload(label.split('/').next().unwrap_or_default()));
     if current.is_none() && objects.is_empty() {
         return Err(Failure::new(
             Code::RevisionMissing,

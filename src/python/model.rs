@@ -1,41 +1,23 @@
-//! What the trained model's files say: what they are, which modules they import, by which flavor they were saved.
+//! What a model's files say: what they are, which modules they import, by which flavor they were saved.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
-
-use crate::python::{pickle_imports, requirement_name};
+use super::pickle::imports;
+use super::requirement::name as requirement_name;
+use crate::artifact::{ModelFacts, ModelFile};
+use crate::sha256;
 
 /// Files of one model that are looked at.
 const MOST_FILES: usize = 4096;
 
-/// One file of the model.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct ModelFile {
-    /// Relative, with `/`; the file's name when the model is one file.
-    pub(super) relative: String,
-    pub(super) bytes: u64,
-    /// In hex; empty until it is hashed.
-    pub(super) sha256: String,
-}
-
-/// What the files name.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Named {
-    /// Modules, and whether something of them looks like a class.
-    pub(super) modules: BTreeMap<String, bool>,
-    /// Distributions of the flavors or of the format, and which it is.
-    pub(super) flavors: BTreeMap<String, String>,
-    /// Normalised names in the requirements beside MLmodel.
-    pub(super) declared: BTreeSet<String>,
-    /// What could not be read, each in one line.
-    pub(super) unread: Vec<String>,
+/// Lists and hashes the model's files and reads what they name. It may take a while: not for the thread of a runtime.
+pub(crate) fn facts(model: &Path) -> ModelFacts {
+    let model = model.canonicalize().unwrap_or_else(|_| model.to_owned());
+    read(list(&model))
 }
 
 /// The files, not hashed yet, sorted by path. Links are not followed out of the model.
-pub(super) fn list(model: &Path) -> Vec<(ModelFile, PathBuf)> {
+fn list(model: &Path) -> Vec<(ModelFile, PathBuf)> {
     let mut files = Vec::new();
     if model.is_file() {
         let name = model.file_name().unwrap_or_default().to_string_lossy();
@@ -69,16 +51,14 @@ pub(super) fn list(model: &Path) -> Vec<(ModelFile, PathBuf)> {
     measured.collect()
 }
 
-/// Hashes the files and reads what they name. It may take a while: not for the thread of a runtime.
-pub(super) fn read(files: Vec<(ModelFile, PathBuf)>) -> (Vec<ModelFile>, Named) {
-    let mut named = Named::default();
-    let mut hashed = Vec::new();
+fn read(files: Vec<(ModelFile, PathBuf)>) -> ModelFacts {
+    let mut named = ModelFacts::default();
     for (mut file, path) in files {
-        match sha256(&path) {
+        match sha256::of_file(&path) {
             Ok(sha256) => file.sha256 = sha256,
             Err(error) => named.unread.push(format!("`{}`: {error}", file.relative)),
         }
-        match pickle_imports(&path) {
+        match imports(&path) {
             Ok(found) => {
                 for (module, name) in found.unwrap_or_default().names {
                     let class = name.starts_with(|c: char| c.is_ascii_uppercase());
@@ -94,27 +74,9 @@ pub(super) fn read(files: Vec<(ModelFile, PathBuf)>) -> (Vec<ModelFile>, Named) 
             "requirements.txt" if beside => declared(&path, &mut named),
             _ => format(name, &mut named),
         }
-        hashed.push(file);
+        named.files.push(file);
     }
-    (hashed, named)
-}
-
-fn sha256(path: &Path) -> io::Result<String> {
-    let mut hash = Sha256::new();
-    let mut file = fs_err::File::open(path)?;
-    let mut chunk = vec![0; 1 << 18];
-    loop {
-        let count = file.read(&mut chunk)?;
-        if count == 0 {
-            break;
-        }
-        hash.update(&chunk[..count]);
-    }
-    Ok(hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    named
 }
 
 /// Flavors of MLflow whose distribution has another name.
@@ -144,7 +106,7 @@ const FORMATS: &[(&str, &[&str])] = &[
     (".pth", &["torch"]),
 ];
 
-fn format(name: &str, named: &mut Named) {
+fn format(name: &str, named: &mut ModelFacts) {
     for (ending, distributions) in FORMATS {
         if name.ends_with(ending) {
             for distribution in *distributions {
@@ -156,7 +118,7 @@ fn format(name: &str, named: &mut Named) {
 }
 
 /// The keys below `flavors:`; values are not needed.
-fn flavors(path: &Path, named: &mut Named) {
+fn flavors(path: &Path, named: &mut ModelFacts) {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let below = text
         .lines()
@@ -182,7 +144,7 @@ fn flavors(path: &Path, named: &mut Named) {
     }
 }
 
-fn declared(path: &Path, named: &mut Named) {
+fn declared(path: &Path, named: &mut ModelFacts) {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     named
         .declared
@@ -191,6 +153,8 @@ fn declared(path: &Path, named: &mut Named) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -208,10 +172,9 @@ mod tests {
         );
         write("model.ubj", "x");
         write("broken.pkl", "hello");
-        let files = list(folder.path());
-        assert_eq!(files.len(), 4);
-        let (files, named) = read(files);
-        assert!(files.iter().all(|file| file.sha256.len() == 64));
+        let named = facts(folder.path());
+        assert_eq!(named.files.len(), 4);
+        assert!(named.files.iter().all(|file| file.sha256.len() == 64));
         let flavors: Vec<_> = named.flavors.keys().map(String::as_str).collect();
         assert_eq!(flavors, ["scikit-learn", "xgboost"]);
         let declared: Vec<_> = named.declared.iter().map(String::as_str).collect();
@@ -224,8 +187,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.pkl");
         std::fs::write(&path, b"\x80\x04csklearn.svm\nSVC\n.").unwrap();
-        let (files, named) = read(list(&path));
-        assert_eq!(files[0].relative, "m.pkl");
+        let named = facts(&path);
+        assert_eq!(named.files[0].relative, "m.pkl");
         assert_eq!(
             named.modules,
             BTreeMap::from([("sklearn.svm".to_owned(), true)])
