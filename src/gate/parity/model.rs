@@ -36,6 +36,8 @@ pub(super) struct Named {
 
 /// The files, not hashed yet, sorted by path. Links are not followed out of the model.
 pub(super) fn list(model: &Path) -> Vec<(ModelFile, PathBuf)> {
+    // The workspace itself may lie behind a link; then no file would seem to be inside.
+    let model = &model.canonicalize().unwrap_or_else(|_| model.to_owned());
     let mut files = Vec::new();
     if model.is_file() {
         let name = model.file_name().unwrap_or_default().to_string_lossy();
@@ -50,7 +52,7 @@ pub(super) fn list(model: &Path) -> Vec<(ModelFile, PathBuf)> {
                 .is_ok_and(|target| target.starts_with(model));
             if path.is_dir() && !path.is_symlink() {
                 folders.push(path);
-            } else if path.is_file() && inside && files.len() < MOST_FILES {
+            } else if path.is_file() && inside && files.len() <= MOST_FILES {
                 let relative = path.strip_prefix(model).unwrap_or(&path);
                 files.push((relative.to_string_lossy().into_owned(), path.clone()));
             }
@@ -73,6 +75,10 @@ pub(super) fn list(model: &Path) -> Vec<(ModelFile, PathBuf)> {
 pub(super) fn read(files: Vec<(ModelFile, PathBuf)>) -> (Vec<ModelFile>, Named) {
     let mut named = Named::default();
     let mut hashed = Vec::new();
+    if files.len() > MOST_FILES {
+        let why = format!("the model has more than {MOST_FILES} files, and not all were read");
+        named.unread.push(why);
+    }
     for (mut file, path) in files {
         match sha256(&path) {
             Ok(sha256) => file.sha256 = sha256,
