@@ -10,7 +10,7 @@ use crate::code::Code;
 use crate::context::{Context, Workspace};
 use crate::deploy;
 use crate::diagnostic::Diagnostic;
-use crate::event::{Events, Stage};
+use crate::event::{EventKind, Events, Stage};
 use crate::failure::{Failure, Outcome};
 use crate::host::{Host, Kind, ownership};
 use crate::inputs::cli::{Cli, Command};
@@ -134,6 +134,10 @@ async fn execute(
     };
     for line in lines {
         events.note(line).await;
+    }
+    for (stage, why) in &plan.left_out {
+        let events = events.stage(*stage);
+        events.send(EventKind::LeftOut(why.clone())).await;
     }
     let ctx = Context {
         events,

@@ -82,6 +82,8 @@ pub(crate) struct Event {
 /// What can happen.
 #[derive(Debug)]
 pub(crate) enum EventKind {
+    /// A stage that will not run, and why.
+    LeftOut(String),
     /// A stage begins; the text says what it will do, on what.
     Started(String),
     /// Output of a program that is not ours (training, build): one or more whole lines, each ended by `\n`. Untrusted.

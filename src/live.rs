@@ -3,7 +3,7 @@
 
 use crate::artifact::{Deployment, Pushed};
 use crate::context::Context;
-use crate::deploy::kubernetes;
+use crate::deploy::{docker, kubernetes};
 use crate::engine::Engine;
 use crate::event::Stage;
 use crate::failure::Outcome;
@@ -42,23 +42,29 @@ impl Deployed {
 pub(crate) async fn settle(
     plan: &Plan,
     ctx: &Context,
+    engine: Option<&Engine>,
     deployed: Option<Deployed>,
     pushed: Option<&Pushed>,
     verified: Outcome<()>,
 ) -> Outcome<()> {
-    let (Some(Deployed::Kubernetes(rollout)), Some(DeploySpec::Kubernetes(spec))) =
-        (deployed, &plan.deploy)
-    else {
-        return verified;
-    };
     let ctx = &ctx.stage(Stage::Deploy);
-    match verified {
-        Ok(()) => {
+    match (deployed, &plan.deploy, engine) {
+        (Some(Deployed::Kubernetes(rollout)), Some(DeploySpec::Kubernetes(spec)), _) => {
+            if let Err(failure) = verified {
+                return Err(kubernetes::undo(ctx, spec, &rollout, failure).await);
+            }
             let recheck =
                 async |live: &Deployment| verify_stage(plan, ctx, None, Some(live), pushed).await;
             kubernetes::finish(ctx, spec, *rollout, recheck).await
         }
-        Err(failure) => Err(kubernetes::undo(ctx, spec, &rollout, failure).await),
+        (Some(Deployed::Docker(_)), Some(DeploySpec::Docker(spec)), Some(engine)) => {
+            if let Err(failure) = verified {
+                return Err(docker::undo(ctx, engine, spec, failure).await);
+            }
+            docker::finish(ctx, engine, spec).await;
+            Ok(())
+        }
+        _ => verified,
     }
 }
 
@@ -79,7 +85,7 @@ pub(crate) async fn rollback(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
     .await?;
     let deployed = Deployed::Kubernetes(Box::new(rollout));
     let verified = verify_stage(plan, ctx, None, Some(&deployed.judged()), None).await;
-    settle(plan, ctx, Some(deployed), None, verified).await?;
+    settle(plan, ctx, None, Some(deployed), None, verified).await?;
     Ok(Ended::Done)
 }
 

@@ -58,7 +58,7 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
     let deployment = deployed.as_ref().map(Deployed::deployment).cloned();
     let judged = deployed.as_ref().map(Deployed::judged);
     let verified = verify_stage(plan, ctx, engine, judged.as_ref(), pushed.as_ref()).await;
-    settle(plan, ctx, deployed, pushed.as_ref(), verified).await?;
+    settle(plan, ctx, engine, deployed, pushed.as_ref(), verified).await?;
     champion::crown(plan, ctx, model.as_ref(), pushed.as_ref()).await;
     if let Some(fingerprint) = fingerprint {
         let kept = reuse::remember(

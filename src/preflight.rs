@@ -45,17 +45,15 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ready> {
         checks.push(Box::pin(async { verify::preflight(ctx, &plan.verify) }));
     }
     // A pull request deploys nothing, but its manifests are tried all the same when the cluster can be reached.
-    if let Some(DeploySpec::Kubernetes(spec)) = plan
-        .deploy
-        .as_ref()
-        .filter(|_| plan.runs(Stage::Deploy) || has_cluster(plan))
-    {
-        checks.push(Box::pin(deploy::kubernetes::preflight(
-            ctx,
-            spec,
-            (plan.runs(Stage::Verify) || plan.host.pull_request).then_some(&plan.verify),
-            plan.image_ref.as_ref(),
-        )));
+    if let Some(DeploySpec::Kubernetes(spec)) = &plan.deploy {
+        let (proposed, image) = (plan.host.pull_request, plan.image_ref.as_ref());
+        if plan.runs(Stage::Deploy) || proposed && spec.cluster.kubeconfig.is_some() {
+            let verify = (plan.runs(Stage::Verify) || proposed).then_some(&plan.verify);
+            let checked = deploy::kubernetes::preflight(ctx, spec, verify, image);
+            checks.push(Box::pin(checked));
+        } else if proposed {
+            checks.push(Box::pin(deploy::kubernetes::on_paper(ctx, spec, image)));
+        }
     }
     let (engine, found) = tokio::join!(engine(plan), join_all(checks));
     let mut findings: Vec<Diagnostic> = found.into_iter().flatten().collect();
@@ -76,11 +74,6 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ready> {
         Some(failure) => Err(failure),
         None => Ok(Ready { engine }),
     }
-}
-
-fn has_cluster(plan: &Plan) -> bool {
-    let given = matches!(&plan.deploy, Some(DeploySpec::Kubernetes(spec)) if spec.cluster.kubeconfig.is_some());
-    given && plan.host.pull_request
 }
 
 /// Connects to the engine when a stage needs it.

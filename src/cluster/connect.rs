@@ -89,7 +89,11 @@ async fn configure(spec: &ClusterSpec) -> Outcome<(Config, Option<String>)> {
     let Some(found) = kubeconfig::read(spec.kubeconfig.as_ref())? else {
         let config = Config::incluster().map_err(|_| {
             kubeconfig::invalid("failed to find a cluster: no kubeconfig is given, none is in KUBECONFIG or ~/.kube/config, and this is not a pod")
-                .help("set `kubeconfig` to the file's text, its base64 form or a path")
+                .help(if spec.without_secrets {
+                    "this run comes from a fork or from Dependabot, where every secret is empty; for Dependabot there are secrets of its own in the repository's settings"
+                } else {
+                    "set `kubeconfig` to the file's text, its base64 form or a path; a secret with a misspelt name is empty too"
+                })
         })?;
         return Ok((config, None));
     };

@@ -30,7 +30,7 @@ pub(crate) enum Command {
     Train(Box<Inputs>),
     /// Build and push the image only
     Build(Box<Inputs>),
-    /// Deploy only, an image given by `image-ref` or manifests as they are
+    /// Deploy and verify only, an image given by `image-ref` or manifests as they are
     Deploy(Box<Inputs>),
     /// Check only what is live
     Verify(Box<Inputs>),

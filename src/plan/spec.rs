@@ -185,6 +185,8 @@ pub(crate) struct ClusterSpec {
     /// Text, base64 or path, as given.
     pub(crate) kubeconfig: Option<SecretString>,
     pub(crate) context: Option<String>,
+    /// Whether every secret is empty in this run, which is why there may be no kubeconfig.
+    pub(crate) without_secrets: bool,
 }
 
 /// A deployment to Kubernetes.

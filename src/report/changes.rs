@@ -1,16 +1,31 @@
 //! The section of the summary about what a deployment changes in the cluster. It makes Markdown from the artifact.
 
-use super::markdown::{code, table, text};
+use super::markdown::{code, table};
+use super::outputs::Facts;
 use crate::artifact::{Action, Changes};
 
 /// Rows of one table; all of them stand in the report.
 const ROWS: usize = 60;
 
-/// Objects and, folded away, the fields that change; empty without changes to show.
-pub(super) fn section(changes: Option<&Changes>) -> String {
-    let Some(changes) = changes.filter(|changes| !changes.objects.is_empty()) else {
-        return String::new();
+/// What was changed, or would be where nothing was deployed; empty without anything to show.
+pub(super) fn section(facts: &Facts<'_>) -> String {
+    let record = facts.record;
+    let stays = record.deployment.is_some() && record.rolled_back.is_none();
+    let title = if stays {
+        "What changed in the cluster"
+    } else {
+        "What a deployment would change in the cluster"
     };
+    match &record.changes {
+        Some(changes) if !changes.objects.is_empty() => {
+            format!("### {title}\n\n{}", tables(changes))
+        }
+        _ => String::new(),
+    }
+}
+
+/// Objects and, folded away, the fields that change.
+fn tables(changes: &Changes) -> String {
     let mut rows = Vec::new();
     let mut fields = Vec::new();
     let mut same = 0_usize;
@@ -34,15 +49,13 @@ pub(super) fn section(changes: Option<&Changes>) -> String {
             vec![code(&place), side(&field.before), side(&field.after)]
         }));
     }
-    let mut section = "### Changes in the cluster\n\n".to_owned();
     if rows.is_empty() {
-        return section
-            + &format!(
-                "None: {}.\n",
-                text(&format!("all {same} objects stay as they are"))
-            );
+        return match same {
+            1 => "Nothing: the one object stays as it is.\n".to_owned(),
+            _ => format!("Nothing: all {same} objects stay as they are.\n"),
+        };
     }
-    section.push_str(&cut(&["Object", "Change"], &rows));
+    let mut section = cut(&["Object", "Change"], &rows);
     if same > 0 {
         section.push_str(&format!("\n{same} more stay as they are.\n"));
     }
@@ -68,6 +81,8 @@ fn cut(head: &[&str], rows: &[Vec<String>]) -> String {
 mod tests {
     use super::*;
     use crate::artifact::{Change, FieldChange};
+    use crate::event::{Event, EventKind, Stage};
+    use crate::report::sample;
 
     fn change(object: &str, action: Action, fields: Vec<FieldChange>) -> Change {
         Change {
@@ -91,7 +106,7 @@ mod tests {
                 change("ConfigMap/wine", Action::Created, Vec::new()),
             ],
         };
-        let text = section(Some(&changes));
+        let text = tables(&changes);
         for part in [
             "| <code>Deployment/wine</code> | 1 field |",
             "| <code>ConfigMap/wine</code> | created |",
@@ -104,14 +119,31 @@ mod tests {
 
     #[test]
     fn nothing_is_said_in_one_line_or_not_at_all() {
-        assert_eq!(section(None), "");
-        let changes = Changes {
-            objects: vec![change("Service/wine", Action::Unchanged, Vec::new())],
+        let same = |name: &str| change(name, Action::Unchanged, Vec::new());
+        let mut changes = Changes {
+            objects: vec![same("Service/wine")],
         };
-        let text = section(Some(&changes));
-        assert!(
-            text.ends_with("None: all 1 objects stay as they are.\n"),
-            "{text}"
+        assert_eq!(
+            tables(&changes),
+            "Nothing: the one object stays as it is.\n"
         );
+        changes.objects.push(same("Deployment/wine"));
+        assert_eq!(
+            tables(&changes),
+            "Nothing: all 2 objects stay as they are.\n"
+        );
+        let titled = |changes: Option<Changes>, events: Vec<Event>| {
+            let produced = changes.map(|changes| EventKind::Produced(changes.into()));
+            let produced = produced.map(|kind| sample::event(1, Stage::Preflight, kind));
+            sample::facts(events.into_iter().chain(produced).collect(), None, section)
+        };
+        assert_eq!(titled(None, Vec::new()), "");
+        let proposed = titled(Some(changes.clone()), Vec::new());
+        assert!(
+            proposed.starts_with("### What a deployment would change"),
+            "{proposed}"
+        );
+        let delivered = titled(Some(changes), sample::good());
+        assert!(delivered.starts_with("### What changed"), "{delivered}");
     }
 }

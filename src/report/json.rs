@@ -94,6 +94,7 @@ fn report(facts: &Facts<'_>) -> Value {
         "failure": first.map(failure),
         "left": facts.verdict.left,
         "stages": record.stages.iter().map(stage).collect::<Vec<_>>(),
+        "left-out": record.left_out.iter().map(|(stage, why)| json!({"name": stage.name(), "why": why})).collect::<Vec<_>>(),
         "model": model,
         "environment": record.environment,
         "parity": record.parity,

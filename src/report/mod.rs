@@ -23,6 +23,7 @@ mod redact;
 #[cfg(test)]
 mod sample;
 mod shapes;
+mod skipped;
 mod snippet;
 mod summary;
 mod telling;
@@ -221,7 +222,8 @@ impl Reporters {
             EventKind::Produced(Artifact::Bundle(bundle)) => {
                 self.scrub_file(&bundle.path);
             }
-            EventKind::Produced(_) => {}
+            // The plan stands at the head of the log.
+            EventKind::Produced(_) | EventKind::LeftOut(_) => {}
         }
         self.record.take(event);
     }

@@ -43,6 +43,8 @@ pub(super) struct Finding {
 pub(super) struct Record {
     /// In the order in which they started.
     pub(super) stages: Vec<StageRecord>,
+    /// Stages that do not run, and why.
+    pub(super) left_out: Vec<(Stage, String)>,
     pub(super) findings: Vec<Finding>,
     /// Without its environment, which stands beside it.
     pub(super) model: Option<Model>,
@@ -63,6 +65,10 @@ impl Record {
     /// Takes in an event. Output and notes pass by: they belong to the log.
     pub(super) fn take(&mut self, event: Event) {
         match event.kind {
+            EventKind::LeftOut(why) => {
+                let left_out = event.stage.map(|stage| (stage, why));
+                self.left_out.extend(left_out);
+            }
             EventKind::Started(what) => {
                 if let Some(stage) = event.stage {
                     self.start(stage, what, event.at);
@@ -164,6 +170,9 @@ impl Record {
         }
         for stage in &mut self.stages {
             redactor.scrub(&mut stage.what);
+        }
+        for (_, why) in &mut self.left_out {
+            redactor.scrub(why);
         }
         for finding in &mut self.findings {
             scrub_diagnostic(&mut finding.what, redactor);

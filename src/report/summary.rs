@@ -21,12 +21,13 @@ const EVIDENCE_LINE: usize = 2000;
 pub(super) fn markdown(facts: &Facts<'_>) -> String {
     let mut sections = vec![
         verdict(facts),
+        super::skipped::section(&facts.record.left_out),
         undone::section(facts),
         left(facts),
         results(facts),
         super::gates::section(facts.record.gates.as_ref()),
         super::parity::section(facts.record.parity.as_ref()),
-        super::changes::section(facts.record.changes.as_ref()),
+        super::changes::section(facts),
         timeline(&facts.record.stages),
         numbers(facts),
         super::trial::section(facts.record.trial.as_ref()),

@@ -145,6 +145,25 @@ fn a_kubeconfig_that_is_empty_is_likely_a_secret_that_is_not_there() {
 }
 
 #[test]
+fn without_a_kubeconfig_it_is_said_why_there_may_be_none() {
+    let project = Project::new().file("k8s/app.yaml", CONFIG_MAP);
+    // On a runner a secret that is not there is an empty input, as if nothing had been set.
+    for (actor, says) in [
+        ("dependabot[bot]", "from a fork or from Dependabot"),
+        ("somebody", "misspelt name"),
+    ] {
+        let run = project.ml_deploy("deploy").input("manifests", "k8s");
+        run.input("kubeconfig", "")
+            .env("HOME", "/nowhere")
+            .env("GITHUB_ACTOR", actor)
+            .run()
+            .expect(10)
+            .code("kubeconfig-invalid")
+            .says(says);
+    }
+}
+
+#[test]
 fn a_namespace_that_is_going_away() {
     let namespace = Namespace::new("it-terminating");
     let held = format!(

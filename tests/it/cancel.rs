@@ -25,19 +25,24 @@ fn processes(text: &str) -> usize {
         .count()
 }
 
+/// Ends a training that has begun, and with it every process that carries the marker.
+fn nothing_survives(script: &str, marker: &str) {
+    let project = Project::new().file("train.py", script);
+    let ended = project
+        .ml_deploy("train")
+        .input("train", "python train.py")
+        .signal_at("training has begun", "TERM");
+    assert_cancelled(&ended, 143, "terminated");
+    assert_eq!(processes(marker), 0, "a grandchild survived");
+}
+
 #[test]
 fn sigterm_ends_the_trainings_whole_group() {
     let marker = unique("ml-deploy-it-sleep");
     let script = format!(
         "import signal, subprocess, sys, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nchild = subprocess.Popen([sys.executable, '-c', 'import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(120) # {marker}'])\ntime.sleep(1)\nprint('training has begun', flush=True)\ntime.sleep(120)\n"
     );
-    let project = Project::new().file("train.py", &script);
-    let ended = project
-        .ml_deploy("train")
-        .input("train", "python train.py")
-        .signal_at("training has begun", "TERM");
-    assert_cancelled(&ended, 143, "terminated");
-    assert_eq!(processes(&marker), 0, "a grandchild survived");
+    nothing_survives(&script, &marker);
 }
 
 #[test]
@@ -46,13 +51,7 @@ fn a_process_in_a_session_of_its_own_ends_too() {
     let script = format!(
         "import subprocess, sys, time\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(120) # {marker}'], start_new_session=True)\ntime.sleep(1)\nprint('training has begun', flush=True)\ntime.sleep(120)\n"
     );
-    let project = Project::new().file("train.py", &script);
-    let ended = project
-        .ml_deploy("train")
-        .input("train", "python train.py")
-        .signal_at("training has begun", "TERM");
-    assert_cancelled(&ended, 143, "terminated");
-    assert_eq!(processes(&marker), 0, "a grandchild survived");
+    nothing_survives(&script, &marker);
 }
 
 #[test]

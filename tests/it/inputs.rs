@@ -1,6 +1,6 @@
 //! Bad input changes nothing, is told all at once, with file and line, and ends with status 2.
 
-use crate::support::Project;
+use crate::support::{Project, Run};
 
 #[test]
 fn every_problem_of_the_configuration_is_told_at_once() {
@@ -150,4 +150,65 @@ fn a_secret_of_the_environment_is_hidden_wherever_it_appears() {
         .expect(2);
     assert!(!ended.stdout.contains("k3y-of-nobody"), "{}", ended.stdout);
     assert!(ended.stdout.contains("***"), "{}", ended.stdout);
+}
+
+#[test]
+fn stages_beside_a_subcommand_choose_among_its_own() {
+    let text = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: it\n";
+    let project = Project::new().file("k8s/app.yaml", text);
+    let proposed = || {
+        project
+            .ml_deploy("deploy")
+            .input("manifests", "k8s")
+            .env("GITHUB_EVENT_NAME", "pull_request")
+    };
+    let why = |run: Run<'_>, stage: &str| {
+        let ended = run.run().expect(0);
+        let left_out = ended.report["left-out"].as_array().unwrap().iter();
+        let found: Vec<String> = left_out
+            .filter(|left| left["name"] == stage)
+            .map(|left| left["why"].as_str().unwrap().to_owned())
+            .collect();
+        found.join(", ")
+    };
+    // Verification belongs to it; a pull request leaves both out, and says so.
+    let proposal = "this is a pull request: nothing is pushed or deployed";
+    for stage in ["deploy", "verify"] {
+        assert_eq!(why(proposed(), stage), proposal);
+    }
+    let only = || proposed().flag("stages", "deploy");
+    assert_eq!(why(only(), "deploy"), proposal);
+    assert_eq!(why(only(), "verify"), "not asked for");
+    // What the environment says is meant for other runs.
+    assert_eq!(why(proposed().input("stages", "train"), "verify"), proposal);
+    proposed()
+        .flag("stages", "deploy,train")
+        .run()
+        .expect(2)
+        .code("input-invalid")
+        .says("has `train`, and this subcommand runs only deploy, verify");
+}
+
+#[test]
+fn a_pull_request_without_a_kubeconfig_has_its_manifests_read() {
+    let good = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: it\n";
+    for (text, status) in [(good, 0), ("apiVersion: v1\nkind: {\n", 10)] {
+        let project = Project::new().file("k8s/app.yaml", text);
+        let ended = project
+            .ml_deploy("run")
+            .input("manifests", "k8s")
+            .env("GITHUB_EVENT_NAME", "pull_request")
+            .run()
+            .expect(status)
+            .says("the manifests are only read, not tried: no `kubeconfig` is given");
+        let broken = "::error file=k8s/app.yaml,line=2,";
+        assert_eq!(
+            ended.stdout.contains(broken),
+            status == 10,
+            "{}",
+            ended.stdout
+        );
+        let left = "deploy, verify (this is a pull request&#58; nothing is pushed or deployed)";
+        assert!(ended.summary.contains(left), "{}", ended.summary);
+    }
 }

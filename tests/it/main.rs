@@ -41,6 +41,7 @@ mod rollouts;
 mod scale;
 mod secrecy;
 mod servers;
+mod shared_configuration;
 mod status;
 mod strategy;
 mod support;

@@ -204,6 +204,13 @@ fn the_changes_are_listed_and_no_secret_is() {
         .says("ConfigMap/new would be created");
 }
 
+/// Waits until the Deployment has its pod.
+fn runs(namespace: &str) {
+    let template = "jsonpath={.status.readyReplicas}";
+    let ready = || kubectl(&["-n", namespace, "get", "deployment", "wine", "-o", template]).1;
+    eventually("the pod runs", || ready() == "1");
+}
+
 /// A device that the node has one of, until the test ends.
 struct Device(String, String);
 
@@ -266,19 +273,7 @@ fn one_device_cannot_be_rolled_over() {
         .replace("replicas: 0", "replicas: 1")
         .replace("        env:", &limits);
     applied(name, &text);
-    let ready = || {
-        kubectl(&[
-            "-n",
-            name,
-            "get",
-            "deployment",
-            "wine",
-            "-o",
-            "jsonpath={.status.readyReplicas}",
-        ])
-        .1
-    };
-    eventually("the pod runs", || ready() == "1");
+    runs(name);
     // Nothing new to run, nothing to wait for.
     assert_eq!(found(&checked(&text, name).expect(0)), []);
     let text = text.replace("'1000'", "'2000'");
@@ -300,19 +295,7 @@ fn a_rolling_update_without_room_in_the_quota() {
         .replace("replicas: 0", "replicas: 1")
         .replace("        env:", requests);
     applied(name, &text);
-    let ready = || {
-        kubectl(&[
-            "-n",
-            name,
-            "get",
-            "deployment",
-            "wine",
-            "-o",
-            "jsonpath={.status.readyReplicas}",
-        ])
-        .1
-    };
-    eventually("the pod runs", || ready() == "1");
+    runs(name);
     applied(
         name,
         "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: full}\nspec: {hard: {requests.cpu: 15m}}\n",

@@ -2,7 +2,7 @@
 
 use crate::cluster::{Namespace, kubectl};
 use crate::deploy::{SERVE, manifest};
-use crate::support::{Project, bed};
+use crate::support::{Project, Run, bed};
 
 /// A kubeconfig of a service account whose role has these rules (`verb,verb:resource,resource`, and `@name` for one object only).
 pub(crate) fn kubeconfig(namespace: &str, rules: &[&str]) -> String {
@@ -61,6 +61,16 @@ fn deploy(namespace: &str, kubeconfig: &str) -> crate::support::Ended {
     run.input("kubeconfig", kubeconfig)
         .input("deploy-timeout", "60s")
         .run()
+}
+
+/// What a pull request would check with an account.
+fn checking<'a>(project: &'a Project, namespace: &Namespace, kubeconfig: &str) -> Run<'a> {
+    project
+        .ml_deploy("deploy")
+        .input("manifests", "k8s")
+        .input("namespace", &namespace.0)
+        .input("kubeconfig", kubeconfig)
+        .env("GITHUB_EVENT_NAME", "pull_request")
 }
 
 #[test]
@@ -128,13 +138,8 @@ fn rights_on_named_objects_are_enough_when_they_are_there() {
         ],
     );
     // Neither `create` nor quotas, nodes and classes are needed for what changes nothing else.
-    let run = project
-        .ml_deploy("deploy")
-        .input("manifests", "k8s")
-        .input("namespace", &namespace.0)
-        .input("kubeconfig", &kubeconfig)
-        .env("GITHUB_EVENT_NAME", "pull_request");
-    run.run()
+    checking(&project, &namespace, &kubeconfig)
+        .run()
         .expect(0)
         .says("unchanged: Deployment/wine, Service/wine");
 }
@@ -152,18 +157,48 @@ fn what_verification_sends_through_the_api_server_is_asked_for() {
         "golden.jsonl",
         "{\"request\": {\"x\": 1}, \"response\": {\"y\": [1]}}\n",
     );
-    let run = project
-        .ml_deploy("deploy")
-        .input("manifests", "k8s")
-        .input("namespace", &namespace.0)
-        .input("kubeconfig", &kubeconfig)
+    checking(&project, &namespace, &kubeconfig)
         .input("predict-path", "/predict")
         .input("golden", "golden.jsonl")
-        .env("GITHUB_EVENT_NAME", "pull_request");
-    run.run()
+        .run()
         .expect(10)
         .code("cluster-denied")
         .says("may not create services/proxy in namespace");
+}
+
+#[test]
+fn a_second_workload_and_what_is_removed_again_need_rights_of_their_own() {
+    let namespace = Namespace::new("it-rights");
+    let text = manifest(SERVE);
+    crate::preflight::applied(&namespace.0, &text);
+    let added = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: added}\n";
+    let project = Project::new().file("k8s/app.yaml", &format!("{text}{added}"));
+    let watching = "get,list,watch:deployments.apps,services,pods,replicasets.apps,events,endpointslices.discovery.k8s.io";
+    let common = [
+        watching,
+        "get:pods/log,services/proxy",
+        "get,create,patch:configmaps,secrets",
+        "create,patch:services",
+    ];
+    let rules = |more: &[&'static str]| [&common, more].concat();
+    let kubeconfig = kubeconfig(
+        &namespace.0,
+        &rules(&["create,patch,delete:deployments.apps@wine"]),
+    );
+    let run = |strategy: &str| {
+        checking(&project, &namespace, &kubeconfig)
+            .input("strategy", strategy)
+            .input("health-path", "/health")
+            .run()
+    };
+    // Enough for `wine` alone; that what is new would stay after a failure is only a warning.
+    run("rolling")
+        .expect(0)
+        .says("may not delete configmaps in namespace")
+        .says("what is new is left behind if the deployment fails");
+    // The second workload has another name, and its pods are asked themselves.
+    let ended = run("canary: 10%").expect(10).code("cluster-denied");
+    ended.says("may not create, delete, patch deployments.apps; get pods/proxy in namespace");
 }
 
 #[test]

@@ -139,9 +139,16 @@ fn prune_removes_only_what_is_ours_and_no_longer_listed() {
         .expect(0)
         .says("no longer listed, and left: ConfigMap/b; `prune: true` removes it");
     assert_ne!(live(&namespace, "configmap/b"), Value::Null);
-    deploy_with(&fewer, &namespace, &[("prune", "true")])
-        .expect(0)
-        .says("will be removed after verification (`prune: true`): ConfigMap/b")
+    let pruned = deploy_with(&fewer, &namespace, &[("prune", "true")]).expect(0);
+    assert!(
+        pruned
+            .summary
+            .contains("| <code>ConfigMap/b</code> | removed |"),
+        "{}",
+        pruned.summary
+    );
+    pruned
+        .says("ConfigMap/b would be removed after verification (`prune: true`)")
         .says("ConfigMap/b removed")
         .says("PersistentVolumeClaim/data is no longer listed and stays");
     for (object, there) in [

@@ -26,7 +26,11 @@ impl Service {
     }
 
     fn deploy(&self, image: &str) -> Run<'_> {
-        let run = self.project.ml_deploy("deploy").input("target", "docker");
+        self.deploy_from(&self.project, image)
+    }
+
+    fn deploy_from<'a>(&self, project: &'a Project, image: &str) -> Run<'a> {
+        let run = project.ml_deploy("deploy").input("target", "docker");
         run.input("container-name", &self.name)
             .input("ports", &format!("{}:8080", self.port))
             .input("image-ref", image)
@@ -115,6 +119,35 @@ fn a_kill_in_the_middle_is_mended_by_the_next_run() {
     service.deploy(&broken).run().expect(50);
     assert_eq!(service.id(), new);
     assert_eq!(service.names(), [service.name.as_str()]);
+    drop(service.container);
+}
+
+#[test]
+fn a_container_that_does_not_verify_gives_its_place_back() {
+    let service = Service::new("18946");
+    let image = pushed(
+        &service.name,
+        "[\"python3\", \"-m\", \"http.server\", \"8080\"]",
+    );
+    service.deploy(&image).run().expect(0);
+    let before = service.id();
+    // It is healthy, and takes no predictions.
+    let project = Project::new().file(
+        "golden.jsonl",
+        "{\"request\": {\"x\": 1}, \"response\": {\"y\": [1]}}\n",
+    );
+    let ended = service
+        .deploy_from(&project, &image)
+        .input("predict-path", "/predict")
+        .input("golden", "golden.jsonl")
+        .run()
+        .expect(60)
+        .code("verify-prediction")
+        .says(&format!("`{}` runs the previous image again", service.name));
+    assert_eq!(ended.output("rolled-back"), "true");
+    assert_eq!(service.id(), before);
+    assert_eq!(service.names(), [service.name.as_str()]);
+    service.wait_until_it_answers();
     drop(service.container);
 }
 

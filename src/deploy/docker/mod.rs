@@ -1,6 +1,7 @@
 //! The local engine as a target: the new container is tried beside the old one, and takes its name and ports only after
 //! it has answered. Whatever goes wrong, the old one ends up running under its own name again.
 
+mod settle;
 mod start;
 mod swap;
 
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
+pub(crate) use self::settle::{finish, undo};
 use self::swap::{swap, tidy, try_out};
 
 use crate::artifact::{Deployment, Image, Live, Pushed};

@@ -45,7 +45,18 @@ pub(super) async fn start(
             "container `{name}` is started; waiting until it answers"
         ))
         .await;
-    // Whatever a service does with a request, a cancel is obeyed at once: the old container has to be put back in time.
+    serving(ctx, engine, spec, name, deadline).await
+}
+
+/// Waits until a container that runs answers; returns where. Whatever a service does with a request, a cancel is obeyed at
+/// once: the old container has to be put back in time.
+pub(super) async fn serving(
+    ctx: &Context,
+    engine: &Engine,
+    spec: &DockerSpec,
+    name: &str,
+    deadline: Instant,
+) -> Outcome<String> {
     tokio::select! {
         biased;
         () = ctx.cancel.cancelled() => Err(stopped(name)),

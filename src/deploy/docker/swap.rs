@@ -86,7 +86,8 @@ pub(super) async fn try_out(
     removed.fail(Code::ContainerFailed)
 }
 
-/// The old container steps aside, the new one takes its ports, and only when it answers the old one goes.
+/// The old container steps aside and the new one takes its ports. When that does not answer the old one comes back; when it
+/// does, the old one waits until the new one is verified.
 pub(super) async fn swap(
     ctx: &Context,
     engine: &Engine,
@@ -120,16 +121,7 @@ pub(super) async fn swap(
         start(ctx, engine, spec, container, deadline).await
     };
     match work.await {
-        Ok(endpoint) => {
-            // The new one serves, so this changes nothing; the next run tries it again.
-            if let Err(error) = engine.remove_container(&names.previous).await {
-                let message = format!("the previous container is left: {}", chain(&error));
-                let finding = Diagnostic::warning(Code::ContainerFailed, message)
-                    .help(format!("remove `{}`", names.previous));
-                ctx.events.diagnosed(finding).await;
-            }
-            Ok(endpoint)
-        }
+        Ok(endpoint) => Ok(endpoint),
         Err(failure) if replaced => match restore(engine, names).await {
             Ok(()) => {
                 ctx.events
@@ -137,21 +129,7 @@ pub(super) async fn swap(
                     .await;
                 Err(failure)
             }
-            Err(error) => {
-                let message = format!(
-                    "`{}` is down, and the previous container could not be put back: {}",
-                    names.now,
-                    chain(&error)
-                );
-                let help = format!(
-                    "remove `{}`, rename `{}` to it, and start it",
-                    names.now, names.previous
-                );
-                let mut findings = vec![Diagnostic::error(NOT_PUT_BACK, message).help(help)];
-                findings.extend(failure.into_findings());
-                Err(Failure::all(findings)
-                    .unwrap_or_else(|| Failure::new(NOT_PUT_BACK, "no finding")))
-            }
+            Err(error) => Err(not_put_back(names, &error, failure)),
         },
         Err(failure) => {
             // Nothing was there before, and a container that crashes for ever is of no use to anybody.
@@ -161,8 +139,24 @@ pub(super) async fn swap(
     }
 }
 
+/// Neither the new nor the old container serves.
+pub(super) fn not_put_back(names: &Names, error: &anyhow::Error, failure: Failure) -> Failure {
+    let message = format!(
+        "`{}` is down, and the previous container could not be put back: {}",
+        names.now,
+        chain(error)
+    );
+    let help = format!(
+        "remove `{}`, rename `{}` to it, and start it",
+        names.now, names.previous
+    );
+    let mut findings = vec![Diagnostic::error(NOT_PUT_BACK, message).help(help)];
+    findings.extend(failure.into_findings());
+    Failure::all(findings).unwrap_or_else(|| Failure::new(NOT_PUT_BACK, "no finding"))
+}
+
 /// Puts the previous container back under its name and starts it.
-async fn restore(engine: &Engine, names: &Names) -> anyhow::Result<()> {
+pub(super) async fn restore(engine: &Engine, names: &Names) -> anyhow::Result<()> {
     if engine.inspect_container(&names.previous).await?.is_none() {
         // It never stepped aside.
         return Ok(());

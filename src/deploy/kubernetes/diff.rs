@@ -69,7 +69,9 @@ pub(super) fn lines(changes: &Changes) -> Vec<String> {
         let object = &change.object;
         match change.action {
             Action::Created => lines.push(format!("{object} would be created")),
-            Action::Removed => lines.push(format!("{object} would be removed")),
+            Action::Removed => lines.push(format!(
+                "{object} would be removed after verification (`prune: true`)"
+            )),
             Action::Unchanged => same.push(object.as_str()),
             Action::Changed => lines.extend(change.fields.iter().map(|field| {
                 let side = |value: &Option<String>| value.clone().unwrap_or("nothing".to_owned());

@@ -9,6 +9,7 @@ use crate::plan::{OnFailure, OnFirstFailure, Strategy};
 pub(in crate::deploy::kubernetes) fn spec(folder: &Path, manifests: &[&str]) -> KubernetesSpec {
     KubernetesSpec {
         cluster: ClusterSpec {
+            without_secrets: false,
             kubeconfig: None,
             context: None,
         },

@@ -23,7 +23,7 @@ mod undo;
 use std::time::Duration;
 
 pub(crate) use bundle::explain;
-pub(crate) use preflight::{launch, measured, preflight};
+pub(crate) use preflight::{launch, measured, on_paper, preflight};
 pub(crate) use serving::serving;
 pub(crate) use status::status;
 
@@ -192,7 +192,7 @@ pub(crate) async fn undo(
         return failure;
     }
     if ctx.cancel.is_cancelled() {
-        return undo::cancelled(&rollout.before, spec, failure);
+        return undo::cancelled(&rollout.cluster, &rollout.before, spec, failure);
     }
     let (failure, ended) = undo::undo(ctx, spec, &rollout.cluster, &rollout.before, failure).await;
     if ended == undo::Ended::RolledBack {

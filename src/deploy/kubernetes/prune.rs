@@ -11,6 +11,7 @@ use super::record::{self, Item, Record};
 use super::strategy;
 use super::undo::fields::has_ours;
 use super::undo::{is_precious, remove};
+use crate::artifact::{Action, Change};
 use crate::cluster::{Cluster, uid_of};
 use crate::code::Code;
 use crate::context::Context;
@@ -40,7 +41,7 @@ pub(super) async fn settle(
         return gone;
     }
     let judged = judge(spec, cluster, gone).await;
-    let listed = list(&judged);
+    let listed = list(&judged).join(", ");
     let (mut left, mut removable) = (Vec::new(), Vec::new());
     for (item, object, fate) in judged {
         match fate {
@@ -88,36 +89,36 @@ pub(super) async fn settle(
     left
 }
 
-/// Says before anything is changed what a deployment of these objects will remove. What cannot be read is met again, and
+/// What a deployment of these objects will remove, told before anything is changed. What cannot be read is met again, and
 /// said, when it is time to prune.
-pub(super) async fn announce(
-    ctx: &Context,
+pub(super) async fn coming(
     spec: &KubernetesSpec,
     cluster: &Cluster,
     objects: &[Object],
-) {
+) -> Vec<Change> {
     let Some(name) = record::name(spec.name.as_deref(), objects).filter(|_| spec.prune) else {
-        return;
+        return Vec::new();
     };
     let Ok(earlier) = record::read(cluster, &name).await else {
-        return;
+        return Vec::new();
     };
     let kinds = kinds(cluster, objects.iter()).await;
     let now = inventory(cluster, &kinds, objects, None).await;
     let gone: Vec<Item> = earlier.record.no_longer(&now).cloned().collect();
-    let listed = list(&judge(spec, cluster, gone).await);
-    if !listed.is_empty() {
-        let note = format!("will be removed after verification (`prune: true`): {listed}");
-        ctx.events.note(note).await;
-    }
+    let removed = list(&judge(spec, cluster, gone).await);
+    let change = |object| Change {
+        object,
+        action: Action::Removed,
+        fields: Vec::new(),
+    };
+    removed.into_iter().map(change).collect()
 }
 
-fn list(judged: &[(Item, Object, Fate)]) -> String {
-    let labels = judged
+fn list(judged: &[(Item, Object, Fate)]) -> Vec<String> {
+    let removed = judged
         .iter()
-        .filter(|(_, _, fate)| matches!(fate, Fate::Remove))
-        .map(|(item, _, _)| item.label());
-    labels.collect::<Vec<_>>().join(", ")
+        .filter(|(_, _, fate)| matches!(fate, Fate::Remove));
+    removed.map(|(item, _, _)| item.label()).collect()
 }
 
 async fn kinds(cluster: &Cluster, objects: impl Iterator<Item = &Object>) -> Kinds {

@@ -55,6 +55,7 @@ impl Resolver<'_> {
             let cluster = ClusterSpec {
                 kubeconfig: inputs.kubeconfig.clone(),
                 context: inputs.kube_context.clone(),
+                without_secrets: self.host.without_secrets,
             };
             let strategy = self.strategy();
             let on_failure = self.one_of(

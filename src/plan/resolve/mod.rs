@@ -173,6 +173,15 @@ pub(crate) fn resolve(
     })
 }
 
+/// Checks of what a stage made come with it, so that nobody leaves them out by not knowing them.
+fn comes_with(stage: Stage) -> Stage {
+    match stage {
+        Stage::Gates => Stage::Train,
+        Stage::Parity | Stage::Predictions => Stage::Build,
+        other => other,
+    }
+}
+
 struct Resolver<'a> {
     task: Task,
     inputs: &'a Inputs,
@@ -254,17 +263,18 @@ impl Resolver<'_> {
                 ),
             }
         }
-        let explicit = only
-            .map(<[Stage]>::to_vec)
-            .or_else(|| (!asked.is_empty()).then_some(asked));
+        let explicit = match only {
+            // What is written beside a subcommand chooses among its stages; elsewhere it is for other runs.
+            Some(only) if matches!(self.sources.get("stages"), Some(Source::Flag)) => {
+                self.foreign(&asked, only);
+                Some(asked)
+            }
+            Some(only) => Some(only.to_vec()),
+            None => (!asked.is_empty()).then_some(asked),
+        };
         let (mut stages, mut left_out) = (Vec::new(), Vec::new());
         for &stage in &Stage::ALL[1..] {
-            // Checks of what a stage made come with it, so that nobody leaves them out by not knowing them.
-            let comes_with = match stage {
-                Stage::Gates => Stage::Train,
-                Stage::Parity | Stage::Predictions => Stage::Build,
-                other => other,
-            };
+            let comes_with = comes_with(stage);
             let wanted = explicit
                 .as_ref()
                 .is_none_or(|stages| stages.contains(&stage) || stages.contains(&comes_with));
@@ -319,6 +329,21 @@ impl Resolver<'_> {
             }
         }
         (stages, left_out)
+    }
+
+    /// Stages that were asked for and that the subcommand does not have.
+    fn foreign(&mut self, asked: &[Stage], only: &[Stage]) {
+        let foreign = asked
+            .iter()
+            .find(|stage| !only.contains(&comes_with(**stage)));
+        if let Some(stage) = foreign {
+            let names: Vec<&str> = only.iter().map(|stage| stage.name()).collect();
+            let why = format!(
+                "has `{stage}`, and this subcommand runs only {}; `ml-deploy run` runs all",
+                names.join(", ")
+            );
+            self.invalid("stages", why);
+        }
     }
 
     /// Whether metrics are compared with rules.

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::super::manifest::Object;
 use super::pods::{Container, containers, list_of, near, pod_spec, suggestion};
-use super::routing::{MAKERS, Routes, quoted};
+use super::routes::{MAKERS, Routes, quoted};
 use crate::cluster::{name_of, text};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
@@ -237,7 +237,3 @@ fn unmeasured(object: &Object, containers: &[Container<'_>], target: &str) -> Ve
         })
         .collect()
 }
-
-#[cfg(test)]
-#[path = "routing_tests.rs"]
-mod tests;

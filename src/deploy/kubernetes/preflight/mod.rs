@@ -14,6 +14,7 @@ mod pods;
 mod quantity;
 mod references;
 mod rights;
+mod routes;
 mod routing;
 mod storage;
 mod tried;
@@ -28,7 +29,7 @@ pub(super) use tried::Tried;
 use self::capacity::Load;
 use self::demand::Defaults;
 use self::namespaces::Absent;
-use self::routing::Routes;
+use self::routes::Routes;
 use self::view::{View, Want};
 use super::apply::Kinds;
 use super::manifest::{self, Object};
@@ -63,13 +64,8 @@ pub(crate) async fn preflight(
     });
     let cluster = Cluster::connect(&spec.cluster, namespace.as_deref()).await;
     let mut findings = Vec::new();
-    let known = image.map(ToString::to_string);
     let objects = loaded
-        .and_then(|mut objects| {
-            prepare(&mut objects, spec, known.as_deref(), &[])
-                .map(|()| objects)
-                .map_err(|found| vec![found])
-        })
+        .and_then(|objects| with_image(objects, spec, image))
         .map_err(|found| findings.extend(found));
     let cluster = cluster.map_err(|failure| findings.extend(failure.into_findings()));
     let (Ok(objects), Ok(cluster)) = (objects, cluster) else {
@@ -78,7 +74,7 @@ pub(crate) async fn preflight(
     findings.extend(strategy::check(spec, &objects));
     let objects = strategy::tried(spec, &objects);
     // What stands in for an image that is not made yet.
-    let pending = spec.repository.as_ref().filter(|_| known.is_none());
+    let pending = spec.repository.as_ref().filter(|_| image.is_none());
     let pending = pending.map(ToString::to_string);
     let work = against(&cluster, spec, verify, &objects, pending.as_deref());
     let (found, changes) = tokio::select! {
@@ -103,8 +99,32 @@ pub(crate) async fn preflight(
         ctx.events.note(line).await;
     }
     ctx.events.produced(changes).await;
-    prune::announce(ctx, spec, &cluster, &objects).await;
     findings
+}
+
+/// The objects as they will be applied, as far as the image is known.
+fn with_image(
+    mut objects: Vec<Object>,
+    spec: &KubernetesSpec,
+    image: Option<&Reference>,
+) -> Result<Vec<Object>, Vec<Diagnostic>> {
+    let image = image.map(ToString::to_string);
+    prepare(&mut objects, spec, image.as_deref(), &[]).map_err(|found| vec![found])?;
+    Ok(objects)
+}
+
+/// What can be said of the manifests without a cluster.
+pub(crate) async fn on_paper(
+    ctx: &Context,
+    spec: &KubernetesSpec,
+    image: Option<&Reference>,
+) -> Vec<Diagnostic> {
+    let loaded = manifest::load(spec, &ctx.workspace);
+    let objects = loaded.and_then(|objects| with_image(objects, spec, image));
+    ctx.events
+        .note("the manifests are only read, not tried: no `kubeconfig` is given")
+        .await;
+    objects.map_or_else(|found| found, |objects| strategy::check(spec, &objects))
 }
 
 /// How the manifests start the built image. Manifests that cannot be read are a finding of the preflight.
@@ -147,7 +167,7 @@ async fn against(
     findings.extend(unknown);
     let default = cluster.namespace.as_str();
     let templates = pods::templates(objects, default);
-    let (denied, tried, view, missing, refused_pods) = tokio::join!(
+    let (denied, tried, view, missing, refused_pods, removed) = tokio::join!(
         rights::ask(cluster, spec, verify, objects, &kinds),
         tried::try_all(cluster, spec.force_conflicts, objects, &kinds, &absent),
         View::read(
@@ -156,9 +176,10 @@ async fn against(
         ),
         references::check(&cluster.client, objects, &templates, default, &absent),
         admission::check(cluster, &templates, &absent),
+        prune::coming(spec, cluster, objects),
     );
     let denied = match denied {
-        Ok(denied) => denied.findings(cluster, &tried).await,
+        Ok(denied) => denied.findings(cluster, &kinds, &tried).await,
         Err(failure) => failure.into_findings(),
     };
     // The one finding about rights already says what each refused dry run would say again.
@@ -183,7 +204,10 @@ async fn against(
     findings.extend(workloads::check(spec, &templates, &tried));
     findings.extend(storage::check(objects, &templates, &tried, &view));
     findings.extend(room(spec, &templates, &tried, &view));
-    (findings, diff::changes(&tried, pending))
+    let mut changes = diff::changes(&tried, pending);
+    // What goes is what people look for first.
+    changes.objects.splice(0..0, removed);
+    (findings, changes)
 }
 
 /// A dry run misses what the manifests themselves bring along, such as the account of a pod.

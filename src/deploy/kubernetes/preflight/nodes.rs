@@ -103,7 +103,13 @@ fn nowhere(load: &Load<'_>, nodes: &[Value], allowed: &[&Value]) -> Option<Diagn
             .any(|node| node["metadata"]["labels"].get(key.as_str()) == Some(*value))
     });
     let path = load.template.path;
+    let pinned = spec.get("nodeName").and_then(Value::as_str);
     let (message, at, help) = match lacking {
+        _ if let Some(name) = pinned => (
+            format!("`{label}`: its pods are pinned to node `{name}`, which the cluster does not have"),
+            format!("{path}.nodeName"),
+            "correct `nodeName` (`kubectl get nodes` lists them), or choose nodes by label with `nodeSelector`".to_owned(),
+        ),
         Some((key, value)) => (
             format!(
                 "`{label}`: no node has the label `{key}: {}`",
@@ -194,14 +200,30 @@ fn too_many(load: &Load<'_>, allowed: &[&Value]) -> Option<Diagnostic> {
         return None;
     }
     let template = &load.template;
+    let wanted = match load.count {
+        1 => "1 pod is".to_owned(),
+        count => format!("{count} pods are"),
+    };
+    let (place, help) = match allowed {
+        [only] => (
+            format!(
+                "node `{}`, the only one that takes them, has",
+                name_of(only)
+            ),
+            "let other nodes take them (`nodeName`, `nodeSelector`, `tolerations`), lower replicas or requests, or add nodes",
+        ),
+        _ => (
+            "all nodes together have".to_owned(),
+            "lower replicas or requests, or add nodes",
+        ),
+    };
     let message = format!(
-        "`{}`: {} pods are wanted, and all nodes together have room for {room}",
-        template.object.label(),
-        load.count
+        "`{}`: {wanted} wanted, and {place} room for {room}",
+        template.object.label()
     );
     Some(
         Diagnostic::error(Code::CapacityExceeded, message)
-            .help("lower replicas or requests, or add nodes")
+            .help(help)
             .at(template.object.at("spec.replicas")),
     )
 }

@@ -135,6 +135,11 @@ fn a_pod_that_fits_no_node() {
             8,
         ),
         (TEXT.to_owned(), "none of the 1 nodes takes its pods", 8),
+        (
+            TEXT.replace("nodeSelector: {disk: ssd}", "nodeName: n2"),
+            "pinned to node `n2`, which the cluster does not have",
+            8,
+        ),
     ] {
         let findings = found(&text, vec![node(1, "")], Some(Vec::new()));
         assert!(findings[0].message.contains(said), "{findings:?}");
@@ -152,14 +157,30 @@ fn more_pods_than_all_nodes_have_room_for() {
             &format!("  replicas: {count}\n  strategy: {{type: Recreate}}"),
         )
     };
-    let findings = found(&many(3), vec![node(0, "")], None);
-    assert!(
-        findings[0]
-            .message
-            .contains("3 pods are wanted, and all nodes together have room for 2"),
-        "{findings:?}"
-    );
+    for (nodes, count, said) in [
+        (
+            1,
+            3,
+            "3 pods are wanted, and node `n1`, the only one that takes them, has room for 2",
+        ),
+        (
+            2,
+            5,
+            "5 pods are wanted, and all nodes together have room for 4",
+        ),
+    ] {
+        let findings = found(&many(count), vec![node(0, ""); nodes], None);
+        assert!(findings[0].message.ends_with(said), "{findings:?}");
+    }
     assert!(found(&many(2), vec![node(0, "")], None).is_empty());
+    // A node may be full by number alone.
+    let mut full = node(0, "");
+    full["status"]["allocatable"]["pods"] = "0".into();
+    let message = &found(&many(1), vec![full], None)[0].message;
+    assert!(
+        message.contains("1 pod is wanted") && message.ends_with("has room for 0"),
+        "{message}"
+    );
 }
 
 #[test]

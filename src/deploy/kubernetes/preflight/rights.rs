@@ -2,9 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kube::core::ApiResource;
+
 use super::super::apply::Kinds;
 use super::super::is_workload;
 use super::super::manifest::Object;
+use super::super::strategy;
+use super::super::undo::is_precious;
 use super::tried::Tried;
 use crate::cluster::{Cluster, Right, account, denied, rules};
 use crate::code::Code;
@@ -21,6 +25,8 @@ pub(super) struct Denied {
     record: Vec<Right>,
     /// Needed to put it back.
     undo: Vec<Right>,
+    /// Needed to take away what a failed deployment has made.
+    remove: Vec<Right>,
 }
 
 /// Asks for everything that will be used.
@@ -31,42 +37,69 @@ pub(super) async fn ask(
     objects: &[Object],
     kinds: &Kinds,
 ) -> Outcome<Denied> {
-    // Reading what is applied is only for going back.
+    // Reading what is applied is only for going back, and so is deleting where nothing else deletes.
     let (undo, needed): (Vec<Right>, Vec<Right>) = needed(cluster, spec, verify, objects, kinds)
         .into_iter()
         .partition(|right| right.verb == "get" && !right.names.is_empty());
+    let remove = if removes(spec) {
+        Vec::new()
+    } else {
+        deleting(cluster, objects, kinds)
+    };
     let record: Vec<Right> = ["get", "create", "patch"]
         .into_iter()
         .map(|verb| Right::new(verb, "", "secrets", Some(&cluster.namespace)))
         .filter(|right| !needed.contains(right))
         .collect();
-    let (needed, record, undo) = tokio::join!(
+    let (needed, record, undo, remove) = tokio::join!(
         denied(cluster, &needed),
         denied(cluster, &record),
-        denied(cluster, &undo)
+        denied(cluster, &undo),
+        denied(cluster, &remove)
     );
     Ok(Denied {
         needed: needed?,
         record: record?,
         undo: undo?,
+        remove: remove?,
     })
 }
 
 impl Denied {
-    /// One finding for all that is missing. What only creating needs is no finding for kinds whose objects are all there.
+    /// One finding for all that is missing. What only creating needs is no finding for kinds whose objects are all there, and
+    /// neither is deleting what is new where nothing is live to go back to.
     pub(super) async fn findings(
         mut self,
         cluster: &Cluster,
+        kinds: &Kinds,
         tried: &[Tried<'_>],
     ) -> Vec<Diagnostic> {
-        self.needed.retain(|right| {
-            let mut named = tried
+        let live = |tried: &&Tried<'_>| tried.live.is_some();
+        let all_there = |right: &Right| {
+            let is = |tried: &Tried<'_>| {
+                kinds
+                    .of(tried.object)
+                    .is_some_and(|kind| concerns(right, tried, kind.0, cluster))
+            };
+            let there: Vec<&str> = tried
                 .iter()
-                .filter(|tried| right.names.contains(&tried.object.name));
-            right.verb != "create"
-                || right.names.is_empty()
-                || named.any(|tried| tried.live.is_none())
-        });
+                .filter(live)
+                .filter(|tried| is(tried))
+                .map(|tried| tried.object.name.as_str())
+                .collect();
+            !right.names.is_empty()
+                && right
+                    .names
+                    .iter()
+                    .all(|name| there.contains(&name.as_str()))
+        };
+        self.needed
+            .retain(|right| right.verb != "create" || !all_there(right));
+        let goes_back = tried
+            .iter()
+            .filter(live)
+            .any(|tried| is_workload(&tried.object.kind));
+        self.remove.retain(|right| goes_back && !all_there(right));
         let mut findings = Vec::new();
         if !self.needed.is_empty() {
             let who = account(cluster).await;
@@ -88,6 +121,10 @@ impl Denied {
             (
                 &self.undo,
                 "what is live cannot be put back if the deployment fails",
+            ),
+            (
+                &self.remove,
+                "what is new is left behind if the deployment fails",
             ),
         ];
         for (rights, consequence) in lesser {
@@ -138,57 +175,56 @@ fn needed(
     kinds: &Kinds,
 ) -> Vec<Right> {
     let mut wanted: BTreeMap<Right, BTreeSet<String>> = BTreeMap::new();
-    let removes = spec.prune
-        || spec.on_first_failure == OnFirstFailure::Remove
-        || spec.strategy != Strategy::Rolling;
     for object in objects {
         let Some((resource, namespaced)) = kinds.of(object) else {
             continue;
         };
         let namespace = object.namespace.as_deref().unwrap_or(&cluster.namespace);
         let namespace = namespaced.then_some(namespace);
-        let mut want = |verb: &'static str, group: &str, resource: &str, named: bool| {
-            let names = wanted
+        let mut want = |verb: &'static str, group: &str, resource: &str, names: &[String]| {
+            wanted
                 .entry(Right::new(verb, group, resource, namespace))
-                .or_default();
-            if named {
-                names.insert(object.name.clone());
-            }
+                .or_default()
+                .extend(names.iter().cloned());
         };
+        let second = strategy::second(spec, objects, object);
+        let all = [second.as_slice(), std::slice::from_ref(&object.name)].concat();
         for verb in ["get", "create", "patch"] {
-            want(verb, &resource.group, &resource.plural, true);
+            want(verb, &resource.group, &resource.plural, &all);
         }
-        if removes {
-            want("delete", &resource.group, &resource.plural, true);
+        let deleted = if removes(spec) { &all } else { &second };
+        if !deleted.is_empty() {
+            want("delete", &resource.group, &resource.plural, deleted);
         }
         let watched = |kind: &str| is_workload(kind) || kind == "PersistentVolumeClaim";
         if watched(&object.kind) {
             for verb in ["list", "watch"] {
-                want(verb, &resource.group, &resource.plural, false);
+                want(verb, &resource.group, &resource.plural, &[]);
             }
         }
         if is_workload(&object.kind) {
             for verb in ["list", "watch"] {
-                want(verb, "", "pods", false);
-                want(verb, "", "events", false);
+                want(verb, "", "pods", &[]);
+                want(verb, "", "events", &[]);
                 if object.kind == "Deployment" {
-                    want(verb, "apps", "replicasets", false);
+                    want(verb, "apps", "replicasets", &[]);
                 }
                 if object.value.pointer("/spec/volumeClaimTemplates").is_some() {
-                    want(verb, "", "persistentvolumeclaims", false);
+                    want(verb, "", "persistentvolumeclaims", &[]);
                 }
             }
-            want("get", "", "pods/log", false);
+            want("get", "", "pods/log", &[]);
         }
         if object.kind == "Service" {
             for verb in ["list", "watch"] {
-                want(verb, "discovery.k8s.io", "endpointslices", false);
+                want(verb, "discovery.k8s.io", "endpointslices", &[]);
             }
         }
     }
     if let Some(verify) = verify {
         let service = objects.iter().any(|object| object.kind == "Service");
-        for (verb, resource) in verified(verify, service) {
+        let beside = spec.strategy != Strategy::Rolling;
+        for (verb, resource) in verified(verify, service, beside) {
             let right = Right::new(verb, "", resource, Some(&cluster.namespace));
             wanted.entry(right).or_default();
         }
@@ -199,19 +235,51 @@ fn needed(
         .collect()
 }
 
-/// What the checks on the live service use: requests go through the API server, which takes their method as the verb.
-fn verified(verify: &VerifySpec, service: bool) -> Vec<(&'static str, &'static str)> {
-    let mut wanted = vec![("list", "pods"), ("list", "services")];
-    let through = if service {
-        "services/proxy"
-    } else {
-        "pods/proxy"
-    };
-    if verify.health_path.is_some() {
-        wanted.push(("get", through));
+/// Whether everything may have to be deleted that is applied, and not only what a failed deployment has made.
+fn removes(spec: &KubernetesSpec) -> bool {
+    spec.prune || spec.on_first_failure == OnFirstFailure::Remove
+}
+
+/// What takes away again what a failed deployment has made.
+fn deleting(cluster: &Cluster, objects: &[Object], kinds: &Kinds) -> Vec<Right> {
+    let mut wanted: BTreeMap<Right, BTreeSet<String>> = BTreeMap::new();
+    for object in objects.iter().filter(|object| !is_precious(&object.kind)) {
+        let Some((resource, namespaced)) = kinds.of(object) else {
+            continue;
+        };
+        let namespace = object.namespace.as_deref().unwrap_or(&cluster.namespace);
+        let namespace = namespaced.then_some(namespace);
+        let right = Right::new("delete", &resource.group, &resource.plural, namespace);
+        wanted.entry(right).or_default().insert(object.name.clone());
     }
-    if verify.predict_path.is_some() && verify.golden.is_some() {
-        wanted.push(("create", through));
+    let rights = wanted.into_iter();
+    rights.map(|(right, names)| right.named(names)).collect()
+}
+
+/// Whether the right is about the kind and the namespace of an object.
+fn concerns(right: &Right, tried: &Tried<'_>, kind: &ApiResource, cluster: &Cluster) -> bool {
+    let own = tried.object.namespace.as_ref();
+    let place = right.namespace.as_ref();
+    right.group == kind.group
+        && right.resource == kind.plural
+        && place.is_none_or(|place| place == own.unwrap_or(&cluster.namespace))
+}
+
+/// What the checks on the live service use: requests go through the API server, which takes their method as the verb. A
+/// version that stands `beside` the old one is asked pod by pod before its Service is.
+fn verified(verify: &VerifySpec, service: bool, beside: bool) -> Vec<(&'static str, &'static str)> {
+    let mut wanted = vec![("list", "pods"), ("list", "services")];
+    let through = [
+        ("services/proxy", service),
+        ("pods/proxy", beside || !service),
+    ];
+    for (resource, _) in through.into_iter().filter(|(_, used)| *used) {
+        if verify.health_path.is_some() {
+            wanted.push(("get", resource));
+        }
+        if verify.predict_path.is_some() && verify.golden.is_some() {
+            wanted.push(("create", resource));
+        }
     }
     wanted
 }

@@ -8,25 +8,11 @@ use serde_json::{Map, Value};
 use super::super::manifest::Object;
 use super::backends;
 use super::pods::{Container, Template, chooses, containers, keyed, list_of, pod_labels, pod_spec};
-use super::view::{View, Want};
+use super::routes::{MAKERS, Routes, plain, quoted};
+use super::view::Want;
 use crate::cluster::{name_of, text};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
-
-/// Kinds whose pods a Service may choose.
-pub(super) const MAKERS: [&str; 3] = ["Deployment", "StatefulSet", "DaemonSet"];
-
-/// What the checks compare with.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Routes<'a> {
-    pub(super) objects: &'a [Object],
-    pub(super) templates: &'a [Template<'a>],
-    /// Namespace of what names none.
-    pub(super) default: &'a str,
-    pub(super) view: &'a View,
-    /// Namespaces that do not exist yet: nothing is in them.
-    pub(super) absent: &'a BTreeSet<String>,
-}
 
 /// The lists that the checks need.
 pub(super) fn wants(objects: &[Object], default: &str) -> BTreeSet<Want> {
@@ -73,18 +59,6 @@ struct Pods<'a> {
 }
 
 impl<'a> Routes<'a> {
-    pub(super) fn namespace(&self, object: &'a Object) -> &'a str {
-        object.namespace.as_deref().unwrap_or(self.default)
-    }
-
-    /// A list of the cluster; empty in a namespace that is not there yet, `None` when it is not known.
-    pub(super) fn live(&self, kind: &'static str, namespace: &str) -> Option<&'a [Value]> {
-        if self.absent.contains(namespace) {
-            return Some(&[]);
-        }
-        self.view.list(kind, namespace)
-    }
-
     /// Pods of the manifests.
     fn ours(&self, namespace: &str) -> Vec<Pods<'a>> {
         let here = self
@@ -294,13 +268,6 @@ fn wrong_port(
     Some(finding.at(object.at(&path)))
 }
 
-/// A text without its own quotes, or a number, in backticks.
-pub(super) fn quoted(value: &Value) -> String {
-    format!("`{}`", plain(value))
-}
-
-fn plain(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
-}
+#[cfg(test)]
+#[path = "routing_tests.rs"]
+mod tests;

@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::super::pods::templates;
-use super::super::routing::check as check_all;
 use super::super::view::View;
 use super::*;
 use crate::deploy::kubernetes::manifest::parse;
@@ -85,7 +84,7 @@ fn found(text: &str, live: Option<(&'static str, serde_json::Value)>) -> Vec<Dia
         ),
     };
     let absent = std::collections::BTreeSet::new();
-    check_all(&Routes {
+    check(&Routes {
         objects: &objects,
         templates: &templates,
         default: "ml",

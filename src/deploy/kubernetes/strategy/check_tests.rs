@@ -44,6 +44,24 @@ fn one_deployment_with_its_service_fits() {
 }
 
 #[test]
+fn the_second_workload_is_known_by_its_names() {
+    let names = |strategy: Strategy, text: &str| {
+        let mut spec = spec(Path::new("/"), &[]);
+        spec.strategy = strategy;
+        let objects = super::super::tried(&spec, &parse("k.yaml", text).unwrap());
+        let all = objects
+            .iter()
+            .flat_map(|object| super::super::second(&spec, &objects, object));
+        all.collect::<Vec<String>>()
+    };
+    assert!(names(Strategy::Rolling, APP).is_empty());
+    assert_eq!(names(CANARY, APP), ["wine-canary"]);
+    // It is tried as blue.
+    assert_eq!(names(Strategy::BlueGreen, APP), ["wine-green"]);
+    assert!(names(CANARY, &APP.replace("Deployment", "StatefulSet")).is_empty());
+}
+
+#[test]
 fn a_job_with_the_same_image_does_not_count() {
     let text = format!(
         "{APP}---\napiVersion: batch/v1\nkind: Job\nmetadata: {{name: fill}}\nspec: {{template: {{spec: {{containers: [{{image: ghcr.io/org/wine:1}}]}}}}}}\n"

@@ -60,13 +60,18 @@ impl Trial {
         if objects.iter().any(|object| object.label() == *live) {
             return objects;
         }
+        let name = live.trim_start_matches("Deployment/");
+        let colour = name.strip_prefix(&format!("{}-", plain_name(&self.object)));
+        let labels = colour.map(|colour| json!({route::LABEL: colour}));
         let value = json!({
             "apiVersion": self.object.api_version,
             "kind": "Deployment",
             "metadata": {
-                "name": live.trim_start_matches("Deployment/"),
+                "name": name,
                 "namespace": trial::namespace(cluster, &self.object),
             },
+            // Its name without the colour is that of the record.
+            "spec": {"template": {"metadata": {"labels": labels}}},
         });
         objects.extend(manifest::parse("live", &value.to_string()).unwrap_or_default());
         objects
@@ -81,8 +86,8 @@ pub(super) struct Staged {
     kinds: Kinds,
     /// Configuration as it was, which both versions read.
     configuration: Before,
-    /// Whether configuration was changed.
-    changed: bool,
+    /// What of it was changed or made.
+    touched: Vec<String>,
 }
 
 impl Staged {
@@ -144,6 +149,23 @@ pub(super) fn keeps(spec: &KubernetesSpec, live: &Value) -> bool {
         && labels.is_some_and(|labels| labels.get(route::LABEL).is_some())
 }
 
+/// Names of the workloads that the strategy makes or removes beside this one, which is as preflight tries it.
+pub(super) fn second(spec: &KubernetesSpec, objects: &[Object], object: &Object) -> Vec<String> {
+    let suffixes: &[&str] = match spec.strategy {
+        Strategy::Rolling => &[],
+        Strategy::Canary { .. } => &[canary::SUFFIX],
+        Strategy::BlueGreen => &blue_green::COLOURS,
+    };
+    match check::main(spec, objects) {
+        Ok(main) if main.label() == object.label() => suffixes
+            .iter()
+            .map(|suffix| format!("{}-{suffix}", plain_name(object)))
+            .filter(|name| *name != object.name)
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// The objects as preflight tries them.
 pub(super) fn tried(spec: &KubernetesSpec, objects: &[Object]) -> Vec<Object> {
     match (spec.strategy, check::main(spec, objects)) {
@@ -169,15 +191,22 @@ pub(super) async fn stage(
     let Some(trial) = trial else {
         return Ok(None);
     };
-    let there = shared::there(cluster, kinds, objects).await;
-    let there = trial.with_live(cluster, there);
+    let configuration = trial.with_live(cluster, configuration(objects));
     Ok(Some(Staged {
         trial,
         objects: objects.to_vec(),
         kinds: kinds.clone(),
-        configuration: Before::snapshot(ctx, spec, cluster, kinds, &there).await?,
-        changed: false,
+        configuration: Before::snapshot(ctx, spec, cluster, kinds, &configuration).await?,
+        touched: Vec::new(),
     }))
+}
+
+/// What is there before the trial, and read by both versions.
+fn configuration(objects: &[Object]) -> Vec<Object> {
+    let chosen = objects
+        .iter()
+        .filter(|object| is_configuration(&object.kind));
+    chosen.cloned().collect()
 }
 
 /// Makes the trial and waits until its pods serve.
@@ -187,18 +216,15 @@ pub(super) async fn begin(
     cluster: &Cluster,
     staged: &mut Staged,
 ) -> Outcome<()> {
-    let configuration: Vec<Object> = staged
-        .objects
-        .iter()
-        .filter(|object| is_configuration(&object.kind))
-        .cloned()
-        .collect();
+    let configuration = configuration(&staged.objects);
     let kinds = &staged.kinds;
     let before = shared::contents(cluster, kinds, &configuration).await;
-    apply_all(ctx, spec, cluster, kinds.clone(), &configuration).await?;
+    let applied = apply_all(ctx, spec, cluster, kinds.clone(), &configuration).await;
     let after = shared::contents(cluster, kinds, &configuration).await;
+    // What was applied before one was refused has to be put back too.
+    staged.touched = shared::touched(&configuration, &before, &after);
+    applied?;
     let changed = shared::changed(&configuration, &before, &after);
-    staged.changed = !changed.is_empty();
     if staged.trial.live.is_some()
         && let Some(warning) = shared::warning(&changed)
     {

@@ -35,15 +35,29 @@ pub(in crate::deploy::kubernetes) async fn abandon(
         Some(live) => format!("`{live}` serves as before"),
         None => "nothing was live before".to_owned(),
     });
-    let what = told.join(", ");
+    let takes_back = match trial.live {
+        _ if cancelled => false,
+        Some(_) => spec.on_failure == OnFailure::Rollback,
+        None => spec.on_first_failure == OnFirstFailure::Remove,
+    };
+    let mut what = told.join(", ");
+    if !(takes_back || staged.touched.is_empty()) {
+        let left = staged.touched.join(", ");
+        what.push_str(&format!("; what this run applied of {left} stays"));
+    }
     ctx.events.note(what.clone()).await;
     if cancelled {
         let message = format!("stopped before the new version took over: {what}");
-        let stopped = Failure::new(Code::Interrupted, message).help("run again");
+        let help = if staged.touched.is_empty() {
+            "run again"
+        } else {
+            "run again, or go back with `ml-deploy rollback`"
+        };
+        let stopped = Failure::new(Code::Interrupted, message).help(help);
         return (stopped, Ended::Untouched);
     }
     let failure = failure.also(format!("; {what}"));
-    if staged.changed && spec.on_failure == OnFailure::Rollback {
+    if takes_back && !staged.touched.is_empty() {
         let (failure, undone) =
             undo::undo(ctx, spec, cluster, &staged.configuration, failure).await;
         return (failure, ended(spec, trial, undone));
@@ -75,7 +89,8 @@ pub(super) async fn revert(
         return (failure, Ended::Kept);
     }
     if spec.on_failure == OnFailure::Keep && trial.way == Way::BlueGreen {
-        let kept = "; everything is left as it is, because `on-failure` is `keep`";
+        let leads = leads(cluster, trial, false).await;
+        let kept = format!("; everything is left as it is (`on-failure: keep`): {leads}");
         return (failure.also(kept), Ended::Kept);
     }
     // First of all production, then the rest.
@@ -101,12 +116,20 @@ async fn stopped(cluster: &Cluster, trial: &Trial, failure: Failure) -> Failure 
     let what = match trial.way {
         // The promotion goes on by itself in the cluster; a canary beside it would stay for ever.
         Way::Canary => cleared(cluster, trial).await,
-        Way::BlueGreen => match within(true, route::leads(cluster, trial)).await {
-            Ok(what) => format!("{what}; the other version still runs, run again to finish"),
-            Err(why) => format!("which version the Service leads to could not be read: {why}"),
-        },
+        Way::BlueGreen => {
+            let leads = leads(cluster, trial, true).await;
+            format!("{leads}; the other version still runs, run again to finish")
+        }
     };
     failure.also(format!("; {what}"))
+}
+
+/// Which version gets the requests, in words.
+async fn leads(cluster: &Cluster, trial: &Trial, cancelled: bool) -> String {
+    let read = within(cancelled, route::leads(cluster, trial)).await;
+    read.unwrap_or_else(|why| {
+        format!("which version the Service leads to could not be read: {why}")
+    })
 }
 
 /// Removes the trial, or keeps it where that was asked for and nobody is sent to it. Says what was done.

@@ -3,25 +3,11 @@
 use futures_util::future::join_all;
 use serde_json::Value;
 
-use super::super::apply::{Kinds, api, is_configuration};
+use super::super::apply::{Kinds, api};
 use super::super::manifest::Object;
 use crate::cluster::Cluster;
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
-
-/// The configuration objects that exist already.
-pub(super) async fn there(cluster: &Cluster, kinds: &Kinds, objects: &[Object]) -> Vec<Object> {
-    let objects: Vec<Object> = objects
-        .iter()
-        .filter(|object| is_configuration(&object.kind))
-        .cloned()
-        .collect();
-    let found = contents(cluster, kinds, &objects).await;
-    let pairs = objects.into_iter().zip(found);
-    pairs
-        .filter_map(|(object, found)| found.map(|_| object))
-        .collect()
-}
 
 /// What objects say, without what the API server and we note about them; `None` for what is not there or cannot be read.
 pub(super) async fn contents(
@@ -53,6 +39,20 @@ pub(super) fn changed<'a>(
         .zip(states)
         .filter(|(_, (before, after))| before.is_some() && before != after)
         .map(|(object, _)| object)
+        .collect()
+}
+
+/// Names of the objects that were made or say something else now.
+pub(super) fn touched(
+    objects: &[Object],
+    before: &[Option<Value>],
+    after: &[Option<Value>],
+) -> Vec<String> {
+    let states = before.iter().zip(after);
+    let pairs = objects.iter().zip(states);
+    pairs
+        .filter(|(_, (before, after))| before != after)
+        .map(|(object, _)| format!("`{}`", object.label()))
         .collect()
 }
 
@@ -102,6 +102,9 @@ mod tests {
         let found = changed(&objects, &old, &new);
         let labels: Vec<String> = found.iter().map(|object| object.label()).collect();
         assert_eq!(labels, ["Secret/c", "Role/d"]);
+        // What was made is no surprise for the old version, but has to go with the new one.
+        let all = touched(&objects, &old, &new);
+        assert_eq!(all, ["`ConfigMap/b`", "`Secret/c`", "`Role/d`"]);
         let warning = warning(&found).unwrap();
         assert!(
             warning.message.starts_with("`Secret/c` is changed"),

@@ -1,5 +1,7 @@
 //! What was live before a deployment: read, and asked what it was worth.
 
+use std::time::Duration;
+
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use kube::core::DynamicObject;
@@ -99,6 +101,12 @@ impl Before {
                 answer::once(cluster, &before.written(cluster), path, spec.port).await;
         }
         Ok(before)
+    }
+
+    /// The objects, without what was live of them.
+    pub(super) fn objects(&self) -> Vec<Object> {
+        let entries = self.entries.iter();
+        entries.map(|entry| entry.object.clone()).collect()
     }
 
     /// Whether there is something to go back to: a workload that served, or that nobody wanted to serve. A Job serves
@@ -203,26 +211,36 @@ fn serves(live: &Value) -> bool {
 }
 
 async fn read(cluster: &Cluster, kinds: &Kinds, object: &Object) -> Outcome<Was> {
-    let mut tries = 3;
-    loop {
-        match get(cluster, kinds, object).await {
-            Ok(Some(live)) => return Ok(Was::Live(Box::new(live))),
-            Ok(None) => return Ok(Was::Absent),
-            Err(kube::Error::Api(status)) if status.code == 403 => return Ok(Was::Unknown),
-            Err(error) if tries > 0 && transient(&error) => {
-                tries -= 1;
-                tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-            }
-            Err(error) => {
-                let message = format!(
-                    "failed to read `{}` before it is changed: {}",
-                    object.label(),
-                    reason(error)
-                );
-                return Err(Failure::new(Code::ClusterUnreachable, message));
-            }
+    match get_patiently(cluster, kinds, object).await {
+        Ok(Some(live)) => Ok(Was::Live(Box::new(live))),
+        Ok(None) => Ok(Was::Absent),
+        Err(kube::Error::Api(status)) if status.code == 403 => Ok(Was::Unknown),
+        Err(error) => {
+            let message = format!(
+                "failed to read `{}` before it is changed: {}",
+                object.label(),
+                reason(error)
+            );
+            Err(Failure::new(Code::ClusterUnreachable, message))
         }
     }
+}
+
+/// The same as `get`, asked again when the answer decides nothing.
+pub(super) async fn get_patiently(
+    cluster: &Cluster,
+    kinds: &Kinds,
+    object: &Object,
+) -> Result<Option<Value>, kube::Error> {
+    for _ in 0..4 {
+        match get(cluster, kinds, object).await {
+            Err(error) if transient(&error) => {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            answer => return answer,
+        }
+    }
+    get(cluster, kinds, object).await
 }
 
 /// Why a request failed, in one line.

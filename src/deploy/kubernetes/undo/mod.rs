@@ -11,12 +11,11 @@ mod step;
 use jiff::Timestamp;
 
 pub(super) use self::before::Before;
-use self::before::{AT_ONCE, Entry, Was, get, quoted, reason};
+use self::before::{AT_ONCE, Entry, Was, get, get_patiently, quoted, reason};
 pub(super) use self::restore::remove;
 use self::step::Step;
 pub(super) use self::step::is_precious;
 use super::bundle;
-use super::manifest::Object;
 use super::rollout::{self, Target, Waited};
 use crate::artifact::RolledBack;
 use crate::cluster::Cluster;
@@ -40,15 +39,24 @@ pub(super) enum Ended {
 }
 
 /// A cancel never starts a rollback; what is live now is said instead.
-pub(super) fn cancelled(before: &Before, spec: &KubernetesSpec, failure: Failure) -> Failure {
+pub(super) fn cancelled(
+    cluster: &Cluster,
+    before: &Before,
+    spec: &KubernetesSpec,
+    failure: Failure,
+) -> Failure {
     let to = before.image(spec);
-    let message = if before.served() {
-        format!("what was live before ({to}) is not put back after a cancel")
+    let left = if before.served() {
+        let message = format!("what was live before ({to}) is not put back after a cancel");
+        let back = say::command("rollback", cluster, before, spec);
+        Diagnostic::error(Code::Interrupted, message)
+            .help(format!("run again, or go back with `{back}`"))
     } else {
-        "what was applied so far stays: nothing served before".to_owned()
+        let message = "what was applied so far stays: nothing served before";
+        Diagnostic::error(Code::Interrupted, message)
+            .help("run again, or look at it and remove it with the commands shown")
+            .evidence(say::inspection(cluster, before))
     };
-    let left = Diagnostic::error(Code::Interrupted, message)
-        .help("run again, or go back with `ml-deploy rollback`");
     let mut findings = failure.into_findings();
     findings.push(left.clone());
     Failure::all(findings).unwrap_or_else(|| left.into())
@@ -92,7 +100,8 @@ pub(super) async fn undo(
     let applied = cluster.clock().await;
     let restored = restore::run(ctx, cluster, before, steps).await;
     if restored.stopped {
-        let stopped = say::stopped(&restored, &to);
+        let back = say::command("rollback", cluster, before, spec);
+        let stopped = say::stopped(&restored, &to, &back);
         return (say::first(stopped, failure), Ended::Kept);
     }
     if !restored.refused.is_empty() {
@@ -113,7 +122,8 @@ pub(super) async fn undo(
             )
         }
         Err(why) if ctx.cancel.is_cancelled() => {
-            let stopped = say::interrupted(&restored, &to, &why);
+            let status = say::command("status", cluster, before, spec);
+            let stopped = say::interrupted(&restored, &to, &why, &status);
             (say::first(stopped, failure), Ended::Kept)
         }
         Err(why) => {
@@ -135,14 +145,9 @@ async fn serve_again(
     targets: &[Target],
     applied: Timestamp,
 ) -> Outcome<String> {
-    let objects: Vec<Object> = before
-        .entries
-        .iter()
-        .map(|entry| entry.object.clone())
-        .collect();
     let waited = Waited {
         targets,
-        objects: &objects,
+        objects: &before.objects(),
         applied,
         deadline: spec.deadline,
         tolerate: &spec.tolerate,

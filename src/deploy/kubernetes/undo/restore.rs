@@ -11,7 +11,7 @@ use kube::core::DynamicObject;
 use serde_json::Value;
 
 use super::step::{Step, step};
-use super::{AT_ONCE, Before, Entry, Was, get, reason};
+use super::{AT_ONCE, Before, Entry, Was, get, get_patiently, reason};
 use crate::cluster::{Cluster, is_ready, name_of, text, uid_of};
 use crate::context::Context;
 use crate::deploy::kubernetes::apply::{Kinds, Manner, api, apply, transient};
@@ -26,13 +26,8 @@ pub(super) async fn steps(
     cluster: &Cluster,
     before: &Before,
 ) -> Result<Vec<(usize, Step)>, String> {
-    let objects: Vec<Object> = before
-        .entries
-        .iter()
-        .map(|entry| entry.object.clone())
-        .collect();
     // Kinds whose definition came with this deployment are known only now; one that is still unknown has no objects.
-    let kinds = Kinds::discover(&cluster.client, &objects)
+    let kinds = Kinds::discover(&cluster.client, &before.objects())
         .await
         .map_err(|found| {
             let first = found.into_iter().next();
@@ -55,20 +50,11 @@ pub(super) async fn steps(
 
 /// The object as it is now. What could not be read before is not asked for.
 async fn now(cluster: &Cluster, kinds: &Kinds, entry: &Entry) -> Result<Option<Value>, String> {
-    let mut tries = 4;
-    loop {
-        if matches!(entry.was, Was::Unknown) {
-            return Ok(None);
-        }
-        match get(cluster, kinds, &entry.object).await {
-            Ok(found) => return Ok(found),
-            Err(error) if tries > 0 && transient(&error) => {
-                tries -= 1;
-                tokio::time::sleep(Duration::from_millis(500)).await;
-            }
-            Err(error) => return Err(format!("it cannot be read: {}", reason(error))),
-        }
+    if matches!(entry.was, Was::Unknown) {
+        return Ok(None);
     }
+    let found = get_patiently(cluster, kinds, &entry.object).await;
+    found.map_err(|error| format!("it cannot be read: {}", reason(error)))
 }
 
 /// How far it came.
@@ -125,12 +111,7 @@ async fn all(
     steps: Vec<(usize, Step)>,
     so_far: &Mutex<Restored>,
 ) {
-    let objects: Vec<Object> = before
-        .entries
-        .iter()
-        .map(|entry| entry.object.clone())
-        .collect();
-    let kinds = Kinds::discover(&cluster.client, &objects)
+    let kinds = Kinds::discover(&cluster.client, &before.objects())
         .await
         .unwrap_or_default();
     let note = |change: &dyn Fn(&mut Restored)| {

@@ -147,27 +147,27 @@ fn by_hand<'a>(
         .collect();
     format!(
         "production may be half new and half old: look at it now. When the reason named is gone, `{}` puts back all of it; by hand: {}",
-        rollback(cluster, before, spec),
+        command("rollback", cluster, before, spec),
         commands.join(", ")
     )
 }
 
-/// Our own command for it, complete.
-fn rollback(cluster: &Cluster, before: &Before, spec: &KubernetesSpec) -> String {
-    let objects: Vec<Object> = before
-        .entries
-        .iter()
-        .map(|entry| entry.object.clone())
-        .collect();
-    let name = record::name(spec.name.as_deref(), &objects).unwrap_or_default();
+/// A subcommand of our own about this deployment, complete.
+pub(super) fn command(
+    subcommand: &str,
+    cluster: &Cluster,
+    before: &Before,
+    spec: &KubernetesSpec,
+) -> String {
+    let name = record::name(spec.name.as_deref(), &before.objects()).unwrap_or_default();
     format!(
-        "ml-deploy rollback --namespace={} --deployment-name={name}",
+        "ml-deploy {subcommand} --namespace={} --deployment-name={name}",
         cluster.namespace
     )
 }
 
 /// A cancel ended the requests.
-pub(super) fn stopped(restored: &Restored, to: &str) -> Diagnostic {
+pub(super) fn stopped(restored: &Restored, to: &str, rollback: &str) -> Diagnostic {
     let message = format!(
         "stopped in the middle of going back to {}: {}; not put back: {}",
         quoted(to),
@@ -175,12 +175,17 @@ pub(super) fn stopped(restored: &Restored, to: &str) -> Diagnostic {
         or_nothing(&restored.open)
     );
     Diagnostic::error(Code::Interrupted, message)
-        .help("run `ml-deploy rollback` to go on with it")
+        .help(format!("run `{rollback}` to go on with it"))
         .evidence(live(restored))
 }
 
 /// A cancel ended the wait.
-pub(super) fn interrupted(restored: &Restored, to: &str, why: &Failure) -> Diagnostic {
+pub(super) fn interrupted(
+    restored: &Restored,
+    to: &str,
+    why: &Failure,
+    status: &str,
+) -> Diagnostic {
     let why = why.findings().next();
     let why = why.map_or("", |finding| finding.message.as_str());
     let message = format!(
@@ -189,6 +194,7 @@ pub(super) fn interrupted(restored: &Restored, to: &str, why: &Failure) -> Diagn
         or_nothing(&restored.done)
     );
     Diagnostic::error(Code::Interrupted, message)
+        .help(format!("see whether it serves with `{status}`"))
 }
 
 fn or_nothing(lines: &[String]) -> String {
