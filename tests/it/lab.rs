@@ -7,8 +7,8 @@ use std::process::Command;
 use crate::support::{Project, bed, checkout, unique};
 
 /// What trained. No wheel of torch is small: a package of that name stands in for it.
-pub(crate) const TRAINED: &str = "scikit-learn==1.5.2\nnumpy==1.26.4\nscipy==1.13.1\njoblib==1.4.2\nthreadpoolctl==3.5.0\ncloudpickle==3.1.1\n";
-pub(crate) const TORCH: &str = "2.99.0";
+const TRAINED: &str = "scikit-learn==1.5.2\nnumpy==1.26.4\nscipy==1.13.1\njoblib==1.4.2\nthreadpoolctl==3.5.0\ncloudpickle==3.1.1\n";
+const TORCH: &str = "2.99.0";
 
 /// One model in three formats: joblib, cloudpickle, and an archive laid out like those of `torch.save`.
 const TRAIN: &str = r#"
@@ -39,10 +39,33 @@ with zipfile.ZipFile(out / "net.pt", "w") as archive:
 (out / "requirements.txt").write_text("scikit-learn==1.5.2\ncloudpickle==3.1.1\njoblib==1.4.2\nnumpy==1.26.4\ntorch==2.99.0\n")
 "#;
 
+/// Waits; loads the model first where the image has the libraries.
+const SERVER: &str = "import sys, time\nif 'load' in sys.argv:\n    import joblib\n    joblib.load('/app/model/model.joblib')\ntime.sleep(1000)\n";
+
+/// What must become of an image.
+pub(crate) enum Expected {
+    /// Stopped, and this is said.
+    Stops(&'static [&'static str]),
+    /// Pushed with this verdict, and this is said.
+    Passes(&'static str, &'static [&'static str]),
+}
+
+/// One image.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    /// Base images by name in braces.
+    pub(crate) dockerfile: String,
+    /// What the image asks for.
+    pub(crate) serve: String,
+    pub(crate) parity: &'static str,
+    pub(crate) files: Vec<(&'static str, &'static str)>,
+    pub(crate) expected: Expected,
+}
+
 /// The workshop. Images are removed with it.
 pub(crate) struct Lab {
     /// Holds the trained model and its description.
-    pub(crate) project: Project,
+    project: Project,
     prefix: String,
 }
 
@@ -123,7 +146,7 @@ impl Lab {
     }
 
     /// The name of a base image.
-    pub(crate) fn name(&self, which: &str) -> String {
+    fn name(&self, which: &str) -> String {
         format!("{}:{which}", self.prefix)
     }
 
@@ -140,6 +163,80 @@ impl Lab {
         pairs
             .map(|(sum, file)| (file.to_owned(), sum.to_owned()))
             .collect()
+    }
+
+    /// Builds, compares and would push one image; what is wrong, if anything.
+    pub(crate) fn wrong(&self, case: &Case) -> Option<String> {
+        let mut dockerfile = case.dockerfile.clone();
+        for which in [
+            "hollow",
+            "real-1.5.2",
+            "real-1.6.1",
+            "real-1.7.2",
+            "other",
+            "musl",
+        ] {
+            dockerfile = dockerfile.replace(&format!("{{{which}}}"), &self.name(which));
+        }
+        let mut project = Project::new()
+            .file("Dockerfile", &dockerfile)
+            .file("server.py", SERVER)
+            .file("requirements-serve.txt", &case.serve)
+            .file("right.txt", &good());
+        for (path, text) in &case.files {
+            project = project.file(path, text);
+        }
+        let trained = ["model", ".ml-deploy"].map(|name| self.project.path().join(name));
+        let copied = Command::new("cp")
+            .arg("-r")
+            .args(trained)
+            .arg(project.path())
+            .status();
+        assert!(copied.unwrap().success());
+        let image = format!("{}/{}", bed("REGISTRY"), unique("ml-deploy-test/incident"));
+        let ended = project
+            .ml_deploy("run")
+            .input("stages", "build, push")
+            .input("image", &image)
+            .input("tags", "v1")
+            .input("parity", case.parity)
+            .run();
+        let pushed = Command::new("skopeo")
+            .args(["inspect", "--tls-verify=false"])
+            .arg(format!("docker://{image}:v1"))
+            .output()
+            .unwrap();
+        drop(
+            Command::new(bed("DOCKER"))
+                .args(["rmi", "--force", &format!("{image}:v1")])
+                .output(),
+        );
+        let (status, verdict, says) = match case.expected {
+            Expected::Stops(says) => (30, "fail", says),
+            Expected::Passes(verdict, says) => (0, verdict, says),
+        };
+        let mut wrong = Vec::new();
+        if (ended.status, ended.output("parity")) != (status, verdict) {
+            wrong.push(format!(
+                "ended with {}, parity `{}`",
+                ended.status,
+                ended.output("parity")
+            ));
+        }
+        if pushed.status.success() != (status == 0) {
+            wrong.push(format!("pushed: {}", pushed.status.success()));
+        }
+        let silent = says.iter().filter(|text| !ended.stdout.contains(**text));
+        wrong.extend(silent.map(|text| format!("no `{text}`")));
+        (!wrong.is_empty()).then(|| {
+            format!(
+                "== {}: {}\n{}\n{}",
+                case.name,
+                wrong.join("; "),
+                ended.stdout,
+                ended.stderr
+            )
+        })
     }
 
     fn image(&self, which: &str, dockerfile: &str, context: &Path) {
@@ -183,6 +280,11 @@ impl Drop for Lab {
                 .output(),
         );
     }
+}
+
+/// What an image asks for that serves what was trained.
+pub(crate) fn good() -> String {
+    format!("{TRAINED}torch=={TORCH}\n")
 }
 
 /// Installs wheels into a folder, exactly these.

@@ -28,6 +28,8 @@ pub(super) struct Named {
     pub(super) modules: BTreeMap<String, bool>,
     /// Distributions of the flavors or of the format, and which it is.
     pub(super) flavors: BTreeMap<String, String>,
+    /// Distributions one of which the library computes with.
+    pub(super) backends: BTreeSet<&'static str>,
     /// Normalised names in the requirements beside MLmodel.
     pub(super) declared: BTreeSet<String>,
     /// What could not be read, each in one line.
@@ -141,8 +143,8 @@ const FORMATS: &[(&str, &[&str])] = &[
     (".cbm", &["catboost"]),
     (".ubj", &["xgboost"]),
     (".bst", &["xgboost"]),
-    (".keras", &["keras", "tensorflow"]),
-    (".h5", &["keras", "tensorflow"]),
+    (".keras", &["keras"]),
+    (".h5", &["keras"]),
     (".pb", &["tensorflow"]),
     (".safetensors", &["safetensors"]),
     (".skops", &["skops", "scikit-learn"]),
@@ -150,12 +152,18 @@ const FORMATS: &[(&str, &[&str])] = &[
     (".pth", &["torch"]),
 ];
 
+/// What Keras computes with: one of them, and a model does not say which.
+const BACKENDS: &[&str] = &["tensorflow", "jax", "torch"];
+
 fn format(name: &str, named: &mut Named) {
     for (ending, distributions) in FORMATS {
         if name.ends_with(ending) {
             for distribution in *distributions {
                 let why = format!("the model is a `{ending}` file, which it reads");
                 named.flavors.insert((*distribution).to_owned(), why);
+                if *distribution == "keras" {
+                    named.backends.extend(BACKENDS.iter().copied());
+                }
             }
         }
     }
@@ -213,13 +221,15 @@ mod tests {
             "mlflow==3.1\nscikit-learn==1.5.2\n# numpy\n",
         );
         write("model.ubj", "x");
+        write("net.keras", "x");
         write("broken.pkl", "hello");
         let files = list(folder.path());
-        assert_eq!(files.len(), 4);
+        assert_eq!(files.len(), 5);
         let (files, named) = read(files);
         assert!(files.iter().all(|file| file.sha256.len() == 64));
         let flavors: Vec<_> = named.flavors.keys().map(String::as_str).collect();
-        assert_eq!(flavors, ["scikit-learn", "xgboost"]);
+        assert_eq!(flavors, ["keras", "scikit-learn", "xgboost"]);
+        assert!(named.backends.contains("jax"));
         let declared: Vec<_> = named.declared.iter().map(String::as_str).collect();
         assert_eq!(declared, ["mlflow", "scikit-learn"]);
         assert!(named.unread[0].starts_with("`broken.pkl`"), "{named:?}");
