@@ -2,16 +2,16 @@
 #
 #   docker build .                                              compiles the program
 #   docker build --build-arg BINARY=local -f Dockerfile FOLDER  takes `ml-deploy` and `uv` from FOLDER instead
+#   --build-arg BASE=debian:bookworm-slim                       stands on what has that name here, not on the pinned base
 #
 # Only the stages that are needed are built; the runtime stage is the same either way. A release publishes the result, and
-# `action.yml` on a tag names it by digest.
+# `action.yml` on a tag names it by digest. Dependabot renews the digests, so each stands in a FROM of its own.
 ARG BINARY=build
-ARG BASE=debian:bookworm-slim
-ARG UV=ghcr.io/astral-sh/uv:0.11.7@sha256:240fb85ab0f263ef12f492d8476aa3a2e4e1e333f7d67fbdd923d00a506a516a
+ARG BASE=base
 
-FROM ${UV} AS uv
+FROM ghcr.io/astral-sh/uv:0.11.7@sha256:240fb85ab0f263ef12f492d8476aa3a2e4e1e333f7d67fbdd923d00a506a516a AS uv
 
-FROM rust:1.95-slim-bookworm AS compile
+FROM rust:1.95-slim-bookworm@sha256:d7482085ff5b415f84dba5647ae71606650bdef00db7aeb69f4b3d170c3e4082 AS compile
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 # Dependencies first: they change less often than the sources.
@@ -27,6 +27,8 @@ FROM scratch AS local
 COPY uv ml-deploy /
 
 FROM ${BINARY} AS binary
+
+FROM debian:bookworm-slim@sha256:88200866dfff7ea7f5cbcb6ec7c8a701889efe6fe859fe64d6990e4b07ea4171 AS base
 
 FROM ${BASE} AS runtime
 # git for commits and requirements from repositories; libgomp for wheels that do not bring it; Python for the usual case, uv for

@@ -20,17 +20,12 @@ use crate::inputs::schema;
 use crate::live;
 use crate::pipeline;
 use crate::plan::{self, Places, Plan, Task};
-use crate::process;
 use crate::report::{self, GithubFiles, Settings, Status, Verdict};
 use crate::shutdown::{self, Reason};
 use crate::stage::Ended;
 
 /// Runs the program and returns its exit status.
-pub(crate) async fn run() -> u8 {
-    let cancel = CancellationToken::new();
-    let Ok(reason) = shutdown::listen(cancel.clone(), process::kill_all) else {
-        return Code::Internal.exit();
-    };
+pub(crate) async fn run(cancel: CancellationToken, reason: Reason) -> u8 {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let env: Vec<(String, String)> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -43,16 +38,18 @@ pub(crate) async fn run() -> u8 {
     }) {
         Parsed::Text(text) => report::clap(&text),
         Parsed::Invalid(findings) => {
-            refuse(
-                &host,
-                &folder.join(".ml-deploy/report.json"),
-                places.secrets,
-                findings,
-            )
-            .await
+            let report = folder.join(".ml-deploy/report.json");
+            refuse(&host, &report, places.secrets, findings, cancel).await
         }
-        Parsed::Run { cli, sources } => {
-            Box::pin(start(*cli, &sources, host, places, cancel, reason)).await
+        Parsed::Run {
+            cli,
+            sources,
+            findings,
+        } => {
+            Box::pin(start(
+                *cli, &sources, findings, host, places, cancel, reason,
+            ))
+            .await
         }
     }
 }
@@ -60,6 +57,7 @@ pub(crate) async fn run() -> u8 {
 async fn start(
     cli: Cli,
     sources: &Sources,
+    findings: Vec<Diagnostic>,
     host: Host,
     places: Places,
     cancel: CancellationToken,
@@ -98,12 +96,15 @@ async fn start(
     };
     let report = folder.join(&inputs.report);
     if let Command::Explain(explain) = &cli.command {
+        if !findings.is_empty() {
+            return refuse(&host, &report, secrets, findings, cancel).await;
+        }
         let bundle = places.folder.join(&explain.bundle);
         return explain_bundle(&host, &places.folder, &report, secrets, cancel, &bundle).await;
     }
-    let plan = match plan::resolve(inputs, sources, host.clone(), &places, task, only) {
+    let plan = match plan::resolve(inputs, sources, findings, host.clone(), &places, task, only) {
         Ok(plan) => plan,
-        Err(findings) => return refuse(&host, &report, secrets, findings).await,
+        Err(findings) => return refuse(&host, &report, secrets, findings, cancel).await,
     };
     if matches!(cli.command, Command::Plan(_)) {
         return report::lines(&secrets, &plan.lines());
@@ -127,6 +128,7 @@ async fn execute(
     let reporters = report::start(
         settings(&plan.host, &plan.report, &plan.workspace.root, secrets),
         receiver,
+        cancel.clone(),
     );
     let lines = match plan.task {
         Task::Status => Vec::new(),
@@ -176,7 +178,8 @@ async fn explain_bundle(
     bundle: &Path,
 ) -> u8 {
     let (events, receiver) = Events::channel();
-    let reporters = report::start(settings(host, report, &host.root, secrets), receiver);
+    let settings = settings(host, report, &host.root, secrets);
+    let reporters = report::start(settings, receiver, cancel.clone());
     let state = folder.join(".ml-deploy");
     let ctx = Context {
         events: events.stage(Stage::Deploy),
@@ -234,9 +237,11 @@ async fn refuse(
     report: &Path,
     secrets: Vec<SecretString>,
     findings: Vec<Diagnostic>,
+    cancel: CancellationToken,
 ) -> u8 {
     let (events, receiver) = Events::channel();
-    let reporters = report::start(settings(host, report, &host.root, secrets), receiver);
+    let settings = settings(host, report, &host.root, secrets);
+    let reporters = report::start(settings, receiver, cancel);
     drop(events);
     let (Ok(reporters), Some(failure)) = (reporters.await, Failure::all(findings)) else {
         return Code::Internal.exit();

@@ -80,6 +80,7 @@ codes! {
     PythonMissing, "python-missing", 20, "Python version not to be had", "choose a `python-version` that is installed or that uv can fetch";
     RequirementsMissing, "requirements-missing", 20, "requirements file not found", "correct `requirements`, relative to the working directory";
     RequirementsUnresolved, "requirements-unresolved", 20, "requirements cannot be resolved", "correct the requirement named";
+    EnvironmentDiskFull, "environment-disk-full", 20, "no space left for the Python environment", "free space there, or set ML_DEPLOY_CACHE to a folder with more";
     TrainCommand, "train-command", 20, "training command not found", "correct the first word of `train`";
     TrainFailed, "train-failed", 20, "training failed", "read the traceback above and correct the script";
     TrainDeadline, "train-deadline", 20, "training took longer than allowed", "raise `train-timeout` or make the training shorter";
@@ -101,7 +102,7 @@ codes! {
     PredictionError, "prediction-error", 30, "container answers recorded requests with an error", "read its log lines above; the image was not pushed";
     PredictionDiffers, "prediction-differs", 30, "container predicts otherwise than recorded", "compare the library versions of image and training, or record the predictions anew";
     BuildFailed, "build-failed", 40, "image build failed", "correct the Dockerfile instruction shown";
-    DiskFull, "disk-full", 40, "no space left on device", "free disk space where the engine or the workspace keeps its files";
+    DiskFull, "disk-full", 40, "no space left on device", "free disk space where the engine, or the registry, keeps its files; `docker system df` shows what takes it";
     PushDenied, "push-denied", 40, "registry refused the push", "set `registry-username` and `registry-password` of an account that may push";
     PushFailed, "push-failed", 40, "push failed", "run again; when it stays, check the registry";
     DigestMismatch, "digest-mismatch", 40, "registry serves another digest than was pushed", "check for another job that pushes the same tag";

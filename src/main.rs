@@ -23,6 +23,7 @@ mod plan;
 mod predict;
 mod preflight;
 mod process;
+mod proof;
 mod python;
 mod registry;
 mod report;
@@ -36,6 +37,8 @@ mod verify;
 
 use std::process::ExitCode;
 
+use tokio_util::sync::CancellationToken;
+
 fn main() -> ExitCode {
     // Two TLS providers would compile in unseen; naming ours first makes every client use the same.
     if rustls::crypto::ring::default_provider()
@@ -44,9 +47,13 @@ fn main() -> ExitCode {
     {
         return ExitCode::FAILURE;
     }
+    let cancel = CancellationToken::new();
+    let Ok(reason) = shutdown::listen(cancel.clone(), process::kill_all) else {
+        return ExitCode::FAILURE;
+    };
     match tokio::runtime::Runtime::new() {
         Ok(runtime) => {
-            let exit = runtime.block_on(app::run());
+            let exit = runtime.block_on(app::run(cancel, reason));
             // A thread that still reads a file must not hold the process after everything was said.
             runtime.shutdown_background();
             ExitCode::from(exit)

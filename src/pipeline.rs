@@ -1,7 +1,7 @@
 //! The job, readable top to bottom: what runs in which order, what overlaps, what is handed on.
 
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::artifact::{Artifact, Image, Model, Pushed};
 use crate::champion;
@@ -10,25 +10,22 @@ use crate::context::Context;
 use crate::deploy::{docker, kubernetes};
 use crate::engine::Engine;
 use crate::event::{End, EventKind, Stage};
-use crate::failure::{Fail, Failure, Outcome, chain};
+use crate::failure::{Failure, Outcome, chain};
 use crate::live::{Deployed, settle, verify_stage};
 use crate::plan::{DeploySpec, Plan};
 use crate::preflight;
 use crate::reuse::{self, Results};
 use crate::stage::{Ended, stage};
-use crate::{gate, image, registry, train, trial};
+use crate::{image, proof, registry, train};
 
 /// Runs the plan.
 ///
 /// # Errors
 /// The first stage that fails ends the run; what it left is said in its findings.
 pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
+    let began = SystemTime::now();
     // Taken before the run, because the run itself writes into the workspace.
-    let fingerprint = if plan.reuse {
-        Some(reuse::fingerprint(plan).fail(Code::Internal)?)
-    } else {
-        None
-    };
+    let fingerprint = fingerprint(plan, ctx).await;
     let ready = stage(plan, ctx, Stage::Preflight, async |ctx| {
         preflight::run(plan, ctx).await
     })
@@ -44,7 +41,7 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
     let model = train_with_early_layers(plan, ctx, engine).await?;
     champion::gate(plan, ctx, engine, model.as_ref(), &before).await?;
     let image = build_stage(plan, ctx, engine, model.as_ref()).await?;
-    proof_stages(plan, ctx, engine, model.as_ref(), image.as_ref()).await?;
+    proof::stages(plan, ctx, engine, model.as_ref(), image.as_ref(), began).await?;
     let pushed = push_stage(plan, ctx, engine, image.as_ref()).await?;
     let deployed = deploy_stage(
         plan,
@@ -81,6 +78,33 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
         }
     }
     Ok(Ended::Done)
+}
+
+/// What tells whether anything has changed, when that is asked. Sources that cannot be read do not end a run that may not need
+/// them.
+async fn fingerprint(plan: &Plan, ctx: &Context) -> Option<String> {
+    if !plan.reuse {
+        return None;
+    }
+    let sources = plan.clone();
+    // Data of any size is hashed: other work, and a cancel, must not wait for it.
+    let hashed = tokio::task::spawn_blocking(move || reuse::fingerprint(&sources));
+    let hashed = tokio::select! {
+        hashed = hashed => hashed.map_err(anyhow::Error::from).flatten(),
+        () = ctx.cancel.cancelled() => return None,
+    };
+    match hashed {
+        Ok(fingerprint) => Some(fingerprint),
+        Err(error) => {
+            let why = chain(&error);
+            ctx.events
+                .note(format!(
+                    "whether anything has changed cannot be told, so everything runs: {why}"
+                ))
+                .await;
+            None
+        }
+    }
 }
 
 /// Whether the last run had the same sources and inputs, its image is still in the registry, and what is live still answers.
@@ -225,25 +249,6 @@ async fn build_stage(
     })
     .await
     .map(Some)
-}
-
-/// Whether the image serves what was trained: its environment, then its answers. Nothing is pushed before.
-async fn proof_stages(
-    plan: &Plan,
-    ctx: &Context,
-    engine: Option<&Engine>,
-    model: Option<&Model>,
-    image: Option<&Image>,
-) -> Outcome<()> {
-    if let (true, Some(engine), Some(image)) = (plan.runs(Stage::Parity), engine, image) {
-        let compare =
-            async |ctx: &Context| gate::parity::run(ctx, engine, plan, model, image).await;
-        stage(plan, ctx, Stage::Parity, compare).await?;
-    }
-    if let Some((engine, image)) = engine.zip(image).filter(|_| plan.runs(Stage::Predictions)) {
-        trial::stage(plan, ctx, engine, image).await?;
-    }
-    Ok(())
 }
 
 async fn push_stage(

@@ -2,6 +2,7 @@
 
 mod gates;
 mod parity;
+mod proof;
 mod trial;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 
 pub(crate) use gates::{Champion, GateRule, GateVerdict, Gates, Measure};
 pub(crate) use parity::{Parity, ParityLevel, ParityRow, ParityVerdict};
+pub(crate) use proof::{Proof, ProofAnswers, ProofSide};
 pub(crate) use trial::{Bounds, Bucket, Launch, Trial, WorstRow};
 
 use serde::{Deserialize, Serialize};
@@ -225,7 +227,7 @@ pub(crate) enum Action {
 /// A field that changes. Values of Secrets are never in it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct FieldChange {
-    /// `spec.template.spec.containers[0].image`.
+    /// `spec.template.spec.containers[model].image`: items of lists by name where they have one.
     pub(crate) path: String,
     /// As JSON; `None`: the field is new.
     pub(crate) before: Option<String>,
@@ -272,6 +274,7 @@ pub(crate) enum Artifact {
     Bundle(Bundle),
     Gates(Gates),
     Parity(Parity),
+    Proof(Proof),
     Trial(Box<Trial>),
 }
 
@@ -293,7 +296,8 @@ artifact_from!(
     RolledBack,
     Bundle,
     Gates,
-    Parity
+    Parity,
+    Proof
 );
 
 impl From<Model> for Artifact {

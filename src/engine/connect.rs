@@ -1,6 +1,6 @@
-//! The one way to reach the engine: `DOCKER_HOST` and its companions, or the usual socket. It knows no operation.
+//! The one way to reach the engine, wherever it listens (see `address`). It knows no operation.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +12,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
+use super::address::{self, Address};
 use crate::code::Code;
 use crate::failure::{Fail as _, Failure, Outcome, chain};
-
-/// Where Docker listens unless told otherwise.
-const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
+use crate::host::docker;
 
 /// For requests that answer at once. Builds, pulls and pushes use streams of our own, with a limit on silence.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -50,6 +49,8 @@ enum Endpoint {
         address: String,
         name: ServerName<'static>,
         connector: TlsConnector,
+        /// Folder of `ca.pem`, `cert.pem`, `key.pem`.
+        certificates: PathBuf,
     },
 }
 
@@ -58,29 +59,29 @@ pub(super) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
 
 impl Engine {
-    /// Connects to the engine that `DOCKER_HOST` names, else to the usual socket, and negotiates the API version.
+    /// Connects to the engine where `address` finds it, and negotiates the API version.
     ///
     /// Fails with `EngineDenied` when the socket may not be opened, else with `EngineUnreachable`.
     pub(crate) async fn connect() -> Outcome<Self> {
-        let host = std::env::var("DOCKER_HOST")
-            .ok()
-            .filter(|host| !host.is_empty())
-            .unwrap_or_else(|| DEFAULT_HOST.to_owned());
-        let endpoint = endpoint(&host).map_err(|error| explained(&chain(&error), false))?;
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let address = address::find(variable, docker::folder().as_deref())
+            .map_err(|error| Failure::new(Code::EngineUnreachable, chain(&error)).help(CHOOSE))?;
+        let endpoint =
+            endpoint(&address).map_err(|error| explained(&chain(&error), &address, false))?;
         let secure = matches!(endpoint, Endpoint::Tls { .. });
         // Our own first connection tells a missing socket from a forbidden one; the client library does not.
         dial(&endpoint)
             .await
-            .map_err(|error| unreachable_engine(&host, &error, secure))?;
-        let docker = client(&endpoint, &host)
-            .with_context(|| format!("failed to set up the client for `{host}`"))
+            .map_err(|error| unreachable_engine(&address, &error, secure))?;
+        let docker = client(&endpoint)
+            .with_context(|| format!("failed to set up the client for {address}"))
             .fail(Code::EngineUnreachable)?;
         let docker = tokio::time::timeout(CONNECT, docker.negotiate_version())
             .await
             .context("no answer within 10 s")
             .and_then(|answer| answer.map_err(anyhow::Error::from))
-            .with_context(|| format!("failed to ask the engine at `{host}` for its version"))
-            .map_err(|error| explained(&chain(&error), secure))?;
+            .with_context(|| format!("failed to ask the engine at {address} for its version"))
+            .map_err(|error| explained(&chain(&error), &address, secure))?;
         let version = docker.client_version();
         Ok(Self {
             docker,
@@ -107,14 +108,19 @@ impl Engine {
     }
 }
 
+/// What to do about a context that leads nowhere.
+const CHOOSE: &str =
+    "choose another context with `docker context use`, or set DOCKER_HOST to a running engine";
+
 /// What to do about an engine that is there but cannot be talked to.
-fn explained(why: &str, secure: bool) -> Failure {
+fn explained(why: &str, address: &Address, secure: bool) -> Failure {
     let failure = Failure::new(Code::EngineUnreachable, why);
-    let folder = certificates().display().to_string();
+    let folder = certificates(address).display().to_string();
     if why.contains(".pem`") {
-        return failure.help(format!(
-            "set DOCKER_CERT_PATH to the folder of ca.pem, cert.pem and key.pem; it is `{folder}` now"
-        ));
+        return failure.help(match address.context {
+            Some(_) => format!("give the context its ca.pem, cert.pem and key.pem again; they belong in `{folder}`"),
+            None => format!("set DOCKER_CERT_PATH to the folder of ca.pem, cert.pem and key.pem; it is `{folder}` now"),
+        });
     }
     // The other side's word on us, and our word on the other side.
     if why.contains("received fatal alert") {
@@ -127,83 +133,103 @@ fn explained(why: &str, secure: bool) -> Failure {
             "the engine's certificate must name this host, and come from the authority in `{folder}/ca.pem` (DOCKER_CERT_PATH)"
         ));
     }
+    if address.context.is_some() {
+        return failure.help(format!("start the engine of the context; {CHOOSE}"));
+    }
     if secure {
         return failure.help("unset DOCKER_TLS_VERIFY when the engine does not speak TLS");
     }
     failure.help("start Docker, or set DOCKER_HOST to a running engine; one that speaks TLS needs DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH")
 }
 
-fn unreachable_engine(host: &str, error: &std::io::Error, secure: bool) -> Failure {
+fn unreachable_engine(address: &Address, error: &std::io::Error, secure: bool) -> Failure {
     use std::io::ErrorKind;
-    match error.kind() {
-        ErrorKind::PermissionDenied => Failure::new(
-            Code::EngineDenied,
-            format!("failed to open the engine's socket `{host}`: permission denied"),
-        ),
-        ErrorKind::NotFound => Failure::new(
-            Code::EngineUnreachable,
-            format!("failed to reach the engine: the socket `{host}` does not exist"),
-        ),
-        ErrorKind::ConnectionRefused => Failure::new(
-            Code::EngineUnreachable,
-            format!("failed to reach the engine: nothing listens on `{host}`"),
-        ),
-        _ => explained(
-            &format!("failed to reach the engine at `{host}`: {error}"),
-            secure,
-        ),
+    let why = match error.kind() {
+        ErrorKind::PermissionDenied => {
+            return Failure::new(
+                Code::EngineDenied,
+                format!("failed to open the engine's socket {address}: permission denied"),
+            );
+        }
+        ErrorKind::NotFound => {
+            format!("failed to reach the engine: the socket {address} does not exist")
+        }
+        ErrorKind::ConnectionRefused => {
+            format!("failed to reach the engine: nothing listens on {address}")
+        }
+        _ => {
+            let why = format!("failed to reach the engine at {address}: {error}");
+            return explained(&why, address, secure);
+        }
+    };
+    match address.context {
+        Some(_) => explained(&why, address, secure),
+        None => Failure::new(Code::EngineUnreachable, why),
     }
 }
 
-/// Reads `DOCKER_HOST`, `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH` the way Docker's own client does.
-fn endpoint(host: &str) -> anyhow::Result<Endpoint> {
+/// Reads the address the way Docker's own client does: without a context, `DOCKER_TLS_VERIFY` asks for TLS.
+fn endpoint(address: &Address) -> anyhow::Result<Endpoint> {
+    let host = &address.host;
     if let Some(path) = host.strip_prefix("unix://") {
         return Ok(Endpoint::Unix(PathBuf::from(path)));
     }
     let Some((scheme, rest)) = host.split_once("://") else {
         anyhow::bail!(
-            "failed to read DOCKER_HOST `{host}`: it has no scheme such as unix:// or tcp://"
+            "failed to read the engine's address {address}: it has no scheme such as unix:// or tcp://"
         );
     };
     anyhow::ensure!(
         matches!(scheme, "tcp" | "http" | "https"),
-        "failed to read DOCKER_HOST `{host}`: `{scheme}` is not supported, use unix:// or tcp://"
+        "failed to read the engine's address {address}: `{scheme}` is not supported, use unix:// or tcp://"
     );
-    let address = rest.trim_end_matches('/');
+    let place = rest.trim_end_matches('/');
     let secure = scheme == "https"
-        || std::env::var("DOCKER_TLS_VERIFY").is_ok_and(|value| !value.is_empty());
+        || match &address.context {
+            Some(context) => context.certificates.is_some(),
+            None => std::env::var("DOCKER_TLS_VERIFY").is_ok_and(|value| !value.is_empty()),
+        };
     let port = if secure { 2376 } else { 2375 };
-    let address = if address
+    let place = if place
         .rsplit_once(':')
         .is_some_and(|(_, port)| port.parse::<u16>().is_ok())
     {
-        address.to_owned()
+        place.to_owned()
     } else {
-        format!("{address}:{port}")
+        format!("{place}:{port}")
     };
     if !secure {
-        return Ok(Endpoint::Tcp(address));
+        return Ok(Endpoint::Tcp(place));
     }
-    let name = address.rsplit_once(':').map_or("", |(name, _)| name);
+    let name = place.rsplit_once(':').map_or("", |(name, _)| name);
     let name = ServerName::try_from(name.trim_matches(['[', ']']).to_owned())
         .with_context(|| format!("failed to read the host name in `{host}`"))?;
+    let certificates = certificates(address);
     Ok(Endpoint::Tls {
-        address,
+        address: place,
         name,
-        connector: TlsConnector::from(Arc::new(tls()?)),
+        connector: TlsConnector::from(Arc::new(tls(&certificates)?)),
+        certificates,
     })
 }
 
 /// The folder of `ca.pem`, `cert.pem`, `key.pem`.
-fn certificates() -> PathBuf {
-    match std::env::var_os("DOCKER_CERT_PATH").filter(|path| !path.is_empty()) {
-        Some(path) => PathBuf::from(path),
-        None => PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".docker"),
-    }
+fn certificates(address: &Address) -> PathBuf {
+    let of_context = address
+        .context
+        .as_ref()
+        .and_then(|context| context.certificates.clone());
+    of_context
+        .or_else(|| {
+            std::env::var_os("DOCKER_CERT_PATH")
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from)
+        })
+        .or_else(docker::folder)
+        .unwrap_or_default()
 }
 
-fn tls() -> anyhow::Result<rustls::ClientConfig> {
-    let folder = certificates();
+fn tls(folder: &Path) -> anyhow::Result<rustls::ClientConfig> {
     let read = |name: &str| {
         let path = folder.join(name);
         std::fs::read(&path).with_context(|| format!("failed to read `{}`", path.display()))
@@ -232,6 +258,7 @@ async fn dial(endpoint: &Endpoint) -> std::io::Result<Box<dyn Socket>> {
                 address,
                 name,
                 connector,
+                ..
             } => {
                 let stream = TcpStream::connect(address).await?;
                 Box::new(connector.connect(name.clone(), stream).await?)
@@ -243,23 +270,26 @@ async fn dial(endpoint: &Endpoint) -> std::io::Result<Box<dyn Socket>> {
         .unwrap_or_else(|_| Err(std::io::Error::other("no answer within 10 s")))
 }
 
-fn client(endpoint: &Endpoint, host: &str) -> Result<Docker, bollard::errors::Error> {
+fn client(endpoint: &Endpoint) -> Result<Docker, bollard::errors::Error> {
     let seconds = TIMEOUT.as_secs();
     match endpoint {
-        Endpoint::Unix(_) => Docker::connect_with_unix(host, seconds, API_DEFAULT_VERSION),
+        Endpoint::Unix(path) => {
+            Docker::connect_with_unix(&path.to_string_lossy(), seconds, API_DEFAULT_VERSION)
+        }
         Endpoint::Tcp(address) => {
             Docker::connect_with_http(&format!("tcp://{address}"), seconds, API_DEFAULT_VERSION)
         }
-        Endpoint::Tls { address, .. } => {
-            let folder = certificates();
-            Docker::connect_with_ssl(
-                &format!("tcp://{address}"),
-                &folder.join("key.pem"),
-                &folder.join("cert.pem"),
-                &folder.join("ca.pem"),
-                seconds,
-                API_DEFAULT_VERSION,
-            )
-        }
+        Endpoint::Tls {
+            address,
+            certificates,
+            ..
+        } => Docker::connect_with_ssl(
+            &format!("tcp://{address}"),
+            &certificates.join("key.pem"),
+            &certificates.join("cert.pem"),
+            &certificates.join("ca.pem"),
+            seconds,
+            API_DEFAULT_VERSION,
+        ),
     }
 }

@@ -1,6 +1,7 @@
 //! The container engine: one connection function, containers, images, builds, pushes.
 //! Only this folder names bollard, hyper or tonic; it knows no stage. Errors tell the story and leave the code to the caller.
 
+mod address;
 mod build;
 mod connect;
 mod container;

@@ -1,6 +1,7 @@
 //! Where we run: GitHub, GitLab, Jenkins or a terminal, and what that place says of commit, pull request and files.
 //! Together with `inputs` the only reader of the environment. It knows no stage.
 
+pub(crate) mod docker;
 pub(crate) mod ownership;
 
 use std::path::{Path, PathBuf};

@@ -89,7 +89,8 @@ impl Progress {
             .take()
             .unwrap_or_else(|| (String::new(), whole.clone()));
         let tail: Vec<String> = self.tails.remove(&step).unwrap_or_default().into();
-        let full = |text: &str| text.contains("no space left on device");
+        // The engine writes it small, programs within a RUN write it large.
+        let full = |text: &str| text.contains("o space left on device");
         if full(&why) || full(&whole) || tail.iter().any(|line| full(line)) {
             return Failure::new(
                 Code::DiskFull,
@@ -98,6 +99,10 @@ impl Progress {
                     short(&step)
                 ),
             )
+            .at(source.at(
+                &ctx.workspace,
+                source.file.line_of(&step).unwrap_or_default(),
+            ))
             .evidence(tail);
         }
         if let Some(line) = parse_error_line(&whole) {

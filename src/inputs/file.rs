@@ -21,9 +21,18 @@ pub(crate) struct Entry {
     pub(crate) begins: Vec<u32>,
 }
 
+/// What the file holds.
+#[derive(Debug, Default)]
+pub(crate) struct Contents {
+    pub(crate) entries: Vec<Entry>,
+    /// Keys whose values can be none of an input.
+    pub(crate) unusable: Vec<String>,
+}
+
 /// Reads the file's text; `path` is for messages. What is not YAML, a key that stands twice, and a value that is neither a
-/// scalar nor a list of scalars become findings with their line; the other entries are read all the same.
-pub(crate) fn read(text: &str, path: &str, findings: &mut Vec<Diagnostic>) -> Vec<Entry> {
+/// scalar nor a list of scalars become findings with their line; the other entries are read all the same. `None` when nothing
+/// could be read.
+pub(crate) fn read(text: &str, path: &str, findings: &mut Vec<Diagnostic>) -> Option<Contents> {
     if let Some(line) = text
         .lines()
         .position(|line| line.trim_start_matches(' ').starts_with('\t'))
@@ -34,19 +43,22 @@ pub(crate) fn read(text: &str, path: &str, findings: &mut Vec<Diagnostic>) -> Ve
         );
         let at = Location::line(path, u32::try_from(line + 1).unwrap_or(u32::MAX));
         findings.push(finding.at(at).help("indent with spaces"));
-        return Vec::new();
+        return None;
     }
     let parsed: Result<Option<BTreeMap<String, Spanned<Value>>>, _> = serde_saphyr::from_str(text);
     match parsed {
         Ok(map) => {
-            let mut entries = Vec::new();
+            let mut contents = Contents::default();
             for (name, value) in map.unwrap_or_default() {
-                match entry(text, path, name, value) {
-                    Ok(entry) => entries.push(entry),
-                    Err(finding) => findings.push(*finding),
+                match entry(text, path, name.clone(), value) {
+                    Ok(entry) => contents.entries.push(entry),
+                    Err(finding) => {
+                        findings.push(*finding);
+                        contents.unusable.push(name);
+                    }
                 }
             }
-            entries
+            Some(contents)
         }
         Err(error) => {
             let line = error
@@ -64,7 +76,7 @@ pub(crate) fn read(text: &str, path: &str, findings: &mut Vec<Diagnostic>) -> Ve
                 format!("failed to read `{path}`: {reason}"),
             );
             findings.push(finding.at(Location::line(path, line)));
-            Vec::new()
+            None
         }
     }
 }
@@ -217,7 +229,8 @@ mod tests {
 
     fn only(text: &str) -> Entry {
         let mut findings = Vec::new();
-        let entry = read(text, "ml-deploy.yml", &mut findings).remove(0);
+        let contents = read(text, "ml-deploy.yml", &mut findings).unwrap();
+        let entry = contents.entries.into_iter().next().unwrap();
         assert!(findings.is_empty(), "{findings:?}");
         entry
     }
@@ -229,7 +242,8 @@ mod tests {
         assert_eq!(only("reuse: true").values, ["true"]);
         assert_eq!(only("tags: [a, 1.0, '2']").values, ["a", "1.0", "2"]);
         assert_eq!(only("train: |\n  python a.py\n").values, ["python a.py\n"]);
-        assert!(read("", "x", &mut Vec::new()).is_empty());
+        let empty = read("", "x", &mut Vec::new()).unwrap();
+        assert!(empty.entries.is_empty());
         let begins = |text: &str| only(text).begins;
         assert_eq!(begins("gates: |\n  a > 1\n  b > 1\n"), [2]);
         assert_eq!(begins("gates: a > 1\n"), [1]);

@@ -257,6 +257,12 @@ pub(crate) struct Inputs {
     /// JSON lines of {"request": …, "response": …} that the container and the live service must answer; by default what the training left (docs/predictions.md)
     #[arg(long, value_name = "FILE", help_heading = "Verification")]
     pub(crate) golden: Option<String>,
+    /// JSON in which "$row" stands for a golden row's request, such as {"instances": ["$row"]}, or "$row/x" for a part of it; by default the request is the body
+    #[arg(long, value_name = "JSON", help_heading = "Verification")]
+    pub(crate) request_template: Option<String>,
+    /// JSON pointer to the prediction in an answer, such as /predictions/0; by default the whole answer is compared
+    #[arg(long, value_name = "POINTER", help_heading = "Verification")]
+    pub(crate) response_pointer: Option<String>,
     /// How far numbers may be from the recorded ones, rtol=NUMBER and atol=NUMBER; by default 1e-6 and 1e-9, for models in single precision 1e-4 and 1e-6
     #[arg(long, value_name = "LIST", help_heading = "Verification")]
     pub(crate) tolerance: Vec<String>,

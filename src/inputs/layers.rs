@@ -3,13 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clap::Parser;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
-
 use super::cli::Cli;
-use super::file::{self, Entry};
-use super::flags::SECRET_INPUTS;
+use super::file::{self, Contents};
 use super::names::Names;
+use super::typed::{Found, flag_name, typed};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Location};
 
@@ -20,6 +17,8 @@ pub(crate) enum Source {
     Input,
     /// The value's place, and the line in which the text of each of its parts begins.
     File(Location, Vec<u32>),
+    /// It was given, but not so that it can be used: that is a finding already, and the input is not missing.
+    Unusable,
 }
 
 /// Where each input that was set came from, by name.
@@ -28,11 +27,15 @@ pub(crate) type Sources = BTreeMap<String, Source>;
 /// What the command line came to.
 #[derive(Debug)]
 pub(crate) enum Parsed {
-    /// Go on.
-    Run { cli: Box<Cli>, sources: Sources },
+    /// What could be read of it. With findings nothing may run, but what else is wrong can be found.
+    Run {
+        cli: Box<Cli>,
+        sources: Sources,
+        findings: Vec<Diagnostic>,
+    },
     /// `--help`, `--version`, or a wrong subcommand: clap's own text.
     Text(Box<clap::Error>),
-    /// Problems with inputs.
+    /// Problems with inputs that leave nothing to go on with.
     Invalid(Vec<Diagnostic>),
 }
 
@@ -46,7 +49,7 @@ pub(crate) fn parse(
     read: impl Fn(&str) -> std::io::Result<String>,
 ) -> Parsed {
     let names = Names::new();
-    let mut findings = Vec::new();
+    let mut found = Found::default();
     let given: BTreeSet<String> = args
         .iter()
         .filter_map(|arg| flag_name(arg))
@@ -54,7 +57,13 @@ pub(crate) fn parse(
         .collect();
     let mut layered: BTreeMap<String, (Source, Vec<String>)> = BTreeMap::new();
 
-    for (location, entry) in config_entries(args, env, &read, &mut findings) {
+    let path = config_path(args, env);
+    let contents = config(&path, &read, &mut found.findings);
+    let readable = contents.is_some();
+    let contents = contents.unwrap_or_default();
+    found.unusable.extend(contents.unusable);
+    for entry in contents.entries {
+        let location = Location::line(path.0.clone(), entry.line);
         let unset = entry.values.iter().all(String::is_empty);
         match names.known(&entry.name) {
             // `namespace:` without a value is not the namespace "".
@@ -63,9 +72,11 @@ pub(crate) fn parse(
                 let source = Source::File(location, entry.begins);
                 layered.insert(name, (source, entry.values));
             }
-            None => findings.push(names.unknown(&entry.name, "key", Some(location))),
+            None => found.unknown(names.unknown(&entry.name, "key", Some(location))),
         }
     }
+    // Elsewhere a variable of that kind may be anybody's.
+    let on_github = env.iter().any(|(name, _)| name == "GITHUB_ACTIONS");
     for (variable, value) in env {
         let Some(name) = variable.strip_prefix("INPUT_").map(input_name) else {
             continue;
@@ -75,7 +86,8 @@ pub(crate) fn parse(
         }
         match names.known(&name) {
             Some(name) => drop(layered.insert(name, (Source::Input, vec![value.clone()]))),
-            None => findings.push(names.unknown(&name, "input", None)),
+            None if on_github => found.unknown(names.unknown(&name, "input", None)),
+            None => {}
         }
     }
     layered.retain(|name, _| !given.contains(name));
@@ -92,7 +104,21 @@ pub(crate) fn parse(
         sources.insert(name, source);
     }
     argv.extend(args.iter().skip(1).cloned());
-    typed(argv, sources, &names, findings)
+    match typed(argv, &sources, &names, &mut found) {
+        Ok(cli) if readable => {
+            let unusable = found.unusable.into_iter();
+            sources.extend(unusable.map(|name| (name, Source::Unusable)));
+            Parsed::Run {
+                cli: Box::new(cli),
+                sources,
+                findings: found.findings,
+            }
+        }
+        // Without the file everything that stands in it would be missing.
+        Ok(_) => Parsed::Invalid(found.findings),
+        Err(Some(text)) => Parsed::Text(text),
+        Err(None) => Parsed::Invalid(found.findings),
+    }
 }
 
 /// The input that `INPUT_…` names. The runner keeps hyphens, which no shell can export: there `_` stands for them.
@@ -100,94 +126,8 @@ pub(crate) fn input_name(variable: &str) -> String {
     variable.to_lowercase().replace('_', "-")
 }
 
-/// Lets clap give every value its type; a value that does not fit is noted, taken out, and the rest is tried again.
-fn typed(
-    mut argv: Vec<String>,
-    sources: Sources,
-    names: &Names,
-    mut findings: Vec<Diagnostic>,
-) -> Parsed {
-    loop {
-        let error = match Cli::try_parse_from(&argv) {
-            Ok(cli) if findings.is_empty() => {
-                return Parsed::Run {
-                    cli: Box::new(cli),
-                    sources,
-                };
-            }
-            Ok(_) => return Parsed::Invalid(findings),
-            Err(error) => error,
-        };
-        let culprit = match error.get(ContextKind::InvalidArg) {
-            Some(ContextValue::String(text)) => {
-                flag_name(text.split([' ', '=', '[']).next().unwrap_or_default()).map(str::to_owned)
-            }
-            _ => None,
-        };
-        let Some(name) = culprit else {
-            return Parsed::Text(Box::new(error));
-        };
-        let finding = match error.kind() {
-            ErrorKind::UnknownArgument => names.unknown(&name, "flag", None),
-            ErrorKind::InvalidValue
-            | ErrorKind::ValueValidation
-            | ErrorKind::NoEquals
-            | ErrorKind::TooManyValues => invalid_value(&name, &error, sources.get(&name)),
-            _ => return Parsed::Text(Box::new(error)),
-        };
-        findings.push(finding);
-        let before = argv.len();
-        remove_flag(&mut argv, &name);
-        if argv.len() == before {
-            return Parsed::Invalid(findings);
-        }
-    }
-}
-
-/// Takes out every `--name=value` and `--name value`.
-fn remove_flag(argv: &mut Vec<String>, name: &str) {
-    let mut kept = Vec::with_capacity(argv.len());
-    let mut rest = std::mem::take(argv).into_iter().peekable();
-    while let Some(arg) = rest.next() {
-        if flag_name(&arg) != Some(name) {
-            kept.push(arg);
-        } else if !arg.contains('=') {
-            rest.next_if(|value| !value.starts_with("--"));
-        }
-    }
-    *argv = kept;
-}
-
-fn invalid_value(name: &str, error: &clap::Error, source: Option<&Source>) -> Diagnostic {
-    let value = match error.get(ContextKind::InvalidValue) {
-        Some(ContextValue::String(value)) => value.as_str(),
-        _ => "",
-    };
-    let reason = std::error::Error::source(error)
-        .map_or_else(|| "no value given".to_owned(), ToString::to_string);
-    let shown = if SECRET_INPUTS.contains(&name) {
-        "its value".to_owned()
-    } else {
-        format!("`{value}`")
-    };
-    let at = match source {
-        Some(Source::File(location, _)) => Some(location.clone()),
-        _ => None,
-    };
-    Diagnostic::error(
-        Code::InputInvalid,
-        format!("input `{name}`: {shown} cannot be used: {reason}"),
-    )
-    .at(at)
-}
-
-/// The entries of the configuration file, each with its place. A file that was not asked for need not exist.
-fn config_entries(
-    args: &[String],
-    env: &[(String, String)],
-    read: &impl Fn(&str) -> std::io::Result<String>,
-    findings: &mut Vec<Diagnostic>,
-) -> Vec<(Location, Entry)> {
+/// Path of the configuration file, and whether it was asked for.
+fn config_path(args: &[String], env: &[(String, String)]) -> (String, bool) {
     let early = |name: &str| early_value(name, args, env);
     let folder = early("working-directory").unwrap_or_else(|| ".".to_owned());
     let asked = early("config");
@@ -197,23 +137,28 @@ fn config_entries(
     } else {
         format!("{}/{name}", folder.trim_end_matches('/'))
     };
-    let text = match read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && asked.is_none() => {
-            return Vec::new();
+    (path, asked.is_some())
+}
+
+/// What the configuration file holds; one that was not asked for need not exist. `None` when it could not be read.
+fn config(
+    (path, asked): &(String, bool),
+    read: &impl Fn(&str) -> std::io::Result<String>,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Contents> {
+    match read(path) {
+        Ok(text) => file::read(&text, path, findings),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !asked => {
+            Some(Contents::default())
         }
         Err(error) => {
             findings.push(Diagnostic::error(
                 Code::ConfigInvalid,
                 format!("failed to read `{path}`: {error}"),
             ));
-            return Vec::new();
+            None
         }
-    };
-    file::read(&text, &path, findings)
-        .into_iter()
-        .map(|entry| (Location::line(path.clone(), entry.line), entry))
-        .collect()
+    }
 }
 
 /// A value that is needed before the layers can be read: from the flags or the environment.
@@ -233,13 +178,6 @@ fn early_value(name: &str, args: &[String], env: &[(String, String)]) -> Option<
             input.as_deref() == Some(name) && !value.is_empty()
         })
         .map(|(_, value)| value.clone())
-}
-
-/// `--name` or `--name=value` → `name`.
-fn flag_name(arg: &str) -> Option<&str> {
-    let name = arg.strip_prefix("--")?;
-    let name = name.split('=').next().unwrap_or(name);
-    (!name.is_empty()).then_some(name)
 }
 
 #[cfg(test)]
@@ -310,16 +248,28 @@ mod tests {
         assert_eq!(cli.command.inputs().manifests, ["k8s/a.yaml\nk8s/b.yaml"]);
     }
 
+    const GITHUB: (&str, &str) = ("GITHUB_ACTIONS", "true");
+
     #[test]
     fn all_problems_are_found_at_once_and_name_the_nearest() {
         let parsed = run(
             &["run", "--imge", "x", "--port=0"],
-            &[("INPUT_NAMSPACE", "x"), ("INPUT_REUSE", "maybe")],
-            Some("trian: python a.py\ndeploy-timeout: 5\n"),
+            &[GITHUB, ("INPUT_NAMSPACE", "x"), ("INPUT_REUSE", "maybe")],
+            Some("trian: python a.py\ndeploy-timeout: 5\nports: {a: b}\ntarget: none\n"),
         );
-        let Parsed::Invalid(findings) = parsed else {
+        let Parsed::Run {
+            cli,
+            sources,
+            findings,
+        } = parsed
+        else {
             panic!("{parsed:?}")
         };
+        // What can be used is, to find what else is wrong; what cannot is not missing.
+        assert_eq!(cli.command.inputs().target.as_deref(), Some("none"));
+        for name in ["image", "namespace", "train", "reuse", "ports"] {
+            assert_eq!(sources.get(name), Some(&Source::Unusable), "{name}");
+        }
         let text: Vec<String> = findings
             .iter()
             .map(|f| format!("{} {}", f.message, f.advice()))
@@ -334,6 +284,7 @@ mod tests {
             "`train`",
             "`reuse`",
             "`port`",
+            "`ports`",
             "`deploy-timeout`",
         ] {
             assert!(text.contains(wanted), "{wanted} in\n{text}");
@@ -360,9 +311,10 @@ mod tests {
             ],
             None,
         );
-        let Parsed::Invalid(findings) = parsed else {
+        let Parsed::Run { findings, .. } = parsed else {
             panic!("{parsed:?}")
         };
+        assert_eq!(findings.len(), 1);
         let shown = |finding: &Diagnostic| finding.message.contains("hunter22");
         assert!(!findings.iter().any(shown));
     }
@@ -387,10 +339,23 @@ mod tests {
     }
 
     #[test]
-    fn the_runners_own_keys_are_no_mistake() {
-        assert!(matches!(
-            run(&["run"], &[("INPUT_ARGS", "x")], None),
-            Parsed::Run { .. }
-        ));
+    fn names_of_others_are_no_mistake() {
+        let findings = |env: &[(&str, &str)]| match run(&["run"], env, None) {
+            Parsed::Run { findings, .. } => findings.len(),
+            other => panic!("{other:?}"),
+        };
+        // The runner's own keys; and anybody's, where no runner sets ours.
+        assert_eq!(findings(&[GITHUB, ("INPUT_ARGS", "x")]), 0);
+        assert_eq!(findings(&[("INPUT_SOMEBODYS", "x")]), 0);
+        assert_eq!(findings(&[GITHUB, ("INPUT_SOMEBODYS", "x")]), 1);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_leaves_nothing_to_judge() {
+        let parsed = run(&["run"], &[], Some("image: a\n\tb: 1\n"));
+        assert!(
+            matches!(&parsed, Parsed::Invalid(found) if found.len() == 1),
+            "{parsed:?}"
+        );
     }
 }

@@ -6,3 +6,4 @@ pub(crate) mod flags;
 pub(crate) mod layers;
 mod names;
 pub(crate) mod schema;
+mod typed;

@@ -42,8 +42,13 @@ impl Names {
         self.known(name).unwrap_or_else(|| name.to_owned())
     }
 
-    /// The finding for a name that is not known, with the nearest one that is.
-    pub(super) fn unknown(&self, name: &str, what: &str, at: Option<Location>) -> Diagnostic {
+    /// The finding for a name that is not known, and the nearest one that is.
+    pub(super) fn unknown(
+        &self,
+        name: &str,
+        what: &str,
+        at: Option<Location>,
+    ) -> (Diagnostic, Option<String>) {
         let normal = name.replace('_', "-");
         let nearest = self.all.keys().max_by(|a, b| {
             let score = |known: &str| strsim::jaro_winkler(&normal, known);
@@ -52,10 +57,13 @@ impl Names {
         let finding =
             Diagnostic::error(Code::InputUnknown, format!("unknown {what} `{name}`")).at(at);
         match nearest.filter(|known| strsim::jaro_winkler(&normal, known) > 0.75) {
-            Some(known) => finding.help(format!(
-                "did you mean `{known}`? `ml-deploy run --help` lists all inputs"
-            )),
-            None => finding,
+            Some(known) => (
+                finding.help(format!(
+                    "did you mean `{known}`? `ml-deploy run --help` lists all inputs"
+                )),
+                Some(self.canonical(known)),
+            ),
+            None => (finding, None),
         }
     }
 }

@@ -9,12 +9,12 @@ impl Plan {
         let mut lines: Vec<String> = self
             .stages
             .iter()
-            .map(|stage| format!("{:<8} {}", stage.name(), self.what(*stage)))
+            .map(|stage| format!("{:<11} {}", stage.name(), self.what(*stage)))
             .collect();
         lines.extend(
             self.left_out
                 .iter()
-                .map(|(stage, why)| format!("{:<8} left out: {why}", stage.name())),
+                .map(|(stage, why)| format!("{:<11} left out: {why}", stage.name())),
         );
         lines.sort_by_key(|line| {
             Stage::ALL

@@ -79,7 +79,7 @@ fn is_full(error: &std::io::Error) -> bool {
 /// There is no room for the environment.
 pub(super) fn full(cache: &Path) -> Failure {
     Failure::new(
-        Code::DiskFull,
+        Code::EnvironmentDiskFull,
         format!(
             "failed to make the Python environment in `{}`: no space left on device",
             cache.display()

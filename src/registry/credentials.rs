@@ -2,7 +2,7 @@
 //! Source of the order and of the helpers' protocol: docker/cli `cli/config`, docker/docker-credential-helpers.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use crate::code::Code;
 use crate::failure::{Failure, Outcome, chain};
+use crate::host::docker;
 use crate::plan::RegistryLogin;
 
 /// How long a credential helper may take; some ask a cloud.
@@ -50,7 +51,7 @@ pub(crate) async fn credentials(
             origin: "the inputs".to_owned(),
         }));
     }
-    let Some(path) = configuration() else {
+    let Some(path) = docker::folder().map(|folder| folder.join("config.json")) else {
         return Ok(None);
     };
     stored(&path, host).await.map_err(|error| {
@@ -58,15 +59,6 @@ pub(crate) async fn credentials(
             "set `registry-username` and `registry-password`, or correct Docker's configuration",
         )
     })
-}
-
-/// Path of Docker's configuration: `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
-fn configuration() -> Option<PathBuf> {
-    let folder = match std::env::var_os("DOCKER_CONFIG").filter(|folder| !folder.is_empty()) {
-        Some(folder) => PathBuf::from(folder),
-        None => PathBuf::from(std::env::var_os("HOME")?).join(".docker"),
-    };
-    Some(folder.join("config.json"))
 }
 
 #[derive(Debug, Default, Deserialize)]

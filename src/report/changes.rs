@@ -18,14 +18,14 @@ pub(super) fn section(facts: &Facts<'_>) -> String {
     };
     match &record.changes {
         Some(changes) if !changes.objects.is_empty() => {
-            format!("### {title}\n\n{}", tables(changes))
+            format!("### {title}\n\n{}", tables(changes, !stays))
         }
         _ => String::new(),
     }
 }
 
-/// Objects and, folded away, the fields that change.
-fn tables(changes: &Changes) -> String {
+/// Objects and the fields that change: open for who is to judge them, folded away once they are made.
+fn tables(changes: &Changes, open: bool) -> String {
     let mut rows = Vec::new();
     let mut fields = Vec::new();
     let mut same = 0_usize;
@@ -57,12 +57,18 @@ fn tables(changes: &Changes) -> String {
     }
     let mut section = cut(&["Object", "Change"], &rows);
     if same > 0 {
-        section.push_str(&format!("\n{same} more stay as they are.\n"));
+        let stay = if same == 1 {
+            "stays as it is"
+        } else {
+            "stay as they are"
+        };
+        section.push_str(&format!("\n{same} more {stay}.\n"));
     }
     if !fields.is_empty() {
         let table = cut(&["Field", "Live", "Wanted"], &fields);
         section.push_str(&format!(
-            "\n<details><summary>Fields</summary>\n\n{table}\n</details>\n"
+            "\n<details{}><summary>Fields</summary>\n\n{table}\n</details>\n",
+            if open { " open" } else { "" }
         ));
     }
     section
@@ -106,11 +112,11 @@ mod tests {
                 change("ConfigMap/wine", Action::Created, Vec::new()),
             ],
         };
-        let text = tables(&changes);
+        let text = tables(&changes, false);
         for part in [
             "| <code>Deployment/wine</code> | 1 field |",
             "| <code>ConfigMap/wine</code> | created |",
-            "1 more stay as they are.",
+            "1 more stays as it is.",
             "| <code>Deployment/wine spec.replicas</code> | <code>2</code> | <code>&#60;b&#62;</code> |",
         ] {
             assert!(text.contains(part), "{part}\n{text}");
@@ -124,12 +130,12 @@ mod tests {
             objects: vec![same("Service/wine")],
         };
         assert_eq!(
-            tables(&changes),
+            tables(&changes, false),
             "Nothing: the one object stays as it is.\n"
         );
         changes.objects.push(same("Deployment/wine"));
         assert_eq!(
-            tables(&changes),
+            tables(&changes, false),
             "Nothing: all 2 objects stay as they are.\n"
         );
         let titled = |changes: Option<Changes>, events: Vec<Event>| {

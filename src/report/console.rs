@@ -76,7 +76,7 @@ impl Console {
             .write_all(lines.as_bytes())
             .and_then(|()| self.out.flush());
         if let Err(error) = written {
-            self.closed = error.kind() == ErrorKind::BrokenPipe;
+            self.closed = matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::TimedOut);
         }
     }
 

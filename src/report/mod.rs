@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! let (events, receiver) = Events::channel();
-//! let reporters = report::start(settings, receiver);   // listens until every `Events` is dropped
+//! let reporters = report::start(settings, receiver, cancel);   // listens until every `Events` is dropped
 //! let outcome = pipeline::run(…, events).await;
 //! reporters.await?.finish(&Verdict::…);                 // the verdict, after everything else was written
 //! ```
@@ -25,6 +25,7 @@ mod sample;
 mod shapes;
 mod skipped;
 mod snippet;
+mod stream;
 mod summary;
 mod telling;
 mod terminal;
@@ -43,6 +44,7 @@ use std::path::PathBuf;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::artifact::Artifact;
 use crate::code::Code;
@@ -55,6 +57,7 @@ use outputs::Facts;
 use paint::Paint;
 use record::Record;
 use redact::Redactor;
+use stream::Stdout;
 
 /// Where and how to report.
 #[derive(Debug)]
@@ -145,10 +148,11 @@ impl<'a> Verdict<'a> {
 pub(crate) fn start(
     settings: Settings,
     mut receiver: mpsc::Receiver<Event>,
+    cancel: CancellationToken,
 ) -> JoinHandle<Reporters> {
     // A thread of its own: a reader of our output that is slow must not hold up the pipeline's other work.
     tokio::task::spawn_blocking(move || {
-        let mut reporters = Reporters::new(settings, Box::new(std::io::stdout()));
+        let mut reporters = Reporters::new(settings, Box::new(Stdout::new(cancel)));
         while let Some(event) = receiver.blocking_recv() {
             reporters.take(event);
         }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::artifact::{
-    Artifact, Bundle, Changes, Deployment, Environment, Gates, Image, Model, Parity, Pushed,
+    Artifact, Bundle, Changes, Deployment, Environment, Gates, Image, Model, Parity, Proof, Pushed,
     RolledBack, Trial, Verification,
 };
 use crate::diagnostic::Diagnostic;
@@ -58,6 +58,7 @@ pub(super) struct Record {
     pub(super) bundle: Option<Bundle>,
     pub(super) gates: Option<Gates>,
     pub(super) parity: Option<Parity>,
+    pub(super) proof: Option<Proof>,
     pub(super) trial: Option<Trial>,
 }
 
@@ -159,6 +160,7 @@ impl Record {
             // A later one is of a rollback that failed too: the cause of it all stands in the first.
             Artifact::Bundle(bundle) => self.bundle = self.bundle.take().or(Some(bundle)),
             Artifact::Gates(gates) => self.gates = Some(gates),
+            Artifact::Proof(proof) => self.proof = Some(proof),
             Artifact::Trial(trial) => self.trial = Some(*trial),
         }
     }
@@ -200,6 +202,7 @@ impl Record {
         scrub(&mut self.bundle, redactor);
         scrub(&mut self.gates, redactor);
         scrub(&mut self.parity, redactor);
+        scrub(&mut self.proof, redactor);
         scrub(&mut self.trial, redactor);
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn markdown(facts: &Facts<'_>) -> String {
         left(facts),
         results(facts),
         super::gates::section(facts.record.gates.as_ref()),
-        super::parity::section(facts.record.parity.as_ref()),
+        super::parity::section(facts.record.parity.as_ref(), facts.record.proof.as_ref()),
         super::changes::section(facts),
         timeline(&facts.record.stages),
         numbers(facts),
@@ -76,6 +76,7 @@ fn verdict(facts: &Facts<'_>) -> String {
         Status::Success | Status::Reused => {
             let what = match &record.deployment {
                 Some(deployment) => format!("{} is live", text(&deployment.objects.join(", "))),
+                None if record.changes.is_some() => "checked, and nothing is deployed".to_owned(),
                 None => "done".to_owned(),
             };
             format!("## {headline}{what}\n")

@@ -26,6 +26,8 @@ fn build_action_image() {
             "build",
             "--build-arg",
             "BINARY=local",
+            "--build-arg",
+            &format!("BASE={}", bed("RUNTIME_BASE")),
             "--label",
             "ml-deploy-test=1",
             "-t",

@@ -223,11 +223,24 @@ fn a_disk_that_is_full() {
             .env("START", &start)
             .env("ML_DEPLOY_CACHE", &cache)
             .run()
-            .expect(40)
-            .code("disk-full")
+            .expect(20)
+            .code("environment-disk-full")
             .says("ML_DEPLOY_CACHE")
             .says(&cache);
     }
+    // The engine's: what a program of the build says of it.
+    let text = format!(
+        "FROM {}\nRUN dd if=/dev/zero of=/dev/full count=1\n",
+        bed("BASE")
+    );
+    let project = Project::new().file("Dockerfile", &text);
+    let image = format!("{}/it/{}", bed("REGISTRY"), unique("full"));
+    let run = project.ml_deploy("build").flag("image", &image);
+    run.run()
+        .expect(40)
+        .code("disk-full")
+        .says("file=Dockerfile,line=2")
+        .says("/dev/full");
     // The workspace itself: the script's own words, at its line; that our report has no room either changes nothing.
     let project = Project::new().file(
         "src/train.py",

@@ -68,6 +68,21 @@ fn a_third_signal_leaves_at_once_and_leaves_nothing_running() {
     assert_eq!(processes(&marker), 0, "the training survived");
 }
 
+/// What cannot be shown must hold up neither the end nor what is written into files.
+#[test]
+fn a_reader_that_reads_no_more_holds_nothing_up() {
+    let marker = unique("ml-deploy-it-unread");
+    let script = "print('training has begun', flush=True)\nwhile True:\n    print('x' * 4000)\n";
+    let project = Project::new().file("train.py", script);
+    let ended = project
+        .ml_deploy("train")
+        .input("train", &format!("python train.py {marker}"))
+        .unread_at("training has begun", "TERM");
+    assert_cancelled(&ended, 143, "terminated");
+    assert!(ended.summary.contains("terminated"), "{}", ended.summary);
+    assert_eq!(processes(&marker), 0, "the training survived");
+}
+
 #[test]
 fn sigint_ends_a_build() {
     let image = format!("{}/it/{}", bed("REGISTRY"), unique("cancel"));

@@ -62,10 +62,15 @@ fn action_outputs(schema: &Value) -> String {
     yaml
 }
 
+/// Text as a table's cell shows it; what stands between backticks is shown as it is, but for the table's own mark.
 fn cell(text: &str) -> String {
-    text.replace('|', "\\|")
-        .replace('<', "&lt;")
-        .replace('*', "\\*")
+    let text = text.replace('|', "\\|");
+    let parts = text.split('`').enumerate();
+    let parts = parts.map(|(number, part)| match number % 2 {
+        0 => part.replace('<', "&lt;").replace('*', "\\*"),
+        _ => part.to_owned(),
+    });
+    parts.collect::<Vec<_>>().join("`")
 }
 
 fn inputs_table(schema: &Value) -> String {

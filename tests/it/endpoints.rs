@@ -1,5 +1,5 @@
-//! Engines that are not behind the usual socket: TCP, TLS with certificates, a socket that may not be opened. Build, push and
-//! deployment all go the same way.
+//! Engines that are not behind the usual socket: TCP, TLS with certificates, Docker's contexts, a socket that may not be opened.
+//! Build, push and deployment all go the same way.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -126,6 +126,60 @@ fn a_client_certificate_that_the_engine_refuses() {
         .expect(10)
         .code("engine-unreachable")
         .says("certificate");
+}
+
+/// Contexts as Docker's own client writes them, below a `DOCKER_CONFIG`.
+#[test]
+fn an_engine_by_a_context_of_dockers_client() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("docker");
+    let config = config.to_str().unwrap();
+    let context = |arguments: &[&str]| {
+        docker(&[&["--config", config, "context"], arguments].concat());
+    };
+    // The real engine, under a path that only the context knows.
+    let place = folder.path().join("colima.sock");
+    std::os::unix::fs::symlink(socket(), &place).unwrap();
+    let host = |path: &Path| format!("host=unix://{}", path.display());
+    context(&["create", "colima", "--docker", &host(&place)]);
+    let nowhere = folder.path().join("stopped.sock");
+    context(&["create", "stopped", "--docker", &host(&nowhere)]);
+    context(&["use", "colima"]);
+    whole_job(|run| run.env("DOCKER_CONFIG", config), "18943");
+
+    // A variable is nearer than what was chosen once, and a host nearer than a name.
+    let image = format!("{}/ml-deploy-test/{}", bed("REGISTRY"), unique("none"));
+    let project = Project::new().file("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n");
+    let build = |context: &str| {
+        let run = project.ml_deploy("build").flag("image", &image);
+        run.env("DOCKER_CONFIG", config)
+            .env("DOCKER_CONTEXT", context)
+    };
+    let unreachable = |run: Run<'_>| run.run().expect(10).code("engine-unreachable");
+    unreachable(build("stopped"))
+        .says("stopped.sock")
+        .says("context `stopped`, chosen by DOCKER_CONTEXT")
+        .says("docker context use");
+    unreachable(build("no-such")).says("context `no-such`");
+    unreachable(build("colima").env("DOCKER_HOST", "unix:///nowhere/docker.sock"))
+        .says("/nowhere/docker.sock");
+
+    // One with certificates of its own, whatever the variables for the default context say.
+    let keys = folder.path().join("keys");
+    let authority = Authority::new(&keys, "IP:127.0.0.1,DNS:localhost");
+    let [ca, cert, key] = ["ca.pem", "cert.pem", "key.pem"].map(|name| authority.path(name));
+    let forwarder = Server::start("forward.py", &[&socket(), &ca, &cert, &key]);
+    let host = format!(
+        "host=tcp://localhost:{},ca={ca},cert={cert},key={key}",
+        forwarder.port
+    );
+    context(&["create", "remote", "--docker", &host]);
+    build("remote")
+        .env("DOCKER_CERT_PATH", "/nowhere")
+        .flag("tags", "v1")
+        .run()
+        .expect(0);
+    docker(&["rmi", "--force", &format!("{image}:v1")]);
 }
 
 /// As a user who may not: another one, when we are root, whom nothing is forbidden.

@@ -6,23 +6,36 @@ use crate::support::{Project, Run};
 fn every_problem_of_the_configuration_is_told_at_once() {
     let project = Project::new().file(
         "ml-deploy.yml",
-        "trian: python train.py\nreuse: maybe\nimage: ghcr.io/Org/Wine\n",
+        "trian: python train.py\nreuse: maybe\nimage: ghcr.io/Org/Wine\ntarget: moon\n",
     );
     let ended = project
         .ml_deploy("run")
         .input("namspace", "x")
+        .input("registry-username", "me")
+        .flag("prot", "80")
         .run()
         .expect(2)
         .code("input-unknown");
+    // Names, values of the wrong kind, and what is wrong only beside others: in one round.
     for wanted in [
         "`trian`",
         "did you mean `train`",
         "`reuse`",
         "`namspace`",
         "did you mean `namespace`",
+        "`prot`",
+        "`org/wine`",
+        "is `moon`",
+        "input `registry-password` is not set",
     ] {
         assert!(ended.stdout.contains(wanted), "{wanted}:\n{}", ended.stdout);
     }
+    // What is misspelt is not missing too.
+    assert!(
+        !ended.stdout.contains("input `train` is not set"),
+        "{}",
+        ended.stdout
+    );
     assert!(
         ended.stdout.contains("::error file=ml-deploy.yml,line=1,"),
         "{}",
@@ -187,6 +200,35 @@ fn stages_beside_a_subcommand_choose_among_its_own() {
         .expect(2)
         .code("input-invalid")
         .says("has `train`, and this subcommand runs only deploy, verify");
+}
+
+#[test]
+fn a_strategy_is_a_word_or_a_share() {
+    let text = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata:\n  name: it\n";
+    let project = Project::new().file("k8s/app.yaml", text);
+    let ended = |strategy: &str| {
+        let run = project.ml_deploy("deploy").input("manifests", "k8s");
+        run.input("strategy", strategy)
+            .env("GITHUB_EVENT_NAME", "pull_request")
+            .run()
+    };
+    for strategy in [
+        "canary",
+        "canary: 0%",
+        "canary: 100%",
+        "canary: ten",
+        "green",
+    ] {
+        ended(strategy)
+            .expect(2)
+            .code("input-invalid")
+            .says("expected rolling, blue-green, or canary with a share from");
+    }
+    // Each is taken, and the manifest fits only one of them.
+    for strategy in ["canary: 10%", "canary=10", "canary 10%", "blue-green"] {
+        ended(strategy).expect(10).code("strategy-unfit");
+    }
+    ended("rolling").expect(0);
 }
 
 #[test]

@@ -231,6 +231,9 @@ fn references_that_are_there_pass() {
         );
     let ended = checked(&text, name).expect(0);
     assert_eq!(found(&ended), []);
+    // A fifth of a second when the machine has nothing else to do.
+    let took = ended.report["stages"][0]["seconds"].as_f64().unwrap();
+    assert!(took < 20.0, "preflight took {took} s");
 }
 
 pub(crate) const ROUTED: &str = r#"apiVersion: apps/v1

@@ -198,8 +198,8 @@ fn the_changes_are_listed_and_no_secret_is() {
         assert!(!ended.report.to_string().contains(hidden), "{hidden}");
     }
     ended
-        .says("Deployment/wine spec.template.spec.containers[0].command[1]: \"1000\" → \"2000\"")
-        .says("Deployment/wine spec.template.spec.containers[0].env[0].value: (hidden) → (hidden, changed)")
+        .says("Deployment/wine spec.template.spec.containers[model].command[1]: \"1000\" → \"2000\"")
+        .says("Deployment/wine spec.template.spec.containers[model].env[DB_PASSWORD].value: (hidden) → (hidden, changed)")
         .says("Secret/wine data.password: (hidden) → (hidden, changed)")
         .says("ConfigMap/new would be created");
 }

@@ -179,6 +179,7 @@ fn a_second_workload_and_what_is_removed_again_need_rights_of_their_own() {
         "get:pods/log,services/proxy",
         "get,create,patch:configmaps,secrets",
         "create,patch:services",
+        "get,list,watch,create,patch,delete:statefulsets.apps",
     ];
     let rules = |more: &[&'static str]| [&common, more].concat();
     let kubeconfig = kubeconfig(
@@ -199,6 +200,13 @@ fn a_second_workload_and_what_is_removed_again_need_rights_of_their_own() {
     // The second workload has another name, and its pods are asked themselves.
     let ended = run("canary: 10%").expect(10).code("cluster-denied");
     ended.says("may not create, delete, patch deployments.apps; get pods/proxy in namespace");
+    // A set's broken pods are deleted when it is put back, and only then.
+    let set = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db}\nspec:\n  replicas: 0\n  serviceName: db\n  selector: {matchLabels: {app: db}}\n  template:\n    metadata: {labels: {app: db}}\n    spec: {containers: [{name: a, image: 'test.local/box:1'}]}\n";
+    let project = Project::new().file("k8s/db.yaml", set);
+    let check = || checking(&project, &namespace, &kubeconfig).run().expect(0);
+    assert!(!check().stdout.contains("may not delete pods"));
+    crate::preflight::applied(&namespace.0, set);
+    check().says("may not delete pods in namespace");
 }
 
 #[test]

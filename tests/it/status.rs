@@ -139,6 +139,17 @@ fn prune_removes_only_what_is_ours_and_no_longer_listed() {
         .expect(0)
         .says("no longer listed, and left: ConfigMap/b; `prune: true` removes it");
     assert_ne!(live(&namespace, "configmap/b"), Value::Null);
+    let rules = [
+        "get,list,watch,create,patch,delete:deployments.apps,services",
+        "get,create,patch:configmaps,secrets,persistentvolumeclaims",
+        "get,list,watch:pods,replicasets.apps,events,endpointslices.discovery.k8s.io",
+        "get:pods/log",
+    ];
+    let limited = kubeconfig(&namespace.0, &rules);
+    let asked = [("prune", "true"), ("kubeconfig", &limited)];
+    deploy_with(&fewer, &namespace, &asked)
+        .expect(10)
+        .says("the account may not delete `b`, which `prune: true` would remove");
     let pruned = deploy_with(&fewer, &namespace, &[("prune", "true")]).expect(0);
     assert!(
         pruned

@@ -213,10 +213,29 @@ impl Run<'_> {
 
     /// The same, but after the marker it also waits until `is_time` says so.
     pub(crate) fn signal_when(
+        self,
+        marker: &str,
+        is_time: impl Fn() -> bool,
+        signal: &str,
+    ) -> Ended {
+        self.signalled(marker, is_time, signal, true)
+    }
+
+    /// The same, but after the marker nobody reads any more, and the signal comes when everything in between is full.
+    pub(crate) fn unread_at(self, marker: &str, signal: &str) -> Ended {
+        let filled = || {
+            std::thread::sleep(Duration::from_secs(2));
+            true
+        };
+        self.signalled(marker, filled, signal, false)
+    }
+
+    fn signalled(
         mut self,
         marker: &str,
         is_time: impl Fn() -> bool,
         signal: &str,
+        reads_on: bool,
     ) -> Ended {
         use std::io::{BufRead, BufReader};
         let files = self.prepare();
@@ -252,7 +271,11 @@ impl Run<'_> {
                 .unwrap();
             assert!(sent.success());
         }
-        std::io::Read::read_to_string(&mut reader, &mut stdout).unwrap();
+        if reads_on {
+            std::io::Read::read_to_string(&mut reader, &mut stdout).unwrap();
+        } else {
+            eventually("the process ends", || child.try_wait().unwrap().is_some());
+        }
         let status = child.wait().unwrap();
         self.ended(
             &files,

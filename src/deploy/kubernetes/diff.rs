@@ -39,7 +39,7 @@ pub(super) fn changes(tried: &[Tried<'_>], pending: Option<&str>) -> Changes {
     let change = |one: &Tried<'_>| {
         let (action, fields) = match (&one.live, &one.after) {
             (Some(live), Some(after)) => {
-                let fields = fields(&one.object.kind, live, after, pending);
+                let fields = fields(&one.object.kind, live, after, Places::Named(pending));
                 let action = if fields.is_empty() {
                     Action::Unchanged
                 } else {
@@ -93,11 +93,20 @@ pub(super) fn lines(changes: &Changes) -> Vec<String> {
     lines
 }
 
+/// How items of lists are written.
+#[derive(Clone, Copy)]
+enum Places<'a> {
+    /// By name, for people, who do not count; with what stands in for an image that is not made yet.
+    Named(Option<&'a str>),
+    /// By number, as the API server writes them.
+    Numbered,
+}
+
 /// Fields that differ between an object as it is and as it would be.
-fn fields(kind: &str, live: &Value, after: &Value, pending: Option<&str>) -> Vec<FieldChange> {
+fn fields(kind: &str, live: &Value, after: &Value, places: Places<'_>) -> Vec<FieldChange> {
     let mut differ = Differ {
         secret: kind == "Secret",
-        pending,
+        places,
         found: Vec::new(),
     };
     differ.compare("", Some(live), Some(after), false);
@@ -107,7 +116,7 @@ fn fields(kind: &str, live: &Value, after: &Value, pending: Option<&str>) -> Vec
 struct Differ<'a> {
     /// The object's own data is secret.
     secret: bool,
-    pending: Option<&'a str>,
+    places: Places<'a>,
     found: Vec<FieldChange>,
 }
 
@@ -173,16 +182,30 @@ impl Differ<'_> {
             return;
         };
         let same = |item: &&Value, other: &Value| item.get(*key) == other.get(*key);
+        let named = |item: &Value| match &item[*key] {
+            Value::String(name) if *key == "name" => format!("{path}[{name}]"),
+            value => format!("{path}[{key}={}]", shown(value)),
+        };
         for (index, item) in after.iter().enumerate() {
             let before = live.iter().find(|other| same(other, item));
-            self.compare(&format!("{path}[{index}]"), before, Some(item), hidden);
+            let place = match self.places {
+                Places::Named(_) => named(item),
+                Places::Numbered => format!("{path}[{index}]"),
+            };
+            self.compare(&place, before, Some(item), hidden);
         }
         for item in live {
             if !after.iter().any(|other| same(&other, item)) {
-                let name = shown(&item[*key]);
-                self.compare(&format!("{path}[{key}={name}]"), Some(item), None, hidden);
+                self.compare(&named(item), Some(item), None, hidden);
             }
         }
+    }
+
+    fn is_pending(&self, value: &Value) -> bool {
+        let Places::Named(Some(pending)) = self.places else {
+            return false;
+        };
+        value.as_str() == Some(pending)
     }
 
     fn push(&mut self, path: &str, live: Option<&Value>, after: Option<&Value>, hidden: bool) {
@@ -191,7 +214,7 @@ impl Differ<'_> {
             let value = value?;
             Some(if hidden {
                 word.to_owned()
-            } else if path.ends_with("image") && value.as_str() == self.pending {
+            } else if path.ends_with("image") && self.is_pending(value) {
                 format!("{} as this run builds it", shown(value))
             } else {
                 shown(value)
@@ -298,7 +321,7 @@ pub(super) fn value_at(object: &Object, value: &Value, path: &str) -> Option<Str
 /// Fields below a path that the manifest wants otherwise than they are live. What only the server filled in is no wish.
 pub(super) fn wishes(object: &Object, live: &Value, path: &str) -> Vec<FieldChange> {
     let path = path.trim_start_matches('.');
-    let mut found = fields(&object.kind, live, &object.value, None);
+    let mut found = fields(&object.kind, live, &object.value, Places::Numbered);
     found.retain(|field| field.after.is_some());
     // The API server may name a field that it derives from the manifest's, `clusterIPs[0]` from `clusterIP`.
     let (below, rest): (Vec<_>, Vec<_>) = found

@@ -5,7 +5,8 @@ use serde_json::json;
 use super::*;
 
 fn told(kind: &str, live: Value, after: Value) -> Vec<String> {
-    fields(kind, &live, &after, Some("ghcr.io/org/wine"))
+    let pending = Some("ghcr.io/org/wine");
+    fields(kind, &live, &after, Places::Named(pending))
         .into_iter()
         .map(|field| {
             let side = |side: Option<String>| side.unwrap_or("-".to_owned());
@@ -41,9 +42,9 @@ fn only_what_somebody_wants_is_a_change() {
             "metadata.annotations[a.b/c]: - → \"new\"",
             "metadata.annotations.team: \"a\" → -",
             "spec.replicas: 2 → 3",
-            "spec.template.spec.containers[0].image: \"ghcr.io/org/wine@sha256:1\" → \"ghcr.io/org/wine\" as this run builds it",
-            "spec.template.spec.containers[0].args: [\"a\"] → [\"a\",\"b\"]",
-            "spec.template.spec.containers[name=\"side\"]: {\"name\":\"side\",\"image\":\"s:1\"} → -",
+            "spec.template.spec.containers[model].image: \"ghcr.io/org/wine@sha256:1\" → \"ghcr.io/org/wine\" as this run builds it",
+            "spec.template.spec.containers[model].args: [\"a\"] → [\"a\",\"b\"]",
+            "spec.template.spec.containers[side]: {\"name\":\"side\",\"image\":\"s:1\"} → -",
         ]
     );
 }
@@ -67,13 +68,13 @@ fn no_secret_is_ever_shown() {
     assert_eq!(
         lines,
         [
-            "spec.containers[0].env[0].value: (hidden) → (hidden, changed)",
-            "spec.containers[0].env[1].value: \"one\" → \"two\"",
+            "spec.containers[a].env[DB_PASSWORD].value: (hidden) → (hidden, changed)",
+            "spec.containers[a].env[COLOUR].value: \"one\" → \"two\"",
         ]
     );
     // Also when the whole container is new.
     let lines = told("Pod", json!({"spec": {"containers": []}}), variable("two"));
-    assert_eq!(lines, ["spec.containers[0]: - → (hidden)"]);
+    assert_eq!(lines, ["spec.containers[a]: - → (hidden)"]);
     let map = |value: &str| json!({"data": {"api_token": value}});
     assert_eq!(
         told("ConfigMap", map("one"), map("two")),

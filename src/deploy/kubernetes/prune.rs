@@ -12,7 +12,7 @@ use super::strategy;
 use super::undo::fields::has_ours;
 use super::undo::{is_precious, remove};
 use crate::artifact::{Action, Change};
-use crate::cluster::{Cluster, uid_of};
+use crate::cluster::{Cluster, Right, denied, rules, uid_of};
 use crate::code::Code;
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
@@ -89,29 +89,63 @@ pub(super) async fn settle(
     left
 }
 
-/// What a deployment of these objects will remove, told before anything is changed. What cannot be read is met again, and
-/// said, when it is time to prune.
+/// What a deployment of these objects will remove, and whether the account may: told before anything is changed. What cannot
+/// be read is met again, and said, when it is time to prune.
 pub(super) async fn coming(
     spec: &KubernetesSpec,
     cluster: &Cluster,
     objects: &[Object],
-) -> Vec<Change> {
+) -> (Vec<Change>, Option<Diagnostic>) {
     let Some(name) = record::name(spec.name.as_deref(), objects).filter(|_| spec.prune) else {
-        return Vec::new();
+        return (Vec::new(), None);
     };
     let Ok(earlier) = record::read(cluster, &name).await else {
-        return Vec::new();
+        return (Vec::new(), None);
     };
     let kinds = kinds(cluster, objects.iter()).await;
     let now = inventory(cluster, &kinds, objects, None).await;
     let gone: Vec<Item> = earlier.record.no_longer(&now).cloned().collect();
-    let removed = list(&judge(spec, cluster, gone).await);
+    let judged = judge(spec, cluster, gone).await;
     let change = |object| Change {
         object,
         action: Action::Removed,
         fields: Vec::new(),
     };
-    removed.into_iter().map(change).collect()
+    let changes = list(&judged).into_iter().map(change).collect();
+    (changes, forbidden(cluster, &judged).await)
+}
+
+/// What the account may not remove of it.
+async fn forbidden(cluster: &Cluster, judged: &[(Item, Object, Fate)]) -> Option<Diagnostic> {
+    let removed = judged
+        .iter()
+        .filter(|(_, _, fate)| matches!(fate, Fate::Remove));
+    let objects: Vec<&Object> = removed.map(|(_, object, _)| object).collect();
+    let kinds = kinds(cluster, objects.iter().copied()).await;
+    let rights = objects.iter().filter_map(|object| {
+        let (resource, namespaced) = kinds.of(object)?;
+        let namespace = object.namespace.as_deref().unwrap_or(&cluster.namespace);
+        let place = namespaced.then_some(namespace);
+        let right = Right::new("delete", &resource.group, &resource.plural, place);
+        Some(right.named([object.name.clone()]))
+    });
+    let missing = denied(cluster, &rights.collect::<Vec<_>>()).await.ok()?;
+    let names = missing.iter().flat_map(|right| &right.names);
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    if names.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "the account may not delete {}, which `prune: true` would remove",
+        names.join(", ")
+    );
+    Some(
+        Diagnostic::error(Code::ClusterDenied, message)
+            .help(
+                "add the rules shown to a Role that is bound to the account, or leave `prune` out",
+            )
+            .evidence(rules(&missing)),
+    )
 }
 
 fn list(judged: &[(Item, Object, Fate)]) -> Vec<String> {

@@ -74,13 +74,15 @@ impl Places {
     }
 }
 
-/// Resolves everything. `only` are the stages that a subcommand stands for; `None` for `run` and `plan`.
+/// Resolves everything. `findings` are those of reading the inputs; `only` are the stages that a subcommand stands for, `None`
+/// for `run` and `plan`.
 ///
 /// # Errors
-/// All findings: missing, contradictory and malformed inputs.
+/// All findings, those given first: missing, contradictory and malformed inputs.
 pub(crate) fn resolve(
     inputs: &Inputs,
     sources: &Sources,
+    findings: Vec<Diagnostic>,
     host: Host,
     places: &Places,
     task: Task,
@@ -91,7 +93,7 @@ pub(crate) fn resolve(
         inputs,
         sources,
         host: &host,
-        findings: Vec::new(),
+        findings,
     };
     let workspace = resolver.workspace(places);
     let image = resolver.reference("image", inputs.image.as_deref());
@@ -197,6 +199,9 @@ impl Resolver<'_> {
     }
 
     fn missing(&mut self, name: &str, why: &str) {
+        if self.sources.get(name) == Some(&Source::Unusable) {
+            return;
+        }
         let mut finding = Diagnostic::error(
             Code::InputMissing,
             format!("input `{name}` is not set: {why}"),

@@ -12,7 +12,14 @@ up() {
   fi
   # Where init works the package has started it, and one that is just starting must not get a rival: two in one network
   # namespace delete each other's bridge.
-  if ps -C dockerd -o stat= | grep -qv '^Z'; then wait_for 20 health; return; fi
+  if ps -C dockerd -o stat= | grep -qv '^Z'; then
+    if [ -z "${DOCKER_HOST:-}" ]; then
+      wait_for 20 test -S /var/run/docker.sock
+      [ -w /var/run/docker.sock ] ||
+        die "the engine runs, but $(id -un) may not use it: sudo usermod -aG docker $(id -un), log in again, then run this again"
+    fi
+    wait_for 20 health; return
+  fi
   [ "$(id -u)" = 0 ] || die "no engine answers; start it (systemctl start docker), or run this as root"
   [ -f /run/docker.pid ] && ! [ -d "/proc/$(cat /run/docker.pid)" ] && rm -f /run/docker.pid
   start dockerd

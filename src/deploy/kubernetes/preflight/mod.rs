@@ -204,6 +204,8 @@ async fn against(
     findings.extend(workloads::check(spec, &templates, &tried));
     findings.extend(storage::check(objects, &templates, &tried, &view));
     findings.extend(room(spec, &templates, &tried, &view));
+    let (removed, forbidden) = removed;
+    findings.extend(forbidden);
     let mut changes = diff::changes(&tried, pending);
     // What goes is what people look for first.
     changes.objects.splice(0..0, removed);

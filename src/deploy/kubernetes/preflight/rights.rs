@@ -38,9 +38,11 @@ pub(super) async fn ask(
     kinds: &Kinds,
 ) -> Outcome<Denied> {
     // Reading what is applied is only for going back, and so is deleting where nothing else deletes.
-    let (undo, needed): (Vec<Right>, Vec<Right>) = needed(cluster, spec, verify, objects, kinds)
-        .into_iter()
-        .partition(|right| right.verb == "get" && !right.names.is_empty());
+    let (mut undo, needed): (Vec<Right>, Vec<Right>) =
+        needed(cluster, spec, verify, objects, kinds)
+            .into_iter()
+            .partition(|right| only_to_go_back(spec, right));
+    undo.extend(pods_of_sets(cluster, objects));
     let remove = if removes(spec) {
         Vec::new()
     } else {
@@ -100,6 +102,11 @@ impl Denied {
             .filter(live)
             .any(|tried| is_workload(&tried.object.kind));
         self.remove.retain(|right| goes_back && !all_there(right));
+        let set = tried
+            .iter()
+            .filter(live)
+            .any(|tried| tried.object.kind == "StatefulSet");
+        self.undo.retain(|right| set || right.verb != "delete");
         let mut findings = Vec::new();
         if !self.needed.is_empty() {
             let who = account(cluster).await;
@@ -235,9 +242,30 @@ fn needed(
         .collect()
 }
 
-/// Whether everything may have to be deleted that is applied, and not only what a failed deployment has made.
+/// Whether everything may have to be deleted that is applied, and not only what a failed deployment has made. What pruning
+/// deletes is not among it, and asked for where it is known.
 fn removes(spec: &KubernetesSpec) -> bool {
-    spec.prune || spec.on_first_failure == OnFirstFailure::Remove
+    spec.on_first_failure == OnFirstFailure::Remove
+}
+
+/// Reading an object that is applied; a strategy also looks at what is live before it begins.
+fn only_to_go_back(spec: &KubernetesSpec, right: &Right) -> bool {
+    let looks = match spec.strategy {
+        Strategy::Rolling => false,
+        Strategy::Canary { .. } => right.resource == "deployments",
+        Strategy::BlueGreen => matches!(right.resource.as_str(), "deployments" | "services"),
+    };
+    right.verb == "get" && !right.names.is_empty() && !looks
+}
+
+/// A StatefulSet does not replace a broken pod when it is put back: we do.
+fn pods_of_sets(cluster: &Cluster, objects: &[Object]) -> BTreeSet<Right> {
+    let sets = objects.iter().filter(|object| object.kind == "StatefulSet");
+    sets.map(|set| {
+        let namespace = set.namespace.as_deref().unwrap_or(&cluster.namespace);
+        Right::new("delete", "", "pods", Some(namespace))
+    })
+    .collect()
 }
 
 /// What takes away again what a failed deployment has made.
