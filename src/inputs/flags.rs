@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::Args;
 use secrecy::SecretString;
 
+use crate::format::Format;
+
 /// Every input. Lists take one entry a line; `stages`, `tags` and `platforms` also take commas.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Inputs {
@@ -37,6 +39,9 @@ pub(crate) struct Inputs {
         help_heading = "Job"
     )]
     pub(crate) report: String,
+    /// How the log is written: auto (as the place understands it), plain (no colours, no commands) or json (events as JSON lines, docs/events.md)
+    #[arg(long, value_name = "FORMAT", default_value = "auto", value_parser = Format::parse, help_heading = "Job")]
+    pub(crate) format: Format,
 
     /// Training command, run in the Python environment; without it, `model` must exist
     #[arg(long, value_name = "COMMAND", help_heading = "Training")]
@@ -269,6 +274,41 @@ pub(crate) struct Inputs {
     /// Start a container of the built image before it is pushed: it must become healthy and predict as recorded
     #[arg(long, value_name = "BOOL", default_value = "true", value_parser = boolean, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Verification")]
     pub(crate) try_container: bool,
+
+    /// Token that writes the note on a merge request of GitLab (scope api, role Reporter); by default the variable GITLAB_TOKEN
+    #[arg(long, value_name = "SECRET", value_parser = secret, help_heading = "Reports")]
+    pub(crate) gitlab_token: Option<SecretString>,
+    /// Token that reports to GitHub are written with; the training never sees it. In a workflow the job's own token by default
+    #[arg(long, value_name = "SECRET", value_parser = secret, help_heading = "Reports")]
+    pub(crate) github_token: Option<SecretString>,
+    /// Reports to write on GitHub, of: check, comment, deployment; or none. Each needs a permission of the token (docs/github.md)
+    #[arg(long, value_name = "LIST", value_parser = reports, default_value = "check, comment, deployment", help_heading = "Reports")]
+    pub(crate) github_reports: GithubReports,
+    /// Environment of the GitHub Deployment, unless the job has an `environment`
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "production",
+        help_heading = "Reports"
+    )]
+    pub(crate) github_environment: String,
+}
+
+/// Which reports are wanted on GitHub.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct GithubReports {
+    pub(crate) check: bool,
+    pub(crate) comment: bool,
+    pub(crate) deployment: bool,
+}
+
+impl GithubReports {
+    /// All of them: the default.
+    pub(crate) const ALL: Self = Self {
+        check: true,
+        comment: true,
+        deployment: true,
+    };
 }
 
 /// Names whose values are secret: never shown, masked as soon as they are known.
@@ -278,10 +318,27 @@ pub(crate) const SECRET_INPUTS: &[&str] = &[
     "mlflow-tracking-token",
     "kubeconfig",
     "secrets",
+    "gitlab-token",
+    "github-token",
 ];
 
 fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
     Ok(SecretString::from(text))
+}
+
+/// Names of reports, parted by commas or lines.
+pub(crate) fn reports(text: &str) -> Result<GithubReports, String> {
+    let mut wanted = GithubReports::default();
+    for name in text.split([',', '\n']).map(str::trim) {
+        match name {
+            "check" => wanted.check = true,
+            "comment" => wanted.comment = true,
+            "deployment" => wanted.deployment = true,
+            "none" | "" => {}
+            _ => return Err("expected check, comment, deployment or none".to_owned()),
+        }
+    }
+    Ok(wanted)
 }
 
 /// `true` or `false`, as the runner writes them.

@@ -130,12 +130,7 @@ mod tests {
     fn the_first_source_is_used() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().to_owned();
-        let workspace = Workspace {
-            folder: root.clone(),
-            state: root.join(".ml-deploy"),
-            cache: root.join("cache"),
-            root: root.clone(),
-        };
+        let workspace = Workspace::at(&root);
         let model = root.join("model");
         let write = |path: &str, text: &str| {
             let path = root.join(path);

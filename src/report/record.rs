@@ -165,6 +165,24 @@ impl Record {
         }
     }
 
+    /// What a deployment is linked with, for places that keep it: commit's image, run, model.
+    pub(super) fn links(&self, redactor: &Redactor) -> serde_json::Map<String, serde_json::Value> {
+        let model = self.model.as_ref();
+        let run = model.and_then(|model| model.run.as_ref());
+        let links = [
+            ("image", self.pushed.as_ref().map(Pushed::reference)),
+            ("model-sha256", model.map(|model| model.sha256.clone())),
+            ("run-id", run.map(|run| run.id.clone())),
+            ("run-url", run.and_then(|run| run.url.clone())),
+        ];
+        let known = links
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        known
+            .map(|(name, value)| (name, redactor.redact(&value).into_owned().into()))
+            .collect()
+    }
+
     /// Hides what became known as secret, also in what was recorded before it was.
     pub(super) fn redact(&mut self, redactor: &Redactor) {
         if redactor.is_empty() {
@@ -230,7 +248,8 @@ fn scrub<T: Serialize + DeserializeOwned>(value: &mut Option<T>, redactor: &Reda
     });
 }
 
-fn scrub_tree(tree: &mut serde_json::Value, redactor: &Redactor) {
+/// Redacts every string of a tree, names too.
+pub(super) fn scrub_tree(tree: &mut serde_json::Value, redactor: &Redactor) {
     match tree {
         serde_json::Value::String(text) => redactor.scrub(text),
         serde_json::Value::Array(items) => {

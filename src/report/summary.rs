@@ -19,6 +19,11 @@ const EVIDENCE_LINE: usize = 2000;
 
 /// The whole summary.
 pub(super) fn markdown(facts: &Facts<'_>) -> String {
+    within(facts, LONGEST)
+}
+
+/// The same in at most so many bytes.
+pub(super) fn within(facts: &Facts<'_>, limit: usize) -> String {
     let mut sections = vec![
         verdict(facts),
         super::skipped::section(&facts.record.left_out),
@@ -35,7 +40,7 @@ pub(super) fn markdown(facts: &Facts<'_>) -> String {
     ];
     sections.extend(facts.record.ranked().into_iter().map(finding));
     let report = format!("Everything as data: {}\n", code(facts.report));
-    fit(sections, &report, LONGEST)
+    fit(sections, &report, limit)
 }
 
 /// Whole sections as long as they fit; a first section too long by itself is cut at a line's end.
@@ -59,7 +64,7 @@ fn fit(sections: Vec<String>, last: &str, limit: usize) -> String {
     all + last
 }
 
-fn verdict(facts: &Facts<'_>) -> String {
+pub(super) fn verdict(facts: &Facts<'_>) -> String {
     let record = facts.record;
     let place = record
         .culprit()
@@ -102,7 +107,7 @@ fn verdict(facts: &Facts<'_>) -> String {
     }
 }
 
-fn left(facts: &Facts<'_>) -> String {
+pub(super) fn left(facts: &Facts<'_>) -> String {
     if facts.verdict.left.is_empty() {
         return String::new();
     }
@@ -114,7 +119,7 @@ fn left(facts: &Facts<'_>) -> String {
     format!("### Left behind\n\n{}", items.collect::<String>())
 }
 
-fn results(facts: &Facts<'_>) -> String {
+pub(super) fn results(facts: &Facts<'_>) -> String {
     let record = facts.record;
     let mut rows = Vec::new();
     let mut row = |name: &str, value: String| rows.push(vec![name.to_owned(), value]);
@@ -177,7 +182,7 @@ fn results(facts: &Facts<'_>) -> String {
     format!("### Results\n\n{}", table(&["", ""], &rows))
 }
 
-fn timeline(stages: &[StageRecord]) -> String {
+pub(super) fn timeline(stages: &[StageRecord]) -> String {
     let Some(zero) = stages.iter().map(|stage| stage.started).min() else {
         return String::new();
     };
@@ -271,7 +276,7 @@ fn long_table(head: &[&str], rows: impl ExactSizeIterator<Item = Vec<String>>) -
     text
 }
 
-fn checks(facts: &Facts<'_>) -> String {
+pub(super) fn checks(facts: &Facts<'_>) -> String {
     let Some(verification) = &facts.record.verification else {
         return String::new();
     };
@@ -285,7 +290,7 @@ fn checks(facts: &Facts<'_>) -> String {
     )
 }
 
-fn finding(finding: &Finding) -> String {
+pub(super) fn finding(finding: &Finding) -> String {
     let Diagnostic {
         severity,
         code: kind,
