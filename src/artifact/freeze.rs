@@ -138,6 +138,8 @@ pub(crate) struct ModelFacts {
     pub(crate) modules: BTreeMap<String, bool>,
     /// Distributions of the flavors or of the format, and which it is.
     pub(crate) flavors: BTreeMap<String, String>,
+    /// Distributions one of which the library computes with.
+    pub(crate) backends: BTreeSet<String>,
     /// Normalised names in the requirements beside MLmodel.
     pub(crate) declared: BTreeSet<String>,
     /// What could not be read, each in one line.

@@ -12,12 +12,13 @@ const MOST_FILES: usize = 4096;
 
 /// Lists and hashes the model's files and reads what they name. It may take a while: not for the thread of a runtime.
 pub(crate) fn facts(model: &Path) -> ModelFacts {
-    let model = model.canonicalize().unwrap_or_else(|_| model.to_owned());
-    read(list(&model))
+    read(list(model))
 }
 
 /// The files, not hashed yet, sorted by path. Links are not followed out of the model.
 fn list(model: &Path) -> Vec<(ModelFile, PathBuf)> {
+    // The workspace itself may lie behind a link; then no file would seem to be inside.
+    let model = &model.canonicalize().unwrap_or_else(|_| model.to_owned());
     let mut files = Vec::new();
     if model.is_file() {
         let name = model.file_name().unwrap_or_default().to_string_lossy();
@@ -32,7 +33,7 @@ fn list(model: &Path) -> Vec<(ModelFile, PathBuf)> {
                 .is_ok_and(|target| target.starts_with(model));
             if path.is_dir() && !path.is_symlink() {
                 folders.push(path);
-            } else if path.is_file() && inside && files.len() < MOST_FILES {
+            } else if path.is_file() && inside && files.len() <= MOST_FILES {
                 let relative = path.strip_prefix(model).unwrap_or(&path);
                 files.push((relative.to_string_lossy().into_owned(), path.clone()));
             }
@@ -53,6 +54,10 @@ fn list(model: &Path) -> Vec<(ModelFile, PathBuf)> {
 
 fn read(files: Vec<(ModelFile, PathBuf)>) -> ModelFacts {
     let mut named = ModelFacts::default();
+    if files.len() > MOST_FILES {
+        let why = format!("the model has more than {MOST_FILES} files, and not all were read");
+        named.unread.push(why);
+    }
     for (mut file, path) in files {
         match sha256::of_file(&path) {
             Ok(sha256) => file.sha256 = sha256,
@@ -97,8 +102,8 @@ const FORMATS: &[(&str, &[&str])] = &[
     (".cbm", &["catboost"]),
     (".ubj", &["xgboost"]),
     (".bst", &["xgboost"]),
-    (".keras", &["keras", "tensorflow"]),
-    (".h5", &["keras", "tensorflow"]),
+    (".keras", &["keras"]),
+    (".h5", &["keras"]),
     (".pb", &["tensorflow"]),
     (".safetensors", &["safetensors"]),
     (".skops", &["skops", "scikit-learn"]),
@@ -106,12 +111,19 @@ const FORMATS: &[(&str, &[&str])] = &[
     (".pth", &["torch"]),
 ];
 
+/// What Keras computes with: one of them, and a model does not say which.
+const BACKENDS: &[&str] = &["tensorflow", "jax", "torch"];
+
 fn format(name: &str, named: &mut ModelFacts) {
     for (ending, distributions) in FORMATS {
         if name.ends_with(ending) {
             for distribution in *distributions {
                 let why = format!("the model is a `{ending}` file, which it reads");
                 named.flavors.insert((*distribution).to_owned(), why);
+                if *distribution == "keras" {
+                    let backends = BACKENDS.iter().map(|&name| name.to_owned());
+                    named.backends.extend(backends);
+                }
             }
         }
     }
@@ -171,12 +183,14 @@ mod tests {
             "mlflow==3.1\nscikit-learn==1.5.2\n# numpy\n",
         );
         write("model.ubj", "x");
+        write("net.keras", "x");
         write("broken.pkl", "hello");
         let named = facts(folder.path());
-        assert_eq!(named.files.len(), 4);
+        assert_eq!(named.files.len(), 5);
         assert!(named.files.iter().all(|file| file.sha256.len() == 64));
         let flavors: Vec<_> = named.flavors.keys().map(String::as_str).collect();
-        assert_eq!(flavors, ["scikit-learn", "xgboost"]);
+        assert_eq!(flavors, ["keras", "scikit-learn", "xgboost"]);
+        assert!(named.backends.contains("jax"));
         let declared: Vec<_> = named.declared.iter().map(String::as_str).collect();
         assert_eq!(declared, ["mlflow", "scikit-learn"]);
         assert!(named.unread[0].starts_with("`broken.pkl`"), "{named:?}");

@@ -17,7 +17,7 @@ pub(super) struct Reason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Required {
     pub(super) by: String,
-    /// ModelFacts by a package of the model itself, not further down.
+    /// Named by a package of the model itself, not further down.
     pub(super) direct: bool,
 }
 
@@ -64,6 +64,14 @@ pub(super) fn bearing(
     for (name, why) in named.flavors.iter().filter(|(name, _)| installed(name)) {
         if !bearing.packages.contains_key(name) {
             add(&mut bearing, name, why, true);
+        }
+    }
+    // With one of them installed, it is that one; with several, the server may lack the others.
+    let backends = || named.backends.iter().filter(|name| installed(name));
+    for name in backends() {
+        if !bearing.packages.contains_key(name) {
+            let only = backends().count() == 1;
+            add(&mut bearing, name, "the model is computed with it", only);
         }
     }
     let declared = named.declared.iter().filter(|name| installed(name));
@@ -224,6 +232,22 @@ mod tests {
         assert_eq!((scipy.by.as_str(), scipy.direct), ("scikit-learn", true));
         assert!(!bearing.required["deep"].direct);
         assert!(!bearing.required.contains_key("numpy"));
+    }
+
+    #[test]
+    fn a_backend_is_needed_when_there_is_one() {
+        let named = ModelFacts {
+            backends: ["scipy", "pandas", "absent"].map(str::to_owned).into(),
+            ..ModelFacts::default()
+        };
+        let two = bearing(&trained(), &named, &BTreeSet::new());
+        assert!(!two.packages["scipy"].needed && !two.packages.contains_key("absent"));
+        let named = ModelFacts {
+            backends: ["scipy", "absent"].map(str::to_owned).into(),
+            ..ModelFacts::default()
+        };
+        let one = bearing(&trained(), &named, &BTreeSet::new());
+        assert!(one.packages["scipy"].needed);
     }
 
     #[test]
