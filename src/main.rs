@@ -2,6 +2,7 @@
 
 mod app;
 mod artifact;
+mod background;
 mod causes;
 mod champion;
 mod cluster;

@@ -16,7 +16,7 @@ use crate::plan::{DeploySpec, Plan};
 use crate::preflight;
 use crate::reuse::{self, Results};
 use crate::stage::{Ended, stage};
-use crate::{gate, image, registry, train, trial};
+use crate::{background, gate, image, registry, train, trial};
 
 /// Runs the plan.
 ///
@@ -38,6 +38,7 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
 
     let before = champion::before(plan);
     let model = train_with_early_layers(plan, ctx, engine).await?;
+    background::history(plan, ctx, model.as_ref()).await;
     champion::gate(plan, ctx, engine, model.as_ref(), &before).await?;
     let image = build_stage(plan, ctx, engine, model.as_ref()).await?;
     proof_stages(plan, ctx, engine, model.as_ref(), image.as_ref()).await?;

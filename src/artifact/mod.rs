@@ -1,6 +1,7 @@
 //! What stages hand to each other and what reports are made of: plain data, no behaviour of any stage.
 
 mod gates;
+mod history;
 mod parity;
 mod trial;
 
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub(crate) use gates::{Champion, GateRule, GateVerdict, Gates, Measure};
+pub(crate) use history::{History, PastRun};
 pub(crate) use parity::{Parity, ParityLevel, ParityRow, ParityVerdict};
 pub(crate) use trial::{Bounds, Bucket, Launch, Trial, WorstRow};
 
@@ -254,6 +256,7 @@ pub(crate) enum Artifact {
     RolledBack(RolledBack),
     Bundle(Bundle),
     Gates(Gates),
+    History(History),
     Parity(Parity),
     Trial(Box<Trial>),
 }
@@ -276,6 +279,7 @@ artifact_from!(
     RolledBack,
     Bundle,
     Gates,
+    History,
     Parity
 );
 

@@ -106,6 +106,7 @@ fn report(facts: &Facts<'_>) -> Value {
         "rolled-back": record.rolled_back,
         "bundle": record.bundle,
         "gates": record.gates,
+        "history": record.history,
         "trial": record.trial,
         "findings": record.ranked().into_iter().map(finding).collect::<Vec<_>>(),
         "outputs": outputs,

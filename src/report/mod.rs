@@ -12,8 +12,10 @@ mod changes;
 mod console;
 mod gates;
 mod github;
+mod history;
 mod json;
 mod markdown;
+mod mermaid;
 mod neutral;
 pub(crate) mod outputs;
 mod paint;
@@ -30,6 +32,7 @@ mod summary;
 mod telling;
 mod terminal;
 mod text;
+mod timeline;
 mod trial;
 mod undone;
 

@@ -1,6 +1,7 @@
 //! Where runs are recorded: MLflow's servers and stores. It knows their protocols, and no stage.
 
 mod client;
+mod history;
 mod local;
 mod models;
 mod preflight;
@@ -12,6 +13,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
+pub(crate) use history::history;
 pub(crate) use models::{Version, by_alias, register, take_alias};
 pub(crate) use preflight::preflight;
 pub(crate) use uri::{credentials, parse};
@@ -94,7 +96,7 @@ pub(crate) async fn find_run(
             Some(url.as_str()),
         ),
         _ => {
-            let tag = (Marker::TAG, marker.as_str());
+            let tag = ["tag", Marker::TAG, marker.as_str()];
             (local::runs(ctx, spec, tag, python).await, None)
         }
     };
@@ -135,6 +137,6 @@ pub(crate) async fn run(
     let python = python.context(
         "a store without a server is read by the training's Python, and nothing was trained here",
     )?;
-    let found = local::runs(ctx, spec, ("", id), python).await?;
+    let found = local::runs(ctx, spec, ["run", id, ""], python).await?;
     Ok(found.into_iter().next().map(|run| run.into_run(None)))
 }

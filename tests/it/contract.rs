@@ -119,8 +119,9 @@ fn codes_table(schema: &Value) -> String {
     let mut table =
         String::from("\n| Code | Exit | Meaning | What to do |\n| --- | --- | --- | --- |\n");
     for code in list(schema, "codes") {
+        // Summaries link to the row.
         table += &format!(
-            "| `{}` | {} | {} | {} |\n",
+            "| <a id=\"{0}\"></a>`{0}` | {1} | {2} | {3} |\n",
             text(code, "code"),
             code["exit"],
             cell(text(code, "title")),
