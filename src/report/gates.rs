@@ -75,7 +75,7 @@ fn names<'a>(rules: &'a [GateRule], measured: &'a BTreeMap<String, f64>) -> Vec<
 }
 
 fn number(value: Option<Measure>) -> String {
-    value.map_or("–".to_owned(), |value| text(&value.to_string()))
+    value.map_or("–".to_owned(), |value| value.to_string())
 }
 
 /// The difference, with its part of the champion's value where that is a number.
@@ -100,7 +100,7 @@ fn change(before: Option<Measure>, now: Option<Measure>) -> String {
     } else {
         String::new()
     };
-    text(&format!("{sign}{}{part}", Measure(rounded)))
+    format!("{sign}{}{part}", Measure(rounded))
 }
 
 fn verdict(rule: &GateRule) -> String {
@@ -175,7 +175,7 @@ mod tests {
             "### Gates and metrics\n",
             "| Metric | This run | Champion | Change | Gate |",
             "| <code>auc&#124;&#60;b&#62;</code> | NaN | – | – | ❌ missing: <code>auc&#124;&#60;b&#62; &#62;&#61; champion</code>, not &#60;good&#62; |",
-            "| <code>accuracy</code> | 0.97 | 0.96 | &#43;0.01 &#40;&#43;1.0 %&#41; | ✅ passed: ",
+            "| <code>accuracy</code> | 0.97 | 0.96 | +0.01 (+1.0 %) | ✅ passed: ",
             "<br>❌ failed: ",
             "| <code>loss</code> | NaN | – | – |  |",
             "Champion: run [abc](<https://m/#/runs/abc>), live as Deployment/wine",
@@ -205,9 +205,9 @@ mod tests {
     fn changes_are_rounded_to_what_was_measured() {
         let of = |before, now| change(Some(Measure(before)), Some(Measure(now)));
         assert_eq!(of(0.3, 0.1 + 0.2), "0");
-        assert_eq!(of(0.9, 0.895), "-0.005 &#40;-0.6 %&#41;");
-        assert_eq!(of(0.0, 2.0), "&#43;2");
-        assert_eq!(of(-2.0, -1.0), "&#43;1 &#40;&#43;50.0 %&#41;");
+        assert_eq!(of(0.9, 0.895), "-0.005 (-0.6 %)");
+        assert_eq!(of(0.0, 2.0), "+2");
+        assert_eq!(of(-2.0, -1.0), "+1 (+50.0 %)");
         assert_eq!(of(f64::NAN, 1.0), "–");
         assert_eq!(of(1.0, f64::INFINITY), "–");
         assert_eq!(of(5.0, 5.0), "0");
