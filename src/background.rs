@@ -4,11 +4,16 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::artifact::Model;
+use anyhow::Context as _;
+
+use crate::artifact::{Before, Layers, Model, Pushed};
+use crate::champion;
 use crate::context::Context;
+use crate::engine::Engine;
 use crate::event::Stage;
-use crate::failure::chain;
+use crate::failure::{Failure, chain};
 use crate::plan::Plan;
+use crate::registry::{self, Reference};
 use crate::tracking;
 
 /// Nobody waits longer for what only decorates the report.
@@ -38,6 +43,61 @@ pub(crate) async fn history(plan: &Plan, ctx: &Context, model: Option<&Model>) {
             "the experiment's last runs are not shown in the report: {why}"
         ))
         .await;
+}
+
+/// Publishes the layers of the pushed image, and those of the image that is live: before a deployment changes that.
+pub(crate) async fn layers(
+    plan: &Plan,
+    ctx: &Context,
+    engine: Option<&Engine>,
+    pushed: Option<&Pushed>,
+) {
+    let Some((pushed, spec)) = pushed
+        .zip(plan.push.as_ref())
+        .filter(|_| plan.runs(Stage::Push))
+    else {
+        return;
+    };
+    let ctx = ctx.stage(Stage::Push);
+    let asked = async {
+        let now: Reference = pushed.reference().parse().map_err(anyhow::Error::msg)?;
+        let layers = registry::layers(&now, spec.login.as_ref())
+            .await
+            .map_err(story)?
+            .context("the registry does not have the image")?;
+        let live = champion::live(plan, &ctx, engine).await.map_err(story)?;
+        let images = live.into_iter().flat_map(|live| live.images);
+        let mut before = None;
+        // One of the images that are live is enough: they differ only in the middle of a rollout.
+        if let Some(image) = images
+            .filter_map(|image| image.parse::<Reference>().ok())
+            .find(|image| image.repository() == now.repository())
+        {
+            let layers = registry::layers(&image, spec.login.as_ref())
+                .await
+                .map_err(story)?;
+            before = layers.map(|layers| Before {
+                image: image.to_string(),
+                layers,
+            });
+        }
+        Ok(Layers { layers, before })
+    };
+    let why = match within(asked, &ctx).await {
+        Ok(layers) => return ctx.events.produced(layers).await,
+        Err(why) => why,
+    };
+    ctx.events
+        .note(format!(
+            "the image's layers are not shown in the report: {why}"
+        ))
+        .await;
+}
+
+fn story(failure: Failure) -> anyhow::Error {
+    let findings = failure.into_findings().into_iter();
+    let messages: Vec<_> = findings.map(|finding| finding.message).collect();
+    anyhow::anyhow!(messages.join("; "))
 }
 
 async fn within<T>(

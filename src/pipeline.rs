@@ -43,6 +43,7 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
     let image = build_stage(plan, ctx, engine, model.as_ref()).await?;
     proof_stages(plan, ctx, engine, model.as_ref(), image.as_ref()).await?;
     let pushed = push_stage(plan, ctx, engine, image.as_ref()).await?;
+    background::layers(plan, ctx, engine, pushed.as_ref()).await;
     let deployed = deploy_stage(
         plan,
         ctx,

@@ -2,6 +2,7 @@
 
 mod gates;
 mod history;
+mod layers;
 mod parity;
 mod trial;
 
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 pub(crate) use gates::{Champion, GateRule, GateVerdict, Gates, Measure};
 pub(crate) use history::{History, PastRun};
+pub(crate) use layers::{Before, Layer, Layers};
 pub(crate) use parity::{Parity, ParityLevel, ParityRow, ParityVerdict};
 pub(crate) use trial::{Bounds, Bucket, Launch, Trial, WorstRow};
 
@@ -257,6 +259,7 @@ pub(crate) enum Artifact {
     Bundle(Bundle),
     Gates(Gates),
     History(History),
+    Layers(Layers),
     Parity(Parity),
     Trial(Box<Trial>),
 }
@@ -280,6 +283,7 @@ artifact_from!(
     Bundle,
     Gates,
     History,
+    Layers,
     Parity
 );
 

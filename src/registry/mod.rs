@@ -4,11 +4,13 @@ mod challenge;
 mod client;
 mod credentials;
 mod labels;
+mod layers;
 mod reference;
 mod refusal;
 
 pub(crate) use client::{check_push, digest};
 pub(crate) use credentials::{Credentials, credentials};
 pub(crate) use labels::labels;
+pub(crate) use layers::layers;
 pub(crate) use reference::{Reference, check_tag};
 pub(crate) use refusal::denied;

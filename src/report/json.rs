@@ -107,6 +107,7 @@ fn report(facts: &Facts<'_>) -> Value {
         "bundle": record.bundle,
         "gates": record.gates,
         "history": record.history,
+        "layers": record.layers,
         "trial": record.trial,
         "findings": record.ranked().into_iter().map(finding).collect::<Vec<_>>(),
         "outputs": outputs,

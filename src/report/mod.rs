@@ -14,6 +14,7 @@ mod gates;
 mod github;
 mod history;
 mod json;
+mod layers;
 mod markdown;
 mod mermaid;
 mod neutral;

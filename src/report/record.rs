@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::artifact::{
-    Artifact, Bundle, Changes, Deployment, Environment, Gates, History, Image, Model, Parity,
-    Pushed, RolledBack, Trial, Verification,
+    Artifact, Bundle, Changes, Deployment, Environment, Gates, History, Image, Layers, Model,
+    Parity, Pushed, RolledBack, Trial, Verification,
 };
 use crate::diagnostic::Diagnostic;
 use crate::event::{End, Event, EventKind, Stage};
@@ -72,6 +72,7 @@ pub(super) struct Record {
     pub(super) bundle: Option<Bundle>,
     pub(super) gates: Option<Gates>,
     pub(super) history: Option<History>,
+    pub(super) layers: Option<Layers>,
     pub(super) parity: Option<Parity>,
     pub(super) trial: Option<Trial>,
 }
@@ -195,6 +196,7 @@ impl Record {
             Artifact::Bundle(bundle) => self.bundle = self.bundle.take().or(Some(bundle)),
             Artifact::Gates(gates) => self.gates = Some(gates),
             Artifact::History(history) => self.history = Some(history),
+            Artifact::Layers(layers) => self.layers = Some(layers),
             Artifact::Trial(trial) => self.trial = Some(*trial),
         }
     }
@@ -236,6 +238,7 @@ impl Record {
         scrub(&mut self.bundle, redactor);
         scrub(&mut self.gates, redactor);
         scrub(&mut self.history, redactor);
+        scrub(&mut self.layers, redactor);
         scrub(&mut self.parity, redactor);
         scrub(&mut self.trial, redactor);
     }

@@ -29,6 +29,7 @@ pub(super) fn markdown(facts: &Facts<'_>) -> String {
         super::history::section(facts.record),
         parameters(facts),
         super::parity::section(facts.record.parity.as_ref()),
+        super::layers::section(facts.record.layers.as_ref()),
         super::changes::section(facts),
         super::trial::section(facts.record.trial.as_ref()),
         checks(facts),

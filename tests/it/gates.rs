@@ -63,7 +63,7 @@ pub(crate) fn ask(server: &str, path: &str, body: Option<&Value>) -> Value {
 }
 
 /// Makes a run the champion of a registered model, by hand.
-fn crown(server: &str, model: &str, run: &str) {
+pub(crate) fn crown(server: &str, model: &str, run: &str) {
     ask(
         server,
         "registered-models/create",
