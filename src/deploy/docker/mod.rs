@@ -67,7 +67,12 @@ pub(crate) async fn serving(engine: &Engine, spec: &DockerSpec) -> anyhow::Resul
     Ok(ours.map(|found| Live {
         object: format!("container {}", spec.name),
         run_id: found.labels.get("ml-deploy.run-id").cloned(),
-        images: Vec::new(),
+        images: found
+            .labels
+            .get("ml-deploy.image")
+            .cloned()
+            .into_iter()
+            .collect(),
     }))
 }
 
@@ -168,6 +173,7 @@ async fn container(
         ("ml-deploy", Some("1".to_owned())),
         ("ml-deploy.name", Some(spec.name.clone())),
         ("ml-deploy.commit", spec.commit.clone()),
+        ("ml-deploy.image", pushed.map(Pushed::reference)),
         (
             "ml-deploy.digest",
             pushed.map(|pushed| pushed.digest.clone()),
