@@ -38,7 +38,8 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/cache/debconf /var/log/apt /var/log/dpkg.log /usr/share/doc /usr/share/man /usr/share/locale
 COPY --from=binary /uv /usr/local/bin/uv
 COPY --from=binary /ml-deploy /usr/local/bin/ml-deploy
-RUN ml-deploy --version && uv --version
+# The second name is the step's `post-entrypoint`.
+RUN ln -s ml-deploy /usr/local/bin/ml-deploy-post && ml-deploy --version && uv --version
 LABEL org.opencontainers.image.title="ml-deploy" \
       org.opencontainers.image.description="Trains, builds, pushes, deploys and verifies a machine-learning model in one step" \
       org.opencontainers.image.licenses="Apache-2.0"

@@ -1,6 +1,5 @@
 //! From the command line to the exit status: reads inputs, starts the reporters, runs the pipeline, gives the verdict.
 
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -12,7 +11,7 @@ use crate::deploy;
 use crate::diagnostic::Diagnostic;
 use crate::event::{EventKind, Events, Stage};
 use crate::failure::{Failure, Outcome};
-use crate::host::{Host, Kind, ownership};
+use crate::host::{Host, ownership};
 use crate::inputs::cli::{Cli, Command};
 use crate::inputs::flags::Inputs;
 use crate::inputs::layers::{self, Parsed, Sources};
@@ -20,7 +19,8 @@ use crate::inputs::schema;
 use crate::live;
 use crate::pipeline;
 use crate::plan::{self, Places, Plan, Task};
-use crate::report::{self, GithubFiles, Settings, Status, Verdict};
+use crate::report::{self, Status, Verdict};
+use crate::reporting::Reporting;
 use crate::shutdown::{self, Reason};
 use crate::stage::Ended;
 
@@ -33,37 +33,62 @@ pub(crate) async fn run(cancel: CancellationToken, reason: Reason) -> u8 {
     let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let host = Host::detect(&env, &folder);
     let places = Places::new(folder.clone(), &env);
+    let reporting = Reporting::new(&host, &args, &env);
     match layers::parse(&args, &env, |path| {
         fs_err::read_to_string(folder.join(path))
     }) {
         Parsed::Text(text) => report::clap(&text),
+        Parsed::Page(text) => report::page(&text),
         Parsed::Invalid(findings) => {
             let report = folder.join(".ml-deploy/report.json");
-            refuse(&host, &report, places.secrets, findings, cancel).await
+            refuse(&host, &report, places.secrets, reporting, findings, cancel).await
         }
         Parsed::Run {
             cli,
             sources,
             findings,
         } => {
-            Box::pin(start(
-                *cli, &sources, findings, host, places, cancel, reason,
-            ))
-            .await
+            let given = Given {
+                cli: *cli,
+                sources,
+                findings,
+            };
+            Box::pin(start(given, host, places, reporting, cancel, reason)).await
         }
     }
 }
 
-async fn start(
+/// What the command line, the environment and the file came to.
+struct Given {
     cli: Cli,
-    sources: &Sources,
+    sources: Sources,
+    /// What was wrong in them; more may be wrong beside it.
     findings: Vec<Diagnostic>,
-    host: Host,
+}
+
+async fn start(
+    given: Given,
+    mut host: Host,
     places: Places,
+    reporting: Reporting,
     cancel: CancellationToken,
     reason: Reason,
 ) -> u8 {
-    let inputs = cli.command.inputs();
+    let Given {
+        cli,
+        sources,
+        findings,
+    } = given;
+    let Some(inputs) = cli.command.inputs() else {
+        return Code::Internal.exit();
+    };
+    host.format = inputs.format;
+    host.gitlab_token = inputs.gitlab_token.clone().or(host.gitlab_token);
+    // What is only looked at is no news to a merge request.
+    if matches!(cli.command, Command::Status(_) | Command::Explain(_)) {
+        host.merge_request = None;
+    }
+    let reporting = reporting.told(inputs);
     let mut secrets = secrets(inputs);
     secrets.extend(places.secrets.iter().cloned());
     let only = match &cli.command {
@@ -79,7 +104,7 @@ async fn start(
         Command::Deploy(_) => Some(&[Stage::Deploy, Stage::Verify][..]),
         Command::Rollback(_) => Some(&[Stage::Deploy, Stage::Verify][..]),
         Command::Verify(_) | Command::Status(_) => Some(&[Stage::Verify][..]),
-        Command::Explain(_) => None,
+        Command::Explain(_) | Command::Completions { .. } | Command::Man { .. } => None,
     };
     let task = match &cli.command {
         Command::Status(_) => Task::Status,
@@ -97,14 +122,34 @@ async fn start(
     let report = folder.join(&inputs.report);
     if let Command::Explain(explain) = &cli.command {
         if !findings.is_empty() {
-            return refuse(&host, &report, secrets, findings, cancel).await;
+            return refuse(&host, &report, secrets, reporting, findings, cancel).await;
         }
+        let file = inputs.file.as_deref();
+        let workspace = Workspace {
+            root: host.root.clone(),
+            dockerfile: Workspace::dockerfile(folder, &inputs.context, file),
+            ..Workspace::at(folder)
+        };
         let bundle = places.folder.join(&explain.bundle);
-        return explain_bundle(&host, &places.folder, &report, secrets, cancel, &bundle).await;
+        let reporting = reporting.silent();
+        return explain_bundle(
+            &host, workspace, &report, secrets, reporting, cancel, &bundle,
+        )
+        .await;
     }
-    let plan = match plan::resolve(inputs, sources, findings, host.clone(), &places, task, only) {
+    let plan = match plan::resolve(
+        inputs,
+        &sources,
+        findings,
+        host.clone(),
+        &places,
+        task,
+        only,
+    ) {
         Ok(plan) => plan,
-        Err(findings) => return refuse(&host, &report, secrets, findings, cancel).await,
+        Err(findings) => {
+            return refuse(&host, &report, secrets, reporting, findings, cancel).await;
+        }
     };
     if matches!(cli.command, Command::Plan(_)) {
         return report::lines(&secrets, &plan.lines());
@@ -114,19 +159,26 @@ async fn start(
     if let Some(time) = plan.timeout {
         shutdown::after(time, cancel.clone(), reason.clone());
     }
-    execute(&plan, secrets, cancel, &reason).await
+    execute(&plan, secrets, reporting, cancel, &reason).await
 }
 
 /// Runs the plan with reporters listening.
 async fn execute(
     plan: &Plan,
     secrets: Vec<SecretString>,
+    reporting: Reporting,
     cancel: CancellationToken,
     reason: &Reason,
 ) -> u8 {
     let (events, receiver) = Events::channel();
+    let mark = reporting.mark.clone();
+    // What is only looked at is reported nowhere but here.
+    let reporting = match plan.task {
+        Task::Status => reporting.silent(),
+        Task::Run | Task::Rollback => reporting,
+    };
     let reporters = report::start(
-        settings(&plan.host, &plan.report, &plan.workspace.root, secrets),
+        reporting.settings(&plan.host, &plan.report, &plan.workspace.root, secrets),
         receiver,
         cancel.clone(),
     );
@@ -146,6 +198,7 @@ async fn execute(
         cancel,
         workspace: plan.workspace.clone(),
         run_url: plan.host.run_url.clone(),
+        mark,
     };
     let outcome = match plan.task {
         Task::Run => pipeline::run(plan, &ctx).await,
@@ -163,7 +216,7 @@ async fn execute(
         Err(failure) => Verdict::failure(failure, &left),
     };
     let exit = verdict.exit;
-    reporters.finish(&verdict);
+    reporters.finish(&verdict).await;
     ownership::hand_over(&plan.workspace.root);
     exit
 }
@@ -171,26 +224,23 @@ async fn execute(
 /// Judges a rollout again from its bundle; no input of a run matters.
 async fn explain_bundle(
     host: &Host,
-    folder: &Path,
+    workspace: Workspace,
     report: &Path,
     secrets: Vec<SecretString>,
+    reporting: Reporting,
     cancel: CancellationToken,
     bundle: &Path,
 ) -> u8 {
     let (events, receiver) = Events::channel();
-    let settings = settings(host, report, &host.root, secrets);
+    let mark = reporting.mark.clone();
+    let settings = reporting.settings(host, report, &host.root, secrets);
     let reporters = report::start(settings, receiver, cancel.clone());
-    let state = folder.join(".ml-deploy");
     let ctx = Context {
         events: events.stage(Stage::Deploy),
         cancel,
-        workspace: Workspace {
-            root: host.root.clone(),
-            folder: folder.to_owned(),
-            cache: state.clone(),
-            state,
-        },
+        workspace,
         run_url: host.run_url.clone(),
+        mark,
     };
     drop(events);
     let outcome = deploy::kubernetes::explain(&ctx, bundle).await;
@@ -203,7 +253,7 @@ async fn explain_bundle(
         Err(failure) => Verdict::failure(failure, &[]),
     };
     let exit = verdict.exit;
-    reporters.finish(&verdict);
+    reporters.finish(&verdict).await;
     exit
 }
 
@@ -236,11 +286,12 @@ async fn refuse(
     host: &Host,
     report: &Path,
     secrets: Vec<SecretString>,
+    reporting: Reporting,
     findings: Vec<Diagnostic>,
     cancel: CancellationToken,
 ) -> u8 {
     let (events, receiver) = Events::channel();
-    let settings = settings(host, report, &host.root, secrets);
+    let settings = reporting.settings(host, report, &host.root, secrets);
     let reporters = report::start(settings, receiver, cancel);
     drop(events);
     let (Ok(reporters), Some(failure)) = (reporters.await, Failure::all(findings)) else {
@@ -248,25 +299,9 @@ async fn refuse(
     };
     let verdict = Verdict::failure(&failure, &[]);
     let exit = verdict.exit;
-    reporters.finish(&verdict);
+    reporters.finish(&verdict).await;
     ownership::hand_over(&host.root);
     exit
-}
-
-fn settings(host: &Host, report: &Path, root: &Path, secrets: Vec<SecretString>) -> Settings {
-    let github = (host.kind == Kind::GitHub).then(|| GithubFiles {
-        output: host.output.clone(),
-        summary: host.summary.clone(),
-    });
-    let colour = std::io::stdout().is_terminal()
-        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    Settings {
-        github,
-        report: report.to_owned(),
-        workspace_root: root.to_owned(),
-        colour,
-        secrets,
-    }
 }
 
 /// Every secret value of the inputs, to be hidden before anything is said.
@@ -275,6 +310,8 @@ fn secrets(inputs: &Inputs) -> Vec<SecretString> {
         &inputs.registry_password,
         &inputs.mlflow_tracking_password,
         &inputs.mlflow_tracking_token,
+        &inputs.gitlab_token,
+        &inputs.github_token,
     ];
     let mut secrets: Vec<SecretString> = single.into_iter().flatten().cloned().collect();
     // A path is no secret, and hiding it would hide it in every message about it.

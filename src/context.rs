@@ -14,6 +14,8 @@ pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
     /// `working-directory`, absolute: inputs are relative to it.
     pub(crate) folder: PathBuf,
+    /// What the image is built from, whether this run builds it or not: the input `file`, absolute.
+    pub(crate) dockerfile: PathBuf,
     /// `.ml-deploy` in the working directory: reports and state of ours.
     pub(crate) state: PathBuf,
     /// Content-addressed caches that outlive the run (Python environments).
@@ -21,6 +23,25 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
+    /// A folder that is checkout and working directory in one, with everything at its usual place.
+    pub(crate) fn at(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            folder: root.to_owned(),
+            dockerfile: root.join("Dockerfile"),
+            state: root.join(".ml-deploy"),
+            cache: root.join(".cache"),
+        }
+    }
+
+    /// Where the Dockerfile lies by the inputs `file` and `context`.
+    pub(crate) fn dockerfile(folder: &Path, context: &str, file: Option<&str>) -> PathBuf {
+        match file {
+            Some(file) => folder.join(file),
+            None => folder.join(context).join("Dockerfile"),
+        }
+    }
+
     /// The path as annotations want it: relative to the root, with `/`. A path outside is kept as it is.
     pub(crate) fn relative(&self, path: &Path) -> String {
         let path = path.strip_prefix(&self.root).unwrap_or(path);
@@ -42,6 +63,8 @@ pub(crate) struct Context {
     pub(crate) workspace: Workspace,
     /// Page of this run in the CI system, for records of what was deployed.
     pub(crate) run_url: Option<String>,
+    /// Drawn for this process: label of the containers that must not outlive it.
+    pub(crate) mark: String,
 }
 
 impl Context {

@@ -21,7 +21,7 @@ impl Deployed {
     /// What it becomes when it is verified.
     pub(crate) fn deployment(&self) -> &Deployment {
         match self {
-            Self::Kubernetes(rollout) => &rollout.deployment,
+            Self::Kubernetes(rollout) => rollout.deployment(),
             Self::Docker(deployment) => deployment,
         }
     }

@@ -5,6 +5,7 @@ mod artifact;
 mod background;
 mod causes;
 mod champion;
+mod closing;
 mod cluster;
 mod code;
 mod context;
@@ -12,7 +13,9 @@ mod deploy;
 mod diagnostic;
 mod engine;
 mod event;
+mod explain;
 mod failure;
+mod format;
 mod gate;
 mod host;
 mod image;
@@ -24,9 +27,11 @@ mod plan;
 mod predict;
 mod preflight;
 mod process;
+mod proof;
 mod python;
 mod registry;
 mod report;
+mod reporting;
 mod reuse;
 mod shutdown;
 mod stage;
@@ -40,6 +45,10 @@ use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
+    // Our environment holds what the training must not have, and it runs as the same user: it may not read our memory.
+    #[cfg(target_os = "linux")]
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+        .unwrap_or_default();
     // Two TLS providers would compile in unseen; naming ours first makes every client use the same.
     if rustls::crypto::ring::default_provider()
         .install_default()
@@ -53,7 +62,11 @@ fn main() -> ExitCode {
     };
     match tokio::runtime::Runtime::new() {
         Ok(runtime) => {
-            let exit = runtime.block_on(app::run(cancel, reason));
+            let exit = if closing::asked() {
+                runtime.block_on(closing::run())
+            } else {
+                runtime.block_on(app::run(cancel, reason))
+            };
             // A thread that still reads a file must not hold the process after everything was said.
             runtime.shutdown_background();
             ExitCode::from(exit)

@@ -1,7 +1,7 @@
 //! The job, readable top to bottom: what runs in which order, what overlaps, what is handed on.
 
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::artifact::{Artifact, Image, Model, Pushed};
 use crate::champion;
@@ -16,13 +16,14 @@ use crate::plan::{DeploySpec, Plan};
 use crate::preflight;
 use crate::reuse::{self, Results};
 use crate::stage::{Ended, stage};
-use crate::{background, gate, image, registry, train, trial};
+use crate::{background, image, proof, registry, train};
 
 /// Runs the plan.
 ///
 /// # Errors
 /// The first stage that fails ends the run; what it left is said in its findings.
 pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
+    let began = SystemTime::now();
     // Taken before the run, because the run itself writes into the workspace.
     let fingerprint = fingerprint(plan, ctx).await;
     let ready = stage(plan, ctx, Stage::Preflight, async |ctx| {
@@ -41,7 +42,7 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
     background::history(plan, ctx, model.as_ref()).await;
     champion::gate(plan, ctx, engine, model.as_ref(), &before).await?;
     let image = build_stage(plan, ctx, engine, model.as_ref()).await?;
-    proof_stages(plan, ctx, engine, model.as_ref(), image.as_ref()).await?;
+    proof::stages(plan, ctx, engine, model.as_ref(), image.as_ref(), began).await?;
     let pushed = push_stage(plan, ctx, engine, image.as_ref()).await?;
     background::layers(plan, ctx, engine, pushed.as_ref()).await;
     let deployed = deploy_stage(
@@ -250,25 +251,6 @@ async fn build_stage(
     })
     .await
     .map(Some)
-}
-
-/// Whether the image serves what was trained: its environment, then its answers. Nothing is pushed before.
-async fn proof_stages(
-    plan: &Plan,
-    ctx: &Context,
-    engine: Option<&Engine>,
-    model: Option<&Model>,
-    image: Option<&Image>,
-) -> Outcome<()> {
-    if let (true, Some(engine), Some(image)) = (plan.runs(Stage::Parity), engine, image) {
-        let compare =
-            async |ctx: &Context| gate::parity::run(ctx, engine, plan, model, image).await;
-        stage(plan, ctx, Stage::Parity, compare).await?;
-    }
-    if let Some((engine, image)) = engine.zip(image).filter(|_| plan.runs(Stage::Predictions)) {
-        trial::stage(plan, ctx, engine, image).await?;
-    }
-    Ok(())
 }
 
 async fn push_stage(

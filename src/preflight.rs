@@ -55,7 +55,7 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ready> {
             checks.push(Box::pin(deploy::kubernetes::on_paper(ctx, spec, image)));
         }
     }
-    let (engine, found) = tokio::join!(engine(plan), join_all(checks));
+    let (engine, found) = tokio::join!(engine(plan, &ctx.mark), join_all(checks));
     let mut findings: Vec<Diagnostic> = found.into_iter().flatten().collect();
     let engine = match engine.transpose() {
         Ok(engine) => engine,
@@ -77,11 +77,12 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ready> {
 }
 
 /// Connects to the engine when a stage needs it.
-async fn engine(plan: &Plan) -> Option<Outcome<Engine>> {
+async fn engine(plan: &Plan, mark: &str) -> Option<Outcome<Engine>> {
     let delivers = plan.runs(Stage::Deploy) || plan.runs(Stage::Verify);
     let docker = matches!(plan.deploy, Some(DeploySpec::Docker(_))) && delivers;
     if plan.runs(Stage::Build) || plan.runs(Stage::Push) || docker {
-        return Some(Engine::connect().await);
+        let engine = Engine::connect().await;
+        return Some(engine.map(|engine| engine.marked(mark)));
     }
     None
 }

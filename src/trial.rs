@@ -1,18 +1,21 @@
 //! How the trial of the built image is put together: what is recorded, how the manifests start it, and what its measurements
 //! mean for them. The trial itself is a gate; the manifests belong to the deployment.
 
-use crate::artifact::{Image, Launch};
+use std::time::Duration;
+
+use crate::artifact::{Image, Launch, Trial};
 use crate::context::Context;
 use crate::deploy::kubernetes;
 use crate::engine::Engine;
 use crate::event::Stage;
 use crate::failure::{Failure, Outcome};
 use crate::gate::predictions::{self, Subject};
-use crate::plan::{DeploySpec, Plan};
+use crate::plan::{DeploySpec, Plan, TrialSpec};
 use crate::predict::{self, Tolerance};
 use crate::stage;
 
-/// Tries the image, unless there is nothing to ask: a training may leave recorded predictions, or none.
+/// Tries the image, unless there is nothing to ask: a training may leave recorded predictions, or none. `at_most`: how long
+/// it may take to become healthy, where that is less than the user gives it.
 ///
 /// # Errors
 /// Recorded predictions that cannot be read, and what the trial fails with.
@@ -21,11 +24,21 @@ pub(crate) async fn stage(
     ctx: &Context,
     engine: &Engine,
     image: &Image,
-) -> Outcome<()> {
+    at_most: Duration,
+) -> Outcome<Option<Trial>> {
     let Some(spec) = &plan.trial else {
-        return Ok(());
+        return Ok(None);
     };
-    let recorded = predict::find(&ctx.workspace, plan.verify.golden.as_deref(), &plan.model);
+    let spec = &TrialSpec {
+        deadline: spec.deadline.min(at_most),
+        ..spec.clone()
+    };
+    let recorded = predict::find(
+        &ctx.workspace,
+        plan.verify.golden.as_deref(),
+        &plan.verify.form,
+        &plan.model,
+    );
     let recorded = match recorded.map_err(Failure::all) {
         Ok(recorded) => recorded,
         Err(Some(failure)) => return Err(failure),
@@ -37,7 +50,7 @@ pub(crate) async fn stage(
     };
     let launch = cluster.map_or_else(Launch::default, |cluster| kubernetes::launch(ctx, cluster));
     if launch.ends || recorded.is_none() && plan.verify.health_path.is_none() {
-        return Ok(());
+        return Ok(None);
     }
     let subject = Subject {
         image,
@@ -53,7 +66,7 @@ pub(crate) async fn stage(
         for finding in found.into_iter().flatten() {
             ctx.events.diagnosed(finding).await;
         }
-        Ok(())
+        Ok(Some(trial))
     })
     .await
 }

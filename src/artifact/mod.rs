@@ -4,6 +4,7 @@ mod gates;
 mod history;
 mod layers;
 mod parity;
+mod proof;
 mod trial;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ pub(crate) use gates::{Champion, GateRule, GateVerdict, Gates, Measure};
 pub(crate) use history::{History, PastRun};
 pub(crate) use layers::{Before, Layer, Layers};
 pub(crate) use parity::{Parity, ParityLevel, ParityRow, ParityVerdict};
+pub(crate) use proof::{Proof, ProofAnswers, ProofSide};
 pub(crate) use trial::{Bounds, Bucket, Launch, Trial, WorstRow};
 
 use serde::{Deserialize, Serialize};
@@ -261,6 +263,7 @@ pub(crate) enum Artifact {
     History(History),
     Layers(Layers),
     Parity(Parity),
+    Proof(Proof),
     Trial(Box<Trial>),
 }
 
@@ -284,7 +287,8 @@ artifact_from!(
     Gates,
     History,
     Layers,
-    Parity
+    Parity,
+    Proof
 );
 
 impl From<Model> for Artifact {

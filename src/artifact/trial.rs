@@ -24,6 +24,9 @@ pub(crate) struct Launch {
 pub(crate) struct Trial {
     /// From the start of the container until it was healthy, in milliseconds.
     pub(crate) start_ms: u64,
+    /// At most so long after it became healthy the first recorded request was sent: the pause in which nobody asked for its
+    /// health, and the time from its answer to the request. `None` without recorded predictions.
+    pub(crate) replay_within_ms: Option<f64>,
     /// From the first request until its answer, in milliseconds; `None` without recorded predictions.
     pub(crate) first_answer_ms: Option<f64>,
     /// Half of the answers came within this time.
@@ -46,6 +49,8 @@ pub(crate) struct Trial {
     pub(crate) differences: Vec<Bucket>,
     /// The largest difference of two numbers.
     pub(crate) largest: Option<f64>,
+    /// How far two answers to the same request were apart at most.
+    pub(crate) noise: Option<f64>,
 }
 
 /// Bounds within which numbers are the same: `|a − b| ≤ atol + rtol·|b|`.

@@ -9,6 +9,8 @@ mod modules;
 mod network;
 mod place;
 mod probes;
+#[cfg(test)]
+mod probes_tests;
 mod start;
 mod traceback;
 

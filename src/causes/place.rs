@@ -131,53 +131,55 @@ fn module(workspace: &Workspace, name: &str) -> Found {
     }
 }
 
-/// Lines of the Dockerfile, with their numbers, comments left out.
-fn dockerfile(workspace: &Workspace) -> Option<(PathBuf, Vec<(u32, String)>)> {
-    let path = workspace.folder.join("Dockerfile");
-    let text = std::fs::read_to_string(&path).ok()?;
+/// Lines of the Dockerfile, with their numbers, comments left out; none when it cannot be read.
+fn dockerfile(workspace: &Workspace) -> Vec<(u32, String)> {
+    let text = std::fs::read_to_string(&workspace.dockerfile).unwrap_or_default();
     let lines = text
         .lines()
         .zip(1..)
         .filter(|(line, _)| !line.trim_start().starts_with('#'))
         .map(|(line, number)| (number, line.to_owned()));
-    Some((path, lines.collect()))
+    lines.collect()
 }
 
 /// The last COPY of the Dockerfile that takes from the context.
 fn copy(workspace: &Workspace) -> Option<Location> {
-    let (path, lines) = dockerfile(workspace)?;
+    let lines = dockerfile(workspace);
     let (line, _) = lines.iter().rfind(|(_, line)| {
         let word = line.split_whitespace().next().unwrap_or_default();
         word.eq_ignore_ascii_case("COPY") && !line.contains("--from=")
     })?;
-    Some(workspace.locate(&path, *line))
+    Some(workspace.locate(&workspace.dockerfile, *line))
 }
 
 /// The last line of the requirements that the image installs, else the instruction that installs without a file.
 fn requirements(workspace: &Workspace) -> Option<Location> {
+    // A Dockerfile in a folder of its own often has its requirements beside it.
+    let beside = workspace.dockerfile.parent().unwrap_or(&workspace.folder);
+    let found = |file: &str| {
+        [workspace.folder.as_path(), beside]
+            .iter()
+            .find_map(|folder| last_line(workspace, &folder.join(file)))
+    };
     let mut installs = None;
-    if let Some((path, lines)) = dockerfile(workspace) {
-        for (number, line) in &lines {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            for pair in words.windows(2) {
-                if let [flag, file] = pair
-                    && matches!(*flag, "-r" | "--requirement" | "--requirements")
-                {
-                    let file = file.rsplit('/').next().unwrap_or(file);
-                    if let Some(at) = last_line(workspace, &workspace.folder.join(file)) {
-                        return Some(at);
-                    }
-                }
+    for (number, line) in &dockerfile(workspace) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        for pair in words.windows(2) {
+            if let [flag, file] = pair
+                && matches!(*flag, "-r" | "--requirement" | "--requirements")
+                && let Some(at) = found(file.rsplit('/').next().unwrap_or(file))
+            {
+                return Some(at);
             }
-            if line.contains("pip install") || line.contains("uv add") || line.contains("uv sync") {
-                installs = Some(workspace.locate(&path, *number));
-            }
+        }
+        if line.contains("pip install") || line.contains("uv add") || line.contains("uv sync") {
+            installs = Some(workspace.locate(&workspace.dockerfile, *number));
         }
     }
     installs.or_else(|| {
         ["requirements-serve.txt", "requirements.txt"]
-            .iter()
-            .find_map(|file| last_line(workspace, &workspace.folder.join(file)))
+            .into_iter()
+            .find_map(found)
     })
 }
 
@@ -210,13 +212,7 @@ mod tests {
         }
 
         fn workspace(&self) -> Workspace {
-            let root = self.0.path().to_owned();
-            Workspace {
-                folder: root.clone(),
-                state: root.join(".ml-deploy"),
-                cache: root.join(".cache"),
-                root,
-            }
+            Workspace::at(self.0.path())
         }
 
         fn frame(&self, frames: &[(&str, u32)]) -> String {
@@ -285,5 +281,39 @@ mod tests {
             "Dockerfile:2"
         );
         assert_eq!(requirements(&Repository::new(&[]).workspace()), None);
+    }
+
+    #[test]
+    fn the_dockerfile_is_the_one_that_the_inputs_name() {
+        let repository = Repository::new(&[
+            ("Dockerfile", "FROM x\nRUN pip install other\n"),
+            (
+                "docker/serve.Dockerfile",
+                "FROM x\nCOPY . .\nRUN pip install -r docker/serve.txt\n",
+            ),
+            ("docker/serve.txt", "flask\n"),
+            ("features.py", "x"),
+        ]);
+        let workspace = Workspace {
+            dockerfile: repository.0.path().join("docker/serve.Dockerfile"),
+            ..repository.workspace()
+        };
+        let at = |found: Option<Location>| found.unwrap().to_string();
+        assert_eq!(at(requirements(&workspace)), "docker/serve.txt:1");
+        assert_eq!(
+            at(module(&workspace, "features").at),
+            "docker/serve.Dockerfile:2"
+        );
+        let root = Path::new("/w");
+        for (context, file, wanted) in [
+            (".", None, "/w/./Dockerfile"),
+            ("app", None, "/w/app/Dockerfile"),
+            ("app", Some("ops/Dockerfile"), "/w/ops/Dockerfile"),
+        ] {
+            assert_eq!(
+                Workspace::dockerfile(root, context, file),
+                Path::new(wanted)
+            );
+        }
     }
 }

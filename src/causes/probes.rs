@@ -171,9 +171,36 @@ fn refused(seen: &Seen<'_>, probe: &Probe<'_>) -> Cause {
     if let Some(cause) = last_error(seen) {
         return cause;
     }
+    if let Some(cause) = still_starting(seen, probe, port).filter(|_| listens.is_empty()) {
+        return cause;
+    }
     Cause::new(Code::PortNotOpen, format!("{asked}: connection refused"))
         .help("let the server listen on that port on 0.0.0.0, correct the probe, or give a slow start a `startupProbe`")
         .field(field)
+}
+
+/// A server that was killed before it listened anywhere, while its log shows that it was at work: it needs more time.
+fn still_starting(seen: &Seen<'_>, probe: &Probe<'_>, port: Option<u16>) -> Option<Cause> {
+    let last = seen.log.iter().rfind(|line| !line.trim().is_empty())?;
+    // Once a startup probe has passed, the start is over.
+    let started = probe.kind == "liveness" && specification(seen).get("startupProbe").is_some();
+    if started || probe.kind == "readiness" || !start::killed_by_probe(seen) {
+        return None;
+    }
+    let port = port.map_or("the probe's port".to_owned(), |port| format!("port {port}"));
+    let what = format!(
+        "the {} probe gave up before the server listened on {port}; it was still starting, its last line is `{}`",
+        probe.kind,
+        last.trim()
+    );
+    Some(match probe.kind {
+        "startup" => Cause::new(None, what)
+            .help("raise `startupProbe.failureThreshold`: times `periodSeconds` it must be longer than the start takes")
+            .field("startupProbe.failureThreshold"),
+        _ => Cause::new(None, what)
+            .help("give it a `startupProbe` with the same request, whose `failureThreshold` times `periodSeconds` is longer than the start takes: the liveness probe waits for it")
+            .field(&probe.field),
+    })
 }
 
 /// What the probe asks, in words.

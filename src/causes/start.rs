@@ -101,6 +101,8 @@ pub(super) fn command_absent(what: &str) -> Cause {
 pub(super) fn exit_code(seen: &Seen<'_>) -> Option<Cause> {
     let code = ended(seen)?.get("exitCode")?.as_i64()?;
     Some(match code {
+        // The probe is the reason, and who looks here knows it.
+        137 | 143 if killed_by_probe(seen) => return None,
         126 => Cause::new(Code::ContainerStart, "its command cannot be executed (126)").field("command"),
         127 => Cause::new(Code::ContainerStart, "its command is not found (127)").field("command"),
         132 => Cause::new(None, "illegal instruction (SIGILL)").help(
@@ -110,9 +112,7 @@ pub(super) fn exit_code(seen: &Seen<'_>) -> Option<Cause> {
         135 => Cause::new(None, "bus error (SIGBUS)").help(
             "most often `/dev/shm` is full: mount an `emptyDir` with `medium: Memory` there",
         ),
-        137 if memory_limit(seen).is_some() || killed_by_probe(seen) => {
-            Cause::new(None, "it was killed (SIGKILL)")
-        }
+        137 if memory_limit(seen).is_some() => Cause::new(None, "it was killed (SIGKILL)"),
         137 => exception::out_of_memory(seen, "it was killed (SIGKILL), most often for memory").field("resources"),
         139 => Cause::new(None, "crash in native code (SIGSEGV)").help(
             "start Python with `-X faulthandler` to see where; most often native libraries of different versions meet",

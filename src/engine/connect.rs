@@ -26,12 +26,17 @@ const SLOW: Duration = Duration::from_secs(600);
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// Label of containers that must not outlive the process that made them.
+pub(crate) const RUN: &str = "ml-deploy.run";
+
 /// A connection to the engine, its API version negotiated. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Engine {
     pub(super) docker: Docker,
     endpoint: Endpoint,
     version: String,
+    /// Value of the label `RUN` on containers that must not outlive this process.
+    mark: String,
 }
 
 impl std::fmt::Debug for Engine {
@@ -87,7 +92,22 @@ impl Engine {
             docker,
             endpoint,
             version: format!("v{}.{}", version.major_version, version.minor_version),
+            mark: String::new(),
         })
+    }
+
+    /// The same, for the process with this mark.
+    pub(crate) fn marked(self, mark: &str) -> Self {
+        Self {
+            mark: mark.to_owned(),
+            ..self
+        }
+    }
+
+    /// Label, and its value, of every container that must not outlive this process. When it is killed, the step's
+    /// `post-entrypoint` removes them; elsewhere the next run does, when their time is over.
+    pub(crate) fn temporary(&self) -> (String, String) {
+        (RUN.to_owned(), self.mark.clone())
     }
 
     /// A connection of its own, for requests that the client library cannot make.

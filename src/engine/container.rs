@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Context as _;
-use bollard::container::LogOutput;
 use bollard::errors::Error;
 use bollard::models::{ContainerCreateBody, HealthStatusEnum, HostConfig, PortBinding};
 use bollard::query_parameters::{
@@ -17,6 +16,9 @@ use super::silence::Heard;
 use super::wire::{EngineError, auth_header, empty, quote};
 use crate::plan::PublishedPort;
 use crate::registry::{Credentials, Reference};
+
+/// Bytes of a log that are kept.
+const LONGEST_LOG: usize = 4 << 20;
 
 /// A container to be made.
 #[derive(Clone, Debug, Default)]
@@ -283,15 +285,22 @@ impl Engine {
             .stderr(true)
             .tail(&lines.to_string())
             .build();
-        let chunks = self.docker.logs(container, Some(options)).try_collect();
-        let chunks: Vec<LogOutput> = tokio::time::timeout(self.docker.timeout(), chunks)
+        let mut chunks = std::pin::pin!(self.docker.logs(container, Some(options)));
+        let all = async {
+            let mut text = Vec::new();
+            while let Some(chunk) = chunks.try_next().await? {
+                text.extend_from_slice(&chunk.into_bytes());
+                // A line may be as long as whoever writes it likes; its end is what counts.
+                if text.len() > 2 * LONGEST_LOG {
+                    text.drain(..text.len() - LONGEST_LOG);
+                }
+            }
+            Ok(text)
+        };
+        let text: Vec<u8> = tokio::time::timeout(self.docker.timeout(), all)
             .await
             .unwrap_or(Err(Error::RequestTimeoutError))
             .with_context(|| format!("failed to read the log of the container `{container}`"))?;
-        let mut text = Vec::new();
-        for chunk in chunks {
-            text.extend_from_slice(&chunk.into_bytes());
-        }
         let text = String::from_utf8_lossy(&text);
         Ok(text.lines().map(str::to_owned).collect())
     }

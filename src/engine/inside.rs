@@ -101,7 +101,10 @@ impl Engine {
         let until = now() + LIFETIME;
         let body = ContainerCreateBody {
             image: Some(image.to_owned()),
-            labels: Some(HashMap::from([(LABEL.to_owned(), until.to_string())])),
+            labels: Some(HashMap::from([
+                (LABEL.to_owned(), until.to_string()),
+                self.temporary(),
+            ])),
             entrypoint: instead.map(|words| words.iter().take(1).cloned().collect()),
             cmd: instead.map(|words| words.iter().skip(1).cloned().collect()),
             healthcheck: Some(HealthConfig {

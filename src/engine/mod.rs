@@ -13,7 +13,7 @@ mod watched;
 mod wire;
 
 pub(crate) use build::{BuildRequest, BuildUpdate};
-pub(crate) use connect::Engine;
+pub(crate) use connect::{Engine, RUN};
 pub(crate) use container::{ContainerSpec, ContainerState};
 pub(crate) use inside::{ImageStart, Printed};
 pub(crate) use push::PushUpdate;

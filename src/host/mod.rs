@@ -1,12 +1,23 @@
 //! Where we run: GitHub, GitLab, Jenkins or a terminal, and what that place says of commit, pull request and files.
 //! Together with `inputs` the only reader of the environment. It knows no stage.
 
+mod actions;
 pub(crate) mod docker;
+mod gitlab;
 pub(crate) mod ownership;
+mod screen;
 
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+
+use secrecy::SecretString;
+
+use crate::format::Format;
+
+pub(crate) use actions::Actions;
+use gitlab::MergeRequest;
+use screen::Screen;
 
 /// The place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +49,15 @@ pub(crate) struct Host {
     /// Files that GitHub reads after the step.
     pub(crate) output: Option<PathBuf>,
     pub(crate) summary: Option<PathBuf>,
+    /// On GitLab the merge request that this run is about, and the token of the variable GITLAB_TOKEN.
+    pub(crate) merge_request: Option<MergeRequest>,
+    pub(crate) gitlab_token: Option<SecretString>,
+    /// What its log can show.
+    pub(crate) screen: Screen,
+    /// The form of the log; what the user asked for is known later.
+    pub(crate) format: Format,
+    /// What only GitHub tells; empty elsewhere.
+    pub(crate) actions: Actions,
 }
 
 impl Host {
@@ -47,34 +67,26 @@ impl Host {
         let told = env.iter().find(|(name, _)| name == "SOURCE_DATE_EPOCH");
         let told = told.and_then(|(_, value)| seconds(value));
         host.made = told.or_else(|| made(&host));
+        host.screen = Screen::detect(host.kind, |name| value(env, name));
         host
     }
 
     fn of_place(env: &[(String, String)], folder: &Path) -> Self {
-        let get = |name: &str| {
-            env.iter()
-                .find(|(key, value)| key == name && !value.is_empty())
-                .map(|(_, value)| value.as_str())
-        };
+        let get = |name: &str| value(env, name);
         if get("GITHUB_ACTIONS").is_some() {
-            return github(get, folder);
+            return actions::host(get, folder);
         }
         if get("GITLAB_CI").is_some() {
-            return Self {
-                kind: Kind::GitLab,
-                root: path_or(get("CI_PROJECT_DIR"), folder),
-                commit: get("CI_COMMIT_SHA").map(str::to_owned),
-                source: get("CI_PROJECT_URL").map(without_login),
-                run_url: get("CI_JOB_URL").map(str::to_owned),
-                pull_request: get("CI_PIPELINE_SOURCE") == Some("merge_request_event"),
-                ..Self::terminal(folder)
-            };
+            return gitlab::host(get, folder);
         }
         if get("JENKINS_URL").is_some() && get("BUILD_NUMBER").is_some() {
             return Self {
                 kind: Kind::Jenkins,
                 root: path_or(get("WORKSPACE"), folder),
-                commit: get("GIT_COMMIT").map(str::to_owned),
+                // Scripted pipelines do not set it.
+                commit: get("GIT_COMMIT")
+                    .map(str::to_owned)
+                    .or_else(|| git(folder, &["rev-parse", "HEAD"])),
                 source: get("GIT_URL").map(without_login),
                 run_url: get("BUILD_URL").map(str::to_owned),
                 pull_request: get("CHANGE_ID").is_some(),
@@ -104,42 +116,20 @@ impl Host {
             without_secrets: false,
             output: None,
             summary: None,
+            merge_request: None,
+            gitlab_token: None,
+            screen: Screen::default(),
+            format: Format::default(),
+            actions: Actions::default(),
         }
     }
 }
 
-fn github<'a>(get: impl Fn(&str) -> Option<&'a str>, folder: &Path) -> Host {
-    let event = get("GITHUB_EVENT_PATH").and_then(|path| fs_err::read_to_string(path).ok());
-    let event: serde_json::Value = event
-        .and_then(|text| serde_json::from_str(&text).ok())
-        .unwrap_or_default();
-    let pull_request =
-        get("GITHUB_EVENT_NAME").is_some_and(|name| name.starts_with("pull_request"));
-    let head = &event["pull_request"]["head"];
-    let fork = head["repo"]["full_name"]
-        .as_str()
-        .is_some_and(|name| Some(name) != get("GITHUB_REPOSITORY"));
-    let commit = head["sha"]
-        .as_str()
-        .filter(|_| pull_request)
-        .or_else(|| get("GITHUB_SHA"));
-    Host {
-        kind: Kind::GitHub,
-        root: path_or(get("GITHUB_WORKSPACE"), folder),
-        commit: commit.map(str::to_owned),
-        made: None,
-        source: get("GITHUB_SERVER_URL")
-            .zip(get("GITHUB_REPOSITORY"))
-            .map(|(server, name)| format!("{server}/{name}")),
-        run_url: get("GITHUB_SERVER_URL")
-            .zip(get("GITHUB_REPOSITORY"))
-            .zip(get("GITHUB_RUN_ID"))
-            .map(|((server, name), run)| format!("{server}/{name}/actions/runs/{run}")),
-        pull_request,
-        without_secrets: fork || get("GITHUB_ACTOR") == Some("dependabot[bot]"),
-        output: get("GITHUB_OUTPUT").map(PathBuf::from),
-        summary: get("GITHUB_STEP_SUMMARY").map(PathBuf::from),
-    }
+/// A variable that is set; an empty one counts as not set.
+fn value<'a>(env: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    env.iter()
+        .find(|(key, value)| key == name && !value.is_empty())
+        .map(|(_, value)| value.as_str())
 }
 
 /// A repository's URL without the user and password that a checkout may have put into it: it becomes a label of the image.

@@ -38,8 +38,18 @@ pub(crate) enum Command {
     Status(Box<Inputs>),
     /// Go back to the last verified deployment
     Rollback(Box<Inputs>),
-    /// Judge a failed rollout again from the bundle it left, without a cluster
+    /// Explain a code, or judge a failed rollout again from the bundle it left, without a cluster
     Explain(Explain),
+    /// Print a completion script for a shell
+    Completions {
+        /// Shell to complete for
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page of the program, or of a subcommand
+    Man {
+        /// Subcommand, such as run
+        command: Option<String>,
+    },
     /// Print inputs, outputs and codes as JSON
     #[command(hide = true)]
     Schema(Box<Inputs>),
@@ -48,16 +58,17 @@ pub(crate) enum Command {
 /// What `explain` is given.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// File that a failed rollout left behind
+    /// Code such as crash-loop, or file that a failed rollout left behind
+    #[arg(value_name = "CODE|BUNDLE")]
     pub(crate) bundle: std::path::PathBuf,
     #[command(flatten)]
     pub(crate) inputs: Box<Inputs>,
 }
 
 impl Command {
-    /// The inputs, whatever the subcommand.
-    pub(crate) fn inputs(&self) -> &Inputs {
-        match self {
+    /// The inputs; `None` where there are none.
+    pub(crate) fn inputs(&self) -> Option<&Inputs> {
+        Some(match self {
             Self::Run(inputs)
             | Self::Plan(inputs)
             | Self::Train(inputs)
@@ -68,6 +79,7 @@ impl Command {
             | Self::Rollback(inputs)
             | Self::Schema(inputs) => inputs,
             Self::Explain(explain) => &explain.inputs,
-        }
+            Self::Completions { .. } | Self::Man { .. } => return None,
+        })
     }
 }

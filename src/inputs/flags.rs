@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::Args;
 use secrecy::SecretString;
 
+use crate::format::Format;
+
 /// Every input. Lists take one entry a line; `stages`, `tags` and `platforms` also take commas.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Inputs {
@@ -37,6 +39,9 @@ pub(crate) struct Inputs {
         help_heading = "Job"
     )]
     pub(crate) report: String,
+    /// How the log is written: auto (as the place understands it), plain (no colours, no commands) or json (events as JSON lines, docs/events.md)
+    #[arg(long, value_name = "FORMAT", default_value = "auto", value_parser = Format::parse, help_heading = "Job")]
+    pub(crate) format: Format,
 
     /// Training command, run in the Python environment; without it, `model` must exist
     #[arg(long, value_name = "COMMAND", help_heading = "Training")]
@@ -257,12 +262,53 @@ pub(crate) struct Inputs {
     /// JSON lines of {"request": …, "response": …} that the container and the live service must answer; by default what the training left (docs/predictions.md)
     #[arg(long, value_name = "FILE", help_heading = "Verification")]
     pub(crate) golden: Option<String>,
+    /// JSON in which "$row" stands for a golden row's request, such as {"instances": ["$row"]}, or "$row/x" for a part of it; by default the request is the body
+    #[arg(long, value_name = "JSON", help_heading = "Verification")]
+    pub(crate) request_template: Option<String>,
+    /// JSON pointer to the prediction in an answer, such as /predictions/0; by default the whole answer is compared
+    #[arg(long, value_name = "POINTER", help_heading = "Verification")]
+    pub(crate) response_pointer: Option<String>,
     /// How far numbers may be from the recorded ones, rtol=NUMBER and atol=NUMBER; by default 1e-6 and 1e-9, for models in single precision 1e-4 and 1e-6
     #[arg(long, value_name = "LIST", help_heading = "Verification")]
     pub(crate) tolerance: Vec<String>,
     /// Start a container of the built image before it is pushed: it must become healthy and predict as recorded
     #[arg(long, value_name = "BOOL", default_value = "true", value_parser = boolean, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Verification")]
     pub(crate) try_container: bool,
+
+    /// Token that writes the note on a merge request of GitLab (scope api, role Reporter); by default the variable GITLAB_TOKEN
+    #[arg(long, value_name = "SECRET", value_parser = secret, help_heading = "Reports")]
+    pub(crate) gitlab_token: Option<SecretString>,
+    /// Token that reports to GitHub are written with; the training never sees it. In a workflow the job's own token by default
+    #[arg(long, value_name = "SECRET", value_parser = secret, help_heading = "Reports")]
+    pub(crate) github_token: Option<SecretString>,
+    /// Reports to write on GitHub, of: check, comment, deployment; or none. Each needs a permission of the token (docs/github.md)
+    #[arg(long, value_name = "LIST", value_parser = reports, default_value = "check, comment, deployment", help_heading = "Reports")]
+    pub(crate) github_reports: GithubReports,
+    /// Environment of the GitHub Deployment, unless the job has an `environment`
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "production",
+        help_heading = "Reports"
+    )]
+    pub(crate) github_environment: String,
+}
+
+/// Which reports are wanted on GitHub.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct GithubReports {
+    pub(crate) check: bool,
+    pub(crate) comment: bool,
+    pub(crate) deployment: bool,
+}
+
+impl GithubReports {
+    /// All of them: the default.
+    pub(crate) const ALL: Self = Self {
+        check: true,
+        comment: true,
+        deployment: true,
+    };
 }
 
 /// Names whose values are secret: never shown, masked as soon as they are known.
@@ -272,10 +318,27 @@ pub(crate) const SECRET_INPUTS: &[&str] = &[
     "mlflow-tracking-token",
     "kubeconfig",
     "secrets",
+    "gitlab-token",
+    "github-token",
 ];
 
 fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
     Ok(SecretString::from(text))
+}
+
+/// Names of reports, parted by commas or lines.
+pub(crate) fn reports(text: &str) -> Result<GithubReports, String> {
+    let mut wanted = GithubReports::default();
+    for name in text.split([',', '\n']).map(str::trim) {
+        match name {
+            "check" => wanted.check = true,
+            "comment" => wanted.comment = true,
+            "deployment" => wanted.deployment = true,
+            "none" | "" => {}
+            _ => return Err("expected check, comment, deployment or none".to_owned()),
+        }
+    }
+    Ok(wanted)
 }
 
 /// `true` or `false`, as the runner writes them.

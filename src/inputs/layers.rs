@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::cli::Cli;
 use super::file::{self, Contents};
 use super::names::Names;
+use super::pages;
 use super::typed::{Found, flag_name, typed};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Location};
@@ -35,6 +36,8 @@ pub(crate) enum Parsed {
     },
     /// `--help`, `--version`, or a wrong subcommand: clap's own text.
     Text(Box<clap::Error>),
+    /// An answer from the program itself.
+    Page(String),
     /// Problems with inputs that leave nothing to go on with.
     Invalid(Vec<Diagnostic>),
 }
@@ -48,6 +51,9 @@ pub(crate) fn parse(
     env: &[(String, String)],
     read: impl Fn(&str) -> std::io::Result<String>,
 ) -> Parsed {
+    if let Some(answer) = pages::asked(args) {
+        return answer;
+    }
     let names = Names::new();
     let mut found = Found::default();
     let given: BTreeSet<String> = args
@@ -161,8 +167,8 @@ fn config(
     }
 }
 
-/// A value that is needed before the layers can be read: from the flags or the environment.
-fn early_value(name: &str, args: &[String], env: &[(String, String)]) -> Option<String> {
+/// A value that is needed before the layers can be read, or although they cannot: from the flags or the environment.
+pub(crate) fn early_value(name: &str, args: &[String], env: &[(String, String)]) -> Option<String> {
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
         if flag_name(arg) == Some(name) {
@@ -201,7 +207,7 @@ mod tests {
 
     fn image(parsed: &Parsed) -> Option<String> {
         match parsed {
-            Parsed::Run { cli, .. } => cli.command.inputs().image.clone(),
+            Parsed::Run { cli, .. } => cli.command.inputs().unwrap().image.clone(),
             other => panic!("{other:?}"),
         }
     }
@@ -245,7 +251,10 @@ mod tests {
         let Parsed::Run { cli, .. } = parsed else {
             panic!("{parsed:?}")
         };
-        assert_eq!(cli.command.inputs().manifests, ["k8s/a.yaml\nk8s/b.yaml"]);
+        assert_eq!(
+            cli.command.inputs().unwrap().manifests,
+            ["k8s/a.yaml\nk8s/b.yaml"]
+        );
     }
 
     const GITHUB: (&str, &str) = ("GITHUB_ACTIONS", "true");
@@ -266,7 +275,10 @@ mod tests {
             panic!("{parsed:?}")
         };
         // What can be used is, to find what else is wrong; what cannot is not missing.
-        assert_eq!(cli.command.inputs().target.as_deref(), Some("none"));
+        assert_eq!(
+            cli.command.inputs().unwrap().target.as_deref(),
+            Some("none")
+        );
         for name in ["image", "namespace", "train", "reuse", "ports"] {
             assert_eq!(sources.get(name), Some(&Source::Unusable), "{name}");
         }
@@ -333,7 +345,7 @@ mod tests {
         let Parsed::Run { cli, .. } = parsed else {
             panic!("{parsed:?}")
         };
-        let inputs = cli.command.inputs();
+        let inputs = cli.command.inputs().unwrap();
         assert_eq!(inputs.working_directory, "sub");
         assert_eq!((&inputs.namespace, &inputs.target), (&None, &None));
     }

@@ -5,5 +5,6 @@ pub(crate) mod file;
 pub(crate) mod flags;
 pub(crate) mod layers;
 mod names;
+mod pages;
 pub(crate) mod schema;
 mod typed;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::cli::Cli;
 use super::flags::SECRET_INPUTS;
 use crate::code::Code;
+use crate::explain;
 use crate::report::outputs;
 
 /// Everything that `action.yml`, README and docs/ repeat. `rules` are those of rollouts.
@@ -33,7 +34,7 @@ pub(crate) fn json(rules: Value) -> String {
         .collect();
     let codes: Vec<Value> = Code::ALL
         .iter()
-        .map(|code| json!({"code": code.slug(), "exit": code.exit(), "title": code.title(), "help": code.help()}))
+        .map(|code| json!({"code": code.slug(), "exit": code.exit(), "title": code.title(), "help": code.help(), "cause": explain::of(*code).cause, "example": explain::of(*code).example}))
         .collect();
     let contract = json!({"inputs": inputs, "outputs": outputs, "codes": codes, "rules": rules});
     serde_json::to_string_pretty(&contract).unwrap_or_default()

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 use crate::code::Code;
+use crate::predict::Form;
 use crate::registry::Reference;
 
 /// How the training's Python environment is made.
@@ -284,6 +285,8 @@ pub(crate) struct VerifySpec {
     pub(crate) health_path: Option<String>,
     pub(crate) predict_path: Option<String>,
     pub(crate) golden: Option<PathBuf>,
+    /// How its rows become requests.
+    pub(crate) form: Form,
     pub(crate) port: Option<u16>,
     /// Tolerances of numbers; `None`: those of the model's kind.
     pub(crate) rtol: Option<f64>,

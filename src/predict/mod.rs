@@ -2,16 +2,20 @@
 //! push and on what is live, so that both ask the same rows in the same way. It knows HTTP, but neither engine nor cluster.
 
 mod address;
+mod bento;
 mod compare;
+mod form;
 mod lenient;
 mod protocol;
 mod replay;
 mod rows;
+mod signature;
 mod sources;
 mod spread;
 mod tolerance;
 
-pub(crate) use address::{Address, Answer, Question};
+pub(crate) use address::{Address, Answer, Question, Silence};
+pub(crate) use form::{Form, pointer, template};
 pub(crate) use protocol::{Protocol, detect};
 pub(crate) use replay::{Judged, Replayed, replay};
 pub(crate) use rows::Row;

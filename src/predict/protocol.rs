@@ -1,11 +1,13 @@
-//! How a server is asked: MLflow's scoring server, the V1 and V2 inference protocols, or plain JSON at a path. Which one
+//! How a server is asked: MLflow's scoring server, the V1 and V2 inference protocols, BentoML, or plain JSON at a path. Which one
 //! it is tells the path, else the shape of the recorded requests and who answers.
+
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::address::{Answer, Question};
-use super::lenient;
 use super::rows::Row;
+use super::{bento, lenient};
 
 /// A way to ask for a prediction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,8 @@ enum Kind {
     V1,
     /// `POST /v2/models/NAME/infer`.
     V2,
+    /// `POST /NAME` of a service of BentoML.
+    Bento,
     Plain,
 }
 
@@ -31,9 +35,18 @@ impl std::fmt::Display for Protocol {
             Kind::Mlflow => "MLflow",
             Kind::V1 => "V1 inference protocol",
             Kind::V2 => "V2 inference protocol",
+            Kind::Bento => "BentoML",
             Kind::Plain => "JSON",
         })
     }
+}
+
+/// A way that was found.
+#[derive(Clone, Debug)]
+pub(crate) struct Detected {
+    pub(crate) protocol: Protocol,
+    /// How long the first answer took, where the row was already asked to find out.
+    pub(crate) took: Option<Duration>,
 }
 
 /// No way was found.
@@ -64,10 +77,18 @@ impl Protocol {
 
     /// The parts of an answer and of a recorded one that are to be compared. A recorded answer may be the predictions
     /// alone; what a V2 server says of itself and of the request is no prediction.
-    pub(super) fn parts<'a>(&self, got: &'a Value, wanted: &'a Value) -> (&'a Value, &'a Value) {
+    pub(super) fn parts<'a>(
+        &self,
+        row: &Row,
+        got: &'a Value,
+        wanted: &'a Value,
+    ) -> (&'a Value, &'a Value) {
         let inside = |value: &'a Value, key: &str| value.get(key).unwrap_or(value);
+        if let Some(pointer) = &row.pointer {
+            return (got.pointer(pointer).unwrap_or(got), wanted);
+        }
         match self.kind {
-            Kind::Plain => (got, wanted),
+            Kind::Plain | Kind::Bento => (got, wanted),
             Kind::Mlflow | Kind::V1 if wanted.get("predictions").is_some() => (got, wanted),
             Kind::Mlflow | Kind::V1 => (inside(got, "predictions"), wanted),
             Kind::V2 if wanted.get("outputs").is_some() => {
@@ -80,10 +101,13 @@ impl Protocol {
         }
     }
 
-    /// Whether an answer has what the protocol promises; plain JSON promises nothing.
-    pub(super) fn is_prediction(&self, got: &Value) -> bool {
+    /// Whether an answer has what the protocol promises, and what the user says is there; plain JSON promises nothing.
+    pub(super) fn is_prediction(&self, row: &Row, got: &Value) -> bool {
+        if let Some(pointer) = &row.pointer {
+            return got.pointer(pointer).is_some();
+        }
         match self.kind {
-            Kind::Plain => true,
+            Kind::Plain | Kind::Bento => true,
             Kind::Mlflow => got.get("predictions").is_some() || got.is_array(),
             Kind::V1 => got.get("predictions").is_some(),
             Kind::V2 => got.get("outputs").is_some_and(Value::is_array),
@@ -99,30 +123,38 @@ pub(crate) async fn detect(
     ask: impl AsyncFn(Question<'_>) -> Result<Answer, String>,
     path: Option<&str>,
     row: &Row,
-) -> Result<Protocol, Undetected> {
+) -> Result<Detected, Undetected> {
     if let Some(path) = row.path.as_deref().or(path) {
-        return Ok(Protocol::at(path));
+        return Ok(Detected {
+            protocol: Protocol::at(path),
+            took: None,
+        });
     }
     let mut tried = Vec::new();
-    for path in candidates(&ask, &row.request).await {
+    for protocol in candidates(&ask, &row.request).await {
+        let body = row.body();
         let question = Question {
             method: "POST",
-            path: &path,
-            body: Some(&row.body()),
+            path: &protocol.path,
+            body: Some(&body),
         };
+        let began = Instant::now();
         match ask(question).await {
-            Ok(answer) if matches!(answer.status, 404 | 405) => tried.push(path),
-            _ => return Ok(Protocol::at(&path)),
+            Ok(answer) if matches!(answer.status, 404 | 405) => tried.push(protocol.path),
+            _ => {
+                let took = Some(began.elapsed());
+                return Ok(Detected { protocol, took });
+            }
         }
     }
     Err(Undetected { tried })
 }
 
-/// Paths where such a request may be meant to go, the likeliest first.
+/// Ways in which such a request may be meant, the likeliest first.
 async fn candidates(
     ask: &impl AsyncFn(Question<'_>) -> Result<Answer, String>,
     request: &Value,
-) -> Vec<String> {
+) -> Vec<Protocol> {
     let has = |key: &str| request.get(key).is_some();
     if request.pointer("/inputs/0/datatype").is_some() {
         let question = Question {
@@ -132,7 +164,7 @@ async fn candidates(
         };
         let names = names(ask(question).await).into_iter();
         return names
-            .map(|name| format!("/v2/models/{name}/infer"))
+            .map(|name| Protocol::at(&format!("/v2/models/{name}/infer")))
             .collect();
     }
     let mut paths = Vec::new();
@@ -145,14 +177,20 @@ async fn candidates(
     .into_iter()
     .any(has)
     {
-        paths.push("/invocations".to_owned());
+        paths.push(Protocol::at("/invocations"));
     }
     if has("instances") {
         let names = names(ask(Question::get("/v1/models")).await).into_iter();
-        paths.extend(names.map(|name| format!("/v1/models/{name}:predict")));
+        paths.extend(names.map(|name| Protocol::at(&format!("/v1/models/{name}:predict"))));
+    }
+    let described = ask(Question::get("/docs.json")).await;
+    if let Some(path) = bento::route(described, request) {
+        // A service of BentoML says itself where it is asked.
+        let kind = Kind::Bento;
+        return vec![Protocol { kind, path }];
     }
     if paths.is_empty() {
-        paths.push("/predict".to_owned());
+        paths.push(Protocol::at("/predict"));
     }
     paths
 }
@@ -183,6 +221,16 @@ mod tests {
 
     use super::*;
 
+    fn row(pointer: Option<&str>) -> Row {
+        Row {
+            request: Value::Null,
+            response: None,
+            path: None,
+            pointer: pointer.map(str::to_owned),
+            line: 1,
+        }
+    }
+
     #[test]
     fn a_path_tells_its_protocol() {
         for (path, name) in [
@@ -198,20 +246,37 @@ mod tests {
 
     #[test]
     fn envelopes_and_metadata_are_not_compared() {
+        let row = row(None);
         let predictions = json!({"predictions": [1]});
         let mlflow = Protocol::at("/invocations");
         let bare = json!([1]);
-        assert_eq!(mlflow.parts(&predictions, &bare), (&bare, &bare));
-        assert_eq!(mlflow.parts(&predictions, &predictions).0, &predictions);
+        assert_eq!(mlflow.parts(&row, &predictions, &bare), (&bare, &bare));
+        assert_eq!(
+            mlflow.parts(&row, &predictions, &predictions).0,
+            &predictions
+        );
         let v2 = Protocol::at("/v2/models/m/infer");
         let outputs = json!({"id": "a", "outputs": [{"name": "o", "data": [1]}]});
         let other = json!({"id": "b", "outputs": [{"name": "o", "data": [1]}]});
-        let (got, wanted) = v2.parts(&outputs, &other);
+        let (got, wanted) = v2.parts(&row, &outputs, &other);
         assert_eq!(got, wanted);
-        assert_eq!(v2.parts(&outputs, &bare), (&bare, &bare));
-        assert!(!v2.is_prediction(&predictions) && v2.is_prediction(&outputs));
-        assert!(!mlflow.is_prediction(&json!({"error": 1})));
-        assert!(Protocol::at("/predict").is_prediction(&json!(1)));
+        assert_eq!(v2.parts(&row, &outputs, &bare), (&bare, &bare));
+        assert!(!v2.is_prediction(&row, &predictions) && v2.is_prediction(&row, &outputs));
+        assert!(!mlflow.is_prediction(&row, &json!({"error": 1})));
+        assert!(Protocol::at("/predict").is_prediction(&row, &json!(1)));
+    }
+
+    #[test]
+    fn a_pointer_says_where_the_prediction_is() {
+        let got = json!({"data": [{"score": 1}]});
+        let one = json!(1);
+        for path in ["/predict", "/invocations"] {
+            let protocol = Protocol::at(path);
+            let found = row(Some("/data/0/score"));
+            assert!(protocol.is_prediction(&found, &got));
+            assert_eq!(protocol.parts(&found, &got, &one), (&one, &one));
+            assert!(!protocol.is_prediction(&row(Some("/data/1")), &got));
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Asks the recorded requests and judges the answers. A row whose answer differs is asked once more: only so a server that
-//! predicts otherwise can be told from one that answers the same request differently each time.
+//! Asks the recorded requests and judges the answers. A row whose answer differs is asked once more, and so are the first rows:
+//! only so a server that predicts otherwise can be told from one that answers the same request differently each time.
 
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,12 @@ use super::{head, lenient};
 
 /// After so many rows in a row without an answer, the rest would only say it again.
 const ENOUGH: usize = 10;
+
+/// A row that fails only after so long counts for several: a server that hangs is not waited for ten times.
+const LONG: Duration = Duration::from_secs(20);
+
+/// Rows that are asked twice in any case, to know how much the server varies by itself.
+const TWICE: usize = 3;
 
 /// What came of one row.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +75,8 @@ pub(crate) struct Replayed {
     pub(crate) spread: Spread,
     /// Of each first answer, in order.
     pub(crate) took: Vec<Duration>,
+    /// Largest difference of two numbers in two answers to the same request; `None` when nothing was asked twice.
+    pub(crate) noise: Option<f64>,
 }
 
 impl Replayed {
@@ -112,8 +120,28 @@ pub(crate) async fn replay<'a>(
         if first.is_ok() {
             done.took.push(began.elapsed());
         }
-        let judged = judge(&ask, protocol, tolerance, row, first, &mut done.spread).await;
+        let (judged, noise) = match (first, &row.response) {
+            (Err(why), _) => (Judged::Failed(why), None),
+            (Ok(_), None) => (Judged::Same, None),
+            (Ok(got), Some(recorded)) => {
+                let (got, wanted) = protocol.parts(row, &got, recorded);
+                let found = compare(got, wanted, tolerance);
+                done.spread.merge(&found.spread);
+                if found.first.is_none() && done.rows.len() >= TWICE {
+                    (Judged::Same, None)
+                } else {
+                    let second = predict(&ask, protocol, row).await;
+                    let second = second.as_ref().map_err(String::as_str);
+                    let second = second.map(|second| protocol.parts(row, second, recorded).0);
+                    again(tolerance, (got, wanted), second)
+                }
+            }
+        };
+        if let Some(noise) = noise {
+            done.noise = Some(done.noise.unwrap_or_default().max(noise));
+        }
         failed = match judged {
+            Judged::Failed(_) if began.elapsed() >= LONG => failed + ENOUGH / 2,
             Judged::Failed(_) => failed + 1,
             _ => 0,
         };
@@ -129,50 +157,44 @@ pub(crate) async fn replay<'a>(
     done
 }
 
-async fn judge(
-    ask: &impl AsyncFn(Question<'_>) -> Result<Answer, String>,
-    protocol: &Protocol,
+/// Judges the first answer and the recorded one by a second answer to the same request; the number is how far the two answers
+/// are apart.
+fn again(
     tolerance: Tolerance,
-    row: &Row,
-    first: Result<Value, String>,
-    spread: &mut Spread,
-) -> Judged {
-    let first = match first {
-        Ok(first) => first,
-        Err(why) => return Judged::Failed(why),
-    };
-    let Some(recorded) = &row.response else {
-        return Judged::Same;
-    };
-    let (got, wanted) = protocol.parts(&first, recorded);
-    let found = compare(got, wanted, tolerance);
-    spread.merge(&found.spread);
-    let Some(difference) = found.first else {
-        return Judged::Same;
-    };
-    let second = match predict(ask, protocol, row).await {
+    (got, wanted): (&Value, &Value),
+    second: Result<&Value, &str>,
+) -> (Judged, Option<f64>) {
+    let second = match second {
         Ok(second) => second,
-        Err(why) => return Judged::Failed(format!("only the first answer came: {why}")),
+        Err(why) => {
+            let why = format!("only the first answer came: {why}");
+            return (Judged::Failed(why), None);
+        }
     };
-    let (again, _) = protocol.parts(&second, recorded);
     let exact = Tolerance {
         rtol: 0.0,
         atol: 0.0,
     };
-    let between = compare(again, got, exact);
+    let between = compare(second, got, exact);
+    let noise = Some(between.spread.largest);
+    let difference = compare(got, wanted, tolerance).first;
+    let Some(difference) = difference.or_else(|| compare(second, wanted, tolerance).first) else {
+        return (Judged::Same, noise);
+    };
     let Some(varies) = between.first else {
-        return Judged::Differs(difference);
+        return (Judged::Differs(difference), noise);
     };
     let floor = Tolerance {
         rtol: Tolerance::NOISE.rtol.max(tolerance.rtol),
         atol: Tolerance::NOISE.atol.max(tolerance.atol),
     };
-    let near = compare(again, got, floor).count == 0 && compare(got, wanted, floor).count == 0;
-    if near && between.only_numbers {
+    let near = compare(second, got, floor).count == 0 && compare(got, wanted, floor).count == 0;
+    let judged = if near && between.only_numbers {
         Judged::Noisy(difference)
     } else {
         Judged::Unstable(difference, varies)
-    }
+    };
+    (judged, noise)
 }
 
 /// Asks for one prediction; the error says why there is none.
@@ -192,10 +214,14 @@ async fn predict(
     if !answer.is_success() {
         return Err(format!("{path} answers {} {said}", answer.status));
     }
-    let got = lenient::parse(&answer.body)
-        .map_err(|_| format!("{path} answers {}, but no JSON: {said}", answer.status))?;
-    if !protocol.is_prediction(&got) {
-        return Err(format!("{path} answers no prediction: {said}"));
+    let got = lenient::parse(&answer.body).map_err(|why| {
+        let status = answer.status;
+        format!("{path} answers {status}, but no JSON that can be read ({why}): {said}")
+    })?;
+    if !protocol.is_prediction(row, &got) {
+        let place = row.pointer.as_ref();
+        let place = place.map_or(String::new(), |place| format!(" at `{place}`"));
+        return Err(format!("{path} answers no prediction{place}: {said}"));
     }
     Ok(got)
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::form::Form;
 use super::lenient;
 use crate::code::Code;
 use crate::context::Workspace;
@@ -22,6 +23,9 @@ pub(crate) struct Row {
     /// Path that it is posted to, where that is recorded too.
     #[serde(default)]
     pub(crate) path: Option<String>,
+    /// Where the prediction stands in an answer; `None`: it is the whole.
+    #[serde(skip)]
+    pub(crate) pointer: Option<String>,
     /// Line in the file.
     #[serde(skip)]
     pub(crate) line: u32,
@@ -39,17 +43,21 @@ fn some<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Valu
     Value::deserialize(deserializer).map(Some)
 }
 
-/// Reads all rows; every line that is none is a finding.
-pub(super) fn read(workspace: &Workspace, path: &Path) -> Result<Vec<Row>, Vec<Diagnostic>> {
+/// Reads all rows, in the form of requests; every line that is none is a finding.
+pub(super) fn read(
+    workspace: &Workspace,
+    path: &Path,
+    form: &Form,
+) -> Result<Vec<Row>, Vec<Diagnostic>> {
     let name = workspace.relative(path);
     let text = std::fs::read_to_string(path).map_err(|error| {
         let message = format!("failed to read recorded predictions `{name}`: {error}");
         vec![Diagnostic::error(Code::InputInvalid, message)]
     })?;
-    parse(&name, &text)
+    parse(&name, &text, form)
 }
 
-fn row(text: &str) -> Result<Row, String> {
+fn row(text: &str, form: &Form) -> Result<Row, String> {
     let row: Row = serde_json::from_value(lenient::parse(text)?).map_err(|why| why.to_string())?;
     if row.response.is_none() {
         return Err("missing field `response`".to_owned());
@@ -61,16 +69,20 @@ fn row(text: &str) -> Result<Row, String> {
     {
         return Err("`path` does not begin with `/`".to_owned());
     }
-    Ok(row)
+    Ok(Row {
+        request: form.body(row.request)?,
+        pointer: form.pointer.clone(),
+        ..row
+    })
 }
 
-fn parse(name: &str, text: &str) -> Result<Vec<Row>, Vec<Diagnostic>> {
+fn parse(name: &str, text: &str, form: &Form) -> Result<Vec<Row>, Vec<Diagnostic>> {
     let (mut rows, mut findings) = (Vec::new(), Vec::new());
     for (line, text) in (1..).zip(text.lines()) {
         if text.trim().is_empty() {
             continue;
         }
-        match row(text) {
+        match row(text, form) {
             Ok(row) => rows.push(Row { line, ..row }),
             Err(why) => {
                 findings.push(
@@ -101,22 +113,42 @@ mod tests {
 
     #[test]
     fn every_bad_line_is_named() {
+        let plain = Form::default();
         let text = "{\"request\": 1, \"response\": 2}\n\nnot json\n{\"request\": 1}\n";
-        let findings = parse("golden.jsonl", text).unwrap_err();
+        let findings = parse("golden.jsonl", text, &plain).unwrap_err();
         let places: Vec<String> = findings
             .iter()
             .map(|finding| finding.at.as_ref().unwrap().to_string())
             .collect();
         assert_eq!(places, ["golden.jsonl:3", "golden.jsonl:4"]);
-        let rows = parse("g", "\n{\"request\": 1, \"response\": 2}").unwrap();
+        let rows = parse("g", "\n{\"request\": 1, \"response\": 2}", &plain).unwrap();
         assert_eq!(rows[0].line, 2);
         let rows = parse(
             "g",
             "{\"request\": [NaN], \"response\": null, \"path\": \"/p\"}",
+            &plain,
         )
         .unwrap();
         assert_eq!(rows[0].response, Some(Value::Null));
         assert_eq!(rows[0].body(), "[NaN]");
-        assert!(parse("g", "{\"request\": 1, \"response\": 2, \"path\": \"p\"}").is_err());
+        assert!(
+            parse(
+                "g",
+                "{\"request\": 1, \"response\": 2, \"path\": \"p\"}",
+                &plain
+            )
+            .is_err()
+        );
+        let form = Form {
+            template: Some("$row/x".into()),
+            pointer: Some("/0".to_owned()),
+        };
+        let text = "{\"request\": {\"x\": 5}, \"response\": 2}";
+        let rows = parse("g", text, &form).unwrap();
+        assert_eq!(
+            (rows[0].body(), rows[0].pointer.as_deref()),
+            ("5".to_owned(), Some("/0"))
+        );
+        assert!(parse("g", "{\"request\": 1, \"response\": 2}", &form).is_err());
     }
 }

@@ -1,12 +1,13 @@
 //! Where recorded predictions are found: the input `golden`; a file that the training wrote; the input example that MLflow
-//! saved with the model. The first of them is used.
+//! saved with the model; at last its signature. The first of them is used.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::lenient;
+use super::form::Form;
 use super::rows::{Row, read};
+use super::{lenient, signature};
 use crate::context::Workspace;
 use crate::diagnostic::Diagnostic;
 
@@ -20,6 +21,8 @@ const EXAMPLES: [&str; 2] = ["serving_input_example.json", "input_example.json"]
 pub(crate) struct Recorded {
     pub(crate) file: PathBuf,
     pub(crate) rows: Vec<Row>,
+    /// The request is none that anybody recorded: its values mean nothing, so an error in answer to it may be right.
+    pub(crate) made_up: bool,
 }
 
 impl Recorded {
@@ -29,34 +32,34 @@ impl Recorded {
     }
 }
 
-/// The rows of the input `golden`.
-///
-/// # Errors
-/// Each line that is no row.
-pub(crate) fn golden(workspace: &Workspace, path: &Path) -> Result<Recorded, Vec<Diagnostic>> {
+fn golden(workspace: &Workspace, path: &Path, form: &Form) -> Result<Recorded, Vec<Diagnostic>> {
     Ok(Recorded {
-        rows: read(workspace, path)?,
+        rows: read(workspace, path, form)?,
         file: path.to_owned(),
+        made_up: false,
     })
 }
 
-/// What is recorded: `asked` is the input `golden`.
+/// What is recorded: `asked` is the input `golden`, and `form` how its rows become requests.
 ///
 /// # Errors
 /// A file of rows that cannot be read; an example of MLflow that cannot is none.
 pub(crate) fn find(
     workspace: &Workspace,
     asked: Option<&Path>,
+    form: &Form,
     model: &Path,
 ) -> Result<Option<Recorded>, Vec<Diagnostic>> {
     if let Some(path) = asked {
-        return golden(workspace, path).map(Some);
+        return golden(workspace, path, form).map(Some);
     }
     let written = [model.join(WRITTEN), workspace.state.join(WRITTEN)];
     if let Some(path) = written.iter().find(|path| path.is_file()) {
-        return golden(workspace, path).map(Some);
+        return golden(workspace, path, form).map(Some);
     }
-    Ok(mlmodel(model).and_then(|path| example(path.parent()?)))
+    let described = mlmodel(model);
+    let described = described.as_deref();
+    Ok(described.and_then(|path| example(path.parent()?).or_else(|| made_up(path))))
 }
 
 /// The file that describes an MLflow model: in the model's folder or one below.
@@ -77,17 +80,29 @@ fn example(folder: &Path) -> Option<Recorded> {
         let file = folder.join(name);
         let text = std::fs::read_to_string(&file).ok()?;
         let request = body(lenient::parse(&text).ok()?)?;
-        let row = Row {
-            request,
-            response: None,
-            path: None,
-            line: 1,
-        };
-        Some(Recorded {
-            file,
-            rows: vec![row],
-        })
+        Some(one(file, request, false))
     })
+}
+
+/// A request made up from the model's signature.
+fn made_up(mlmodel: &Path) -> Option<Recorded> {
+    let text = std::fs::read_to_string(mlmodel).ok()?;
+    Some(one(mlmodel.to_owned(), signature::request(&text)?, true))
+}
+
+fn one(file: PathBuf, request: Value, made_up: bool) -> Recorded {
+    let row = Row {
+        request,
+        response: None,
+        path: None,
+        pointer: None,
+        line: 1,
+    };
+    Recorded {
+        file,
+        rows: vec![row],
+        made_up,
+    }
 }
 
 /// An example as MLflow's scoring server takes it; `None` for a form that it does not.
@@ -115,12 +130,7 @@ mod tests {
     fn the_first_source_is_used() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().to_owned();
-        let workspace = Workspace {
-            folder: root.clone(),
-            state: root.join(".ml-deploy"),
-            cache: root.join("cache"),
-            root: root.clone(),
-        };
+        let workspace = Workspace::at(&root);
         let model = root.join("model");
         let write = |path: &str, text: &str| {
             let path = root.join(path);
@@ -128,11 +138,19 @@ mod tests {
             std::fs::write(path, text).unwrap();
         };
         let found = |asked: Option<&Path>| {
-            let found = find(&workspace, asked, &model).unwrap();
+            let found = find(&workspace, asked, &Form::default(), &model).unwrap();
             found.map(|found| (workspace.relative(&found.file), found.rows[0].body()))
         };
         assert_eq!(found(None), None);
         write("model/m/MLmodel", "flavors:\n");
+        let inputs = r#"signature: {inputs: '[{"type": "long", "name": "a"}]'}"#;
+        write("model/m/MLmodel", inputs);
+        let (file, request) = found(None).unwrap();
+        assert_eq!(file, "model/m/MLmodel");
+        assert_eq!(
+            request,
+            r#"{"dataframe_split":{"columns":["a"],"data":[[1]]}}"#
+        );
         write(
             "model/m/input_example.json",
             r#"{"columns": ["a"], "data": [[NaN]]}"#,
@@ -155,6 +173,6 @@ mod tests {
         write("own.jsonl", r#"{"request": 3, "response": 1}"#);
         assert_eq!(found(Some(&root.join("own.jsonl"))).unwrap().1, "3");
         write("model/golden.jsonl", "nothing");
-        assert!(find(&workspace, None, &model).is_err());
+        assert!(find(&workspace, None, &Form::default(), &model).is_err());
     }
 }

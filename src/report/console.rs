@@ -9,10 +9,11 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::event::{End, Stage};
 
 use super::github::commands;
+use super::gitlab::sections::Sections;
 use super::neutral::Escapes;
 use super::outputs::Facts;
 use super::paint::{Paint, duration};
-use super::terminal;
+use super::{jsonl, terminal};
 
 /// Annotations of a type that findings may take while the run goes on; the rest is kept for what ends it.
 const LIVE_ANNOTATIONS: usize = commands::ANNOTATIONS - 4;
@@ -22,6 +23,10 @@ const LIVE_ANNOTATIONS: usize = commands::ANNOTATIONS - 4;
 pub(super) enum Skin {
     Terminal(Paint),
     Github,
+    /// Like the terminal, in sections that fold.
+    Gitlab(Paint),
+    /// Nothing but the records of `jsonl`.
+    Json,
 }
 
 /// The log.
@@ -33,6 +38,7 @@ pub(super) struct Console {
     foreground: Option<Stage>,
     purposes: BTreeMap<Stage, String>,
     annotated: BTreeMap<Severity, usize>,
+    sections: Sections,
     /// The run is over; annotations need not be saved any more.
     ending: bool,
 }
@@ -54,6 +60,7 @@ impl Console {
             foreground: None,
             purposes: BTreeMap::new(),
             annotated: BTreeMap::new(),
+            sections: Sections::default(),
             ending: false,
         }
     }
@@ -61,13 +68,25 @@ impl Console {
     /// What may stay of terminal escapes in foreign output.
     pub(super) fn escapes(&self) -> Escapes {
         match self.skin {
-            Skin::Terminal(paint) if paint.colours() => Escapes::KeepColours,
+            Skin::Terminal(paint) | Skin::Gitlab(paint) if paint.colours() => Escapes::KeepColours,
             _ => Escapes::Strip,
         }
     }
 
     /// Whole lines, in one write: another process that shares the stream cannot split them.
     fn write(&mut self, lines: &str) {
+        if !matches!(self.skin, Skin::Json) {
+            self.record(lines);
+        }
+    }
+
+    /// Whether the log is records and nothing else.
+    pub(super) fn takes_records(&self) -> bool {
+        matches!(self.skin, Skin::Json)
+    }
+
+    /// Writes records, which are whole lines too.
+    pub(super) fn record(&mut self, lines: &str) {
         if self.closed || lines.is_empty() {
             return;
         }
@@ -109,6 +128,11 @@ impl Console {
             Skin::Github => {
                 commands::group(format!("{stage}{suffix}: {purpose}").trim_end_matches(": "))
             }
+            Skin::Gitlab(paint) => {
+                let heading = terminal::heading(paint, stage, purpose, suffix);
+                self.sections.open(stage.name(), heading.trim())
+            }
+            Skin::Json => String::new(),
         };
         self.foreground = Some(stage);
         self.write(&heading);
@@ -132,14 +156,23 @@ impl Console {
         let home = self.at_home(stage);
         let name = stage.map_or("", Stage::name);
         let prefix = match (self.skin, home) {
+            (Skin::Json, _) => return,
             (Skin::Github, true) => {
                 self.write(lines);
                 return;
             }
             (Skin::Github, false) => format!("{name} │ "),
-            (Skin::Terminal(paint), true) => format!("  {} ", paint.dim("│")),
-            (Skin::Terminal(paint), false) => format!("  {} ", paint.dim(&format!("{name} │"))),
+            (Skin::Terminal(paint) | Skin::Gitlab(paint), true) => {
+                format!("  {} ", paint.dim("│"))
+            }
+            (Skin::Terminal(paint) | Skin::Gitlab(paint), false) => {
+                format!("  {} ", paint.dim(&format!("{name} │")))
+            }
         };
+        if let (Skin::Gitlab(paint), Some(_)) = (self.skin, self.foreground) {
+            let fold = self.sections.fold(&paint.dim("  output"));
+            self.write(&fold);
+        }
         let mut text = String::with_capacity(lines.len() * 5 / 4);
         for line in lines.split_inclusive('\n') {
             text.push_str(&prefix);
@@ -153,14 +186,16 @@ impl Console {
         let home = self.at_home(stage);
         let name = stage.map_or("", Stage::name);
         let line = match (self.skin, home) {
+            (Skin::Json, _) => return,
             (Skin::Github, true) => format!("{text}\n"),
             (Skin::Github, false) => format!("{name} │ {text}\n"),
-            (Skin::Terminal(_), true) => format!("  {text}\n"),
-            (Skin::Terminal(paint), false) => {
+            (Skin::Terminal(_) | Skin::Gitlab(_), true) => format!("  {text}\n"),
+            (Skin::Terminal(paint) | Skin::Gitlab(paint), false) => {
                 format!("  {} {text}\n", paint.dim(&format!("{name} │")))
             }
         };
-        self.write(&line);
+        let unfold = self.sections.unfold();
+        self.write(&(unfold + &line));
     }
 
     pub(super) fn retrying(&mut self, stage: Option<Stage>, after: Duration, why: &str) {
@@ -176,9 +211,11 @@ impl Console {
             self.close();
         }
         let paint = match self.skin {
-            Skin::Terminal(paint) => paint,
-            Skin::Github => Paint::new(false),
+            Skin::Terminal(paint) | Skin::Gitlab(paint) => paint,
+            Skin::Github | Skin::Json => Paint::new(false),
         };
+        let unfold = self.sections.unfold();
+        self.write(&unfold);
         let line = terminal::ended(paint, stage, end, took);
         if self.foreground.is_some() && matches!(self.skin, Skin::Terminal(_)) {
             self.write(&format!("  {line}"));
@@ -192,12 +229,19 @@ impl Console {
         if self.foreground.take().is_some() && matches!(self.skin, Skin::Github) {
             self.write(&commands::endgroup());
         }
+        let closed = self.sections.close();
+        self.write(&closed);
     }
 
     /// A finding; `source` is the line it points at. An annotation inside a folded group would not be seen.
     pub(super) fn finding(&mut self, finding: &Diagnostic, source: Option<&str>) {
         match self.skin {
+            Skin::Json => {}
             Skin::Terminal(paint) => self.write(&terminal::finding(paint, finding, source)),
+            Skin::Gitlab(paint) => {
+                self.close();
+                self.write(&terminal::finding(paint, finding, source));
+            }
             Skin::Github => {
                 self.close();
                 let used = self.annotated.entry(finding.severity).or_default();
@@ -222,8 +266,21 @@ impl Console {
     /// A reporter has failed.
     pub(super) fn warning(&mut self, text: &str) {
         let line = match self.skin {
-            Skin::Terminal(paint) => format!("{}: {text}\n", paint.yellow("warning")),
+            Skin::Terminal(paint) | Skin::Gitlab(paint) => {
+                format!("{}: {text}\n", paint.yellow("warning"))
+            }
             Skin::Github => commands::warning(text),
+            Skin::Json => return self.record(&jsonl::warning(text)),
+        };
+        self.write(&line);
+    }
+
+    /// Something that somebody may want to change.
+    pub(super) fn notice(&mut self, text: &str) {
+        let line = match self.skin {
+            Skin::Terminal(_) | Skin::Gitlab(_) => format!("{text}\n"),
+            Skin::Github => commands::notice(text),
+            Skin::Json => return self.record(&jsonl::warning(text)),
         };
         self.write(&line);
     }
@@ -238,8 +295,8 @@ impl Console {
     pub(super) fn verdict(&mut self, facts: &Facts<'_>) {
         self.close();
         let paint = match self.skin {
-            Skin::Terminal(paint) => paint,
-            Skin::Github => Paint::new(false),
+            Skin::Terminal(paint) | Skin::Gitlab(paint) => paint,
+            Skin::Github | Skin::Json => Paint::new(false),
         };
         self.write(&terminal::verdict(paint, facts));
     }

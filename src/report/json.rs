@@ -1,15 +1,15 @@
 //! `report.json`: the run as data, in a versioned schema (docs/report.md). It is replaced as a whole or not at all.
 
-use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::artifact::{Model, Pushed};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::event::End;
 
-use super::outputs::{Facts, metrics, values};
+use super::files;
+use super::jsonl::end_name;
+use super::outputs::{Facts, numbers, values};
 use super::record::{Finding, StageRecord};
 
 /// Changes when a reader of the old schema would misread the new one; new fields do not change it.
@@ -20,49 +20,13 @@ const SCHEMA: &str = "ml-deploy/report/v1";
 /// # Errors
 /// When the folder cannot be made or the file not be written.
 pub(super) fn write(path: &Path, workspace: &Path, facts: &Facts<'_>) -> std::io::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    let made = missing(folder);
-    std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    serde_json::to_writer_pretty(&mut file, &report(facts))?;
-    file.write_all(b"\n")?;
-    file.as_file()
-        .set_permissions(std::fs::Permissions::from_mode(0o644))?;
-    file.persist(path).map_err(|error| error.error)?;
-    for made in made.iter().chain([&path.to_owned()]) {
-        give(made, workspace);
-    }
-    Ok(())
-}
-
-/// Folders that do not exist yet, innermost first.
-fn missing(folder: &Path) -> Vec<PathBuf> {
-    let absent = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
-    folder
-        .ancestors()
-        .take_while(absent)
-        .map(Path::to_owned)
-        .collect()
-}
-
-/// Gives what we made to the workspace's owner: as root in a container we would leave files that later steps cannot remove.
-/// Where that is not allowed it is not needed either.
-fn give(path: &Path, workspace: &Path) {
-    let Ok(owner) = std::fs::metadata(workspace) else {
-        return;
-    };
-    drop(std::os::unix::fs::lchown(
-        path,
-        Some(owner.uid()),
-        Some(owner.gid()),
-    ));
+    let mut text = serde_json::to_vec_pretty(&report(facts))?;
+    text.push(b'\n');
+    files::replace(path, workspace, &text)
 }
 
 /// The whole document.
-fn report(facts: &Facts<'_>) -> Value {
+pub(super) fn report(facts: &Facts<'_>) -> Value {
     let record = facts.record;
     let first = facts.verdict.failure.and_then(|failure| {
         let code = failure.code();
@@ -71,17 +35,6 @@ fn report(facts: &Facts<'_>) -> Value {
             .iter()
             .find(|finding| finding.what.code == code)
     });
-    let mut model = json!(record.model);
-    if let (Some(run), Some(metrics)) = (model.pointer_mut("/run/metrics"), metrics(record)) {
-        *run = metrics;
-    }
-    if let Value::Object(model) = &mut model {
-        model.remove("environment");
-    }
-    let mut pushed = json!(record.pushed);
-    if let (Value::Object(fields), Some(pushed)) = (&mut pushed, &record.pushed) {
-        fields.insert("reference".into(), pushed.reference().into());
-    }
     let outputs = values(facts).into_iter();
     let outputs: serde_json::Map<_, _> = outputs
         .map(|(name, value)| (name.to_owned(), Value::from(value)))
@@ -95,11 +48,11 @@ fn report(facts: &Facts<'_>) -> Value {
         "left": facts.verdict.left,
         "stages": record.stages.iter().map(stage).collect::<Vec<_>>(),
         "left-out": record.left_out.iter().map(|(stage, why)| json!({"name": stage.name(), "why": why})).collect::<Vec<_>>(),
-        "model": model,
+        "model": model(record.model.as_ref()),
         "environment": record.environment,
         "parity": record.parity,
         "image": record.image,
-        "pushed": pushed,
+        "pushed": pushed(record.pushed.as_ref()),
         "deployment": record.deployment,
         "verification": record.verification,
         "changes": record.changes,
@@ -108,10 +61,33 @@ fn report(facts: &Facts<'_>) -> Value {
         "gates": record.gates,
         "history": record.history,
         "layers": record.layers,
+        "proof": record.proof,
         "trial": record.trial,
         "findings": record.ranked().into_iter().map(finding).collect::<Vec<_>>(),
         "outputs": outputs,
     })
+}
+
+/// The model without its environment, which stands beside it.
+pub(super) fn model(model: Option<&Model>) -> Value {
+    let mut value = json!(model);
+    let run = model.and_then(|model| model.run.as_ref());
+    if let (Some(metrics), Some(run)) = (value.pointer_mut("/run/metrics"), run) {
+        *metrics = numbers(&run.metrics);
+    }
+    if let Value::Object(fields) = &mut value {
+        fields.remove("environment");
+    }
+    value
+}
+
+/// What was pushed, with its whole name.
+pub(super) fn pushed(pushed: Option<&Pushed>) -> Value {
+    let mut value = json!(pushed);
+    if let (Value::Object(fields), Some(pushed)) = (&mut value, pushed) {
+        fields.insert("reference".into(), pushed.reference().into());
+    }
+    value
 }
 
 fn failure(finding: &Finding) -> Value {
@@ -132,29 +108,31 @@ fn stage(stage: &StageRecord) -> Value {
         "what": stage.what,
         "started": stage.started.to_string(),
         "seconds": stage.took.map(|took| took.as_secs_f64()),
-        "end": match stage.end {
-            Some(End::Succeeded) => "succeeded",
-            Some(End::Reused) => "reused",
-            Some(End::Failed) => "failed",
-            Some(End::Cancelled) => "cancelled",
-            None => "unfinished",
-        },
+        "end": stage.end.map_or("unfinished", end_name),
         "retries": stage.retries,
     })
 }
 
 fn finding(finding: &Finding) -> Value {
+    let mut value = json!({ "stage": finding.stage.map(crate::event::Stage::name) });
+    if let (Value::Object(fields), Value::Object(found)) = (&mut value, diagnostic(&finding.what)) {
+        fields.extend(found);
+    }
+    value
+}
+
+/// A finding, wherever it came from.
+pub(super) fn diagnostic(finding: &Diagnostic) -> Value {
     json!({
-        "severity": match finding.what.severity {
+        "severity": match finding.severity {
             Severity::Warning => "warning",
             Severity::Error => "error",
         },
-        "stage": finding.stage.map(crate::event::Stage::name),
-        "code": finding.what.code.slug(),
-        "message": finding.what.message,
-        "help": finding.what.advice(),
-        "location": location(&finding.what),
-        "evidence": finding.what.evidence,
+        "code": finding.code.slug(),
+        "message": finding.message,
+        "help": finding.advice(),
+        "location": location(finding),
+        "evidence": finding.evidence,
     })
 }
 
@@ -198,23 +176,5 @@ mod tests {
         );
         assert_eq!(report["exit"], 20);
         assert_eq!(report["outputs"]["failure-code"], "train-failed");
-    }
-
-    #[test]
-    fn the_file_is_replaced_and_its_folder_made() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a/b/report.json");
-        for _ in 0..2 {
-            sample::facts(sample::good(), None, |facts| {
-                write(&path, folder.path(), facts)
-            })
-            .unwrap();
-        }
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert!(serde_json::from_str::<Value>(&text).unwrap().is_object());
-        assert_eq!(
-            std::fs::read_dir(path.parent().unwrap()).unwrap().count(),
-            1
-        );
     }
 }

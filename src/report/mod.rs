@@ -5,19 +5,26 @@
 //! let (events, receiver) = Events::channel();
 //! let reporters = report::start(settings, receiver, cancel);   // listens until every `Events` is dropped
 //! let outcome = pipeline::run(…, events).await;
-//! reporters.await?.finish(&Verdict::…);                 // the verdict, after everything else was written
+//! reporters.await?.finish(&Verdict::…).await;           // the verdict, after everything else was written
 //! ```
 
 mod changes;
 mod console;
+mod files;
+mod findings;
 mod gates;
 mod github;
+mod gitlab;
 mod history;
 mod json;
+mod jsonl;
+mod junit;
 mod layers;
+mod listed;
 mod markdown;
 mod mermaid;
 mod neutral;
+mod numbers;
 pub(crate) mod outputs;
 mod paint;
 mod parity;
@@ -36,8 +43,12 @@ mod text;
 mod timeline;
 mod trial;
 mod undone;
+mod verdict;
+mod xml;
 
-pub(crate) use text::{clap, lines};
+pub(crate) use gitlab::Place as GitlabPlace;
+pub(crate) use text::{clap, lines, page};
+pub(crate) use verdict::{Status, Verdict};
 
 use std::borrow::Cow;
 use std::fs::Permissions;
@@ -53,10 +64,12 @@ use tokio_util::sync::CancellationToken;
 use crate::artifact::Artifact;
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
-use crate::event::{Event, EventKind};
-use crate::failure::Failure;
+use crate::event::{Event, EventKind, Stage};
+use crate::format::Format;
 
 use console::{Console, Skin};
+pub(crate) use github::{Place, Wanted, close};
+use github::{Remark, Reporter};
 use outputs::Facts;
 use paint::Paint;
 use record::Record;
@@ -68,11 +81,17 @@ use stream::Stdout;
 pub(crate) struct Settings {
     /// On GitHub (or act): speak workflow commands and write the runner's files.
     pub(crate) github: Option<GithubFiles>,
-    /// `report.json`, absolute.
+    /// On GitLab, in a merge request and with a token: where the note stands.
+    pub(crate) gitlab: Option<GitlabPlace>,
+    /// On GitLab: the log folds.
+    pub(crate) sections: bool,
+    /// `report.json`, absolute; the files for other systems lie beside it.
     pub(crate) report: PathBuf,
     /// Root of the checkout: source lines are shown from it, and its owner gets the files we make.
     pub(crate) workspace_root: PathBuf,
-    /// Colours: standard output is a terminal and `NO_COLOR` is unset. Ignored on GitHub.
+    /// What the log looks like.
+    pub(crate) format: Format,
+    /// Colours, where the format allows them. Ignored on GitHub.
     pub(crate) colour: bool,
     /// Values to hide from the first line on; more may come as `EventKind::Mask`.
     pub(crate) secrets: Vec<SecretString>,
@@ -85,67 +104,8 @@ pub(crate) struct GithubFiles {
     pub(crate) output: Option<PathBuf>,
     /// `GITHUB_STEP_SUMMARY`.
     pub(crate) summary: Option<PathBuf>,
-}
-
-/// How the run ended, in one word: the output `status`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Status {
-    Success,
-    Failure,
-    Cancelled,
-    /// Nothing had changed; an earlier result still holds.
-    Reused,
-}
-
-impl Status {
-    /// The word in outputs and reports.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Failure => "failure",
-            Self::Cancelled => "cancelled",
-            Self::Reused => "reused",
-        }
-    }
-}
-
-/// The end of the run.
-#[derive(Debug)]
-pub(crate) struct Verdict<'a> {
-    pub(crate) status: Status,
-    pub(crate) failure: Option<&'a Failure>,
-    /// Exit status of the process.
-    pub(crate) exit: u8,
-    /// What was left half done, one line each; empty when everything is as it should be.
-    pub(crate) left: &'a [String],
-}
-
-impl<'a> Verdict<'a> {
-    /// All went well.
-    pub(crate) fn success(status: Status) -> Self {
-        Self {
-            status,
-            failure: None,
-            exit: 0,
-            left: &[],
-        }
-    }
-
-    /// It did not; the failure's first finding decides the exit status, and whether this is a failure or a cancel.
-    pub(crate) fn failure(failure: &'a Failure, left: &'a [String]) -> Self {
-        let code = failure.code();
-        let cancelled = matches!(code, Code::Interrupted | Code::Terminated);
-        Self {
-            status: if cancelled {
-                Status::Cancelled
-            } else {
-                Status::Failure
-            },
-            failure: Some(failure),
-            exit: code.exit(),
-            left,
-        }
-    }
+    /// For reports beside the log; without a token there are none.
+    pub(crate) place: Option<Place>,
 }
 
 /// Starts to listen. The handle is ready when every sending end is dropped; then call `finish`.
@@ -171,24 +131,52 @@ pub(crate) struct Reporters {
     redactor: Redactor,
     record: Record,
     console: Console,
+    github: Option<Reporter>,
 }
 
 impl Reporters {
     fn new(settings: Settings, out: Box<dyn Write + Send>) -> Self {
-        let skin = if settings.github.is_some() {
-            Skin::Github
-        } else {
-            Skin::Terminal(Paint::new(settings.colour))
+        let skin = match settings.format {
+            Format::Json => Skin::Json,
+            Format::Plain => Skin::Terminal(Paint::new(false)),
+            Format::Auto if settings.github.is_some() => Skin::Github,
+            Format::Auto if settings.sections => Skin::Gitlab(Paint::new(settings.colour)),
+            Format::Auto => Skin::Terminal(Paint::new(settings.colour)),
         };
         let mut reporters = Self {
             redactor: Redactor::default(),
             record: Record::default(),
             console: Console::new(skin, out),
+            github: None,
             settings,
         };
         let secrets = std::mem::take(&mut reporters.settings.secrets);
         reporters.mask(&secrets);
+        if reporters.console.takes_records() {
+            reporters.console.record(&jsonl::begun());
+        }
+        let place = reporters.settings.github.as_mut();
+        if let Some(place) = place.and_then(|github| github.place.take()) {
+            match Reporter::new(place) {
+                Ok(github) => reporters.github = Some(github),
+                Err(error) => reporters.remark(Remark::Warning(format!(
+                    "nothing can be reported to GitHub: {error:#}"
+                ))),
+            }
+        }
         reporters
+    }
+
+    /// Says something about reporting, with GitHub's own words in it.
+    fn remark(&mut self, remark: Remark) {
+        let (Remark::Note(mut text) | Remark::Notice(mut text) | Remark::Warning(mut text)) =
+            remark.clone();
+        self.clean(&mut text);
+        match remark {
+            Remark::Note(_) => self.console.note(None, &text),
+            Remark::Notice(_) => self.console.notice(&text),
+            Remark::Warning(_) => self.console.warning(&text),
+        }
     }
 
     fn mask(&mut self, secrets: &[SecretString]) {
@@ -206,12 +194,19 @@ impl Reporters {
                 self.mask(&[secret]);
             }
             EventKind::Output(text) => {
-                let text = self.clean_lines(text);
-                self.console.output(stage, &text);
+                let clean = self.clean_lines(text);
+                if self.console.takes_records() {
+                    *text = clean.into_owned();
+                } else {
+                    self.console.output(stage, &clean);
+                }
             }
             EventKind::Started(what) => {
                 self.clean(what);
                 self.console.started(stage, what);
+                if let (Some(Stage::Deploy), Some(github)) = (stage, &mut self.github) {
+                    github.deploying(self.record.links(&self.redactor));
+                }
             }
             EventKind::Note(text) => {
                 self.clean(text);
@@ -232,6 +227,10 @@ impl Reporters {
             }
             // The plan stands at the head of the log.
             EventKind::Produced(_) | EventKind::LeftOut(_) => {}
+        }
+        if self.console.takes_records() {
+            let lines = jsonl::event(&event, &self.redactor);
+            self.console.record(&lines);
         }
         self.record.take(event);
     }
@@ -298,7 +297,7 @@ impl Reporters {
     }
 
     /// Says how the run ended and writes summary, outputs and report. Nothing here can change the run's result.
-    pub(crate) fn finish(mut self, verdict: &Verdict<'_>) {
+    pub(crate) async fn finish(mut self, verdict: &Verdict<'_>) {
         self.console.end();
         let culprit = self.record.culprit();
         let findings = verdict
@@ -311,6 +310,9 @@ impl Reporters {
             if self.record.find(culprit, finding.clone()) {
                 let source = self.source(&finding);
                 self.console.finding(&finding, source.as_deref());
+                if self.console.takes_records() {
+                    self.console.record(&jsonl::finding(culprit, &finding));
+                }
             }
         }
         self.record.redact(&self.redactor);
@@ -324,15 +326,34 @@ impl Reporters {
         };
         let mut shown = snippet::relative(&self.settings.workspace_root, &self.settings.report);
         self.redactor.scrub(&mut shown);
+        let github = self.github.take();
         let facts = Facts {
             record: &self.record,
             verdict: &verdict,
             report: &shown,
         };
-        for problem in write_files(&self.settings, &facts) {
-            self.console.warning(&neutral::line(&problem));
+        let problems = write_files(&self.settings, &facts).into_iter();
+        let mut remarks: Vec<Remark> = problems.map(Remark::Warning).collect();
+        if let Some(github) = github {
+            remarks.extend(github.finish(&facts).await);
         }
+        if let Some(place) = &self.settings.gitlab {
+            let markdown = summary::within(&facts, gitlab::note::LONGEST);
+            let told = gitlab::note::tell(place, &markdown, verdict.status).await;
+            remarks.extend(told.map(Remark::Warning));
+        }
+        for remark in remarks {
+            self.remark(remark);
+        }
+        let facts = Facts {
+            record: &self.record,
+            verdict: &verdict,
+            report: &shown,
+        };
         self.console.verdict(&facts);
+        if self.console.takes_records() {
+            self.console.record(&jsonl::ended(&facts));
+        }
     }
 }
 
@@ -345,6 +366,11 @@ fn write_files(settings: &Settings, facts: &Facts<'_>) -> Vec<String> {
             settings.report.display()
         ));
     }
+    problems.extend(files::write(
+        &settings.report,
+        &settings.workspace_root,
+        facts,
+    ));
     let Some(github) = &settings.github else {
         return problems;
     };

@@ -1,6 +1,8 @@
 //! The step's outputs: names, meaning and values, in one table. Values come from what stages produced and from nothing else.
 //! It knows no host; `action.yml` and README are held equal to this table by a test.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::Verdict;
@@ -135,13 +137,16 @@ fn image(facts: &Facts<'_>) -> Option<String> {
 /// The metrics as JSON; not-a-number and infinities, which JSON lacks, as strings.
 pub(super) fn metrics(record: &Record) -> Option<Value> {
     let run = record.model.as_ref()?.run.as_ref()?;
-    let metrics = run.metrics.iter();
-    Some(
-        metrics
-            .map(|(name, value)| (name.clone(), number(*value)))
-            .collect::<serde_json::Map<_, _>>()
-            .into(),
-    )
+    Some(numbers(&run.metrics))
+}
+
+/// Named numbers as a JSON object; what JSON lacks as strings.
+pub(super) fn numbers(numbers: &BTreeMap<String, f64>) -> Value {
+    let numbers = numbers.iter();
+    numbers
+        .map(|(name, value)| (name.clone(), number(*value)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 fn number(value: f64) -> Value {

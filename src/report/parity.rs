@@ -1,7 +1,7 @@
 //! The summary's part about what serves compared with what trained. It makes Markdown from the artifact.
 
 use super::markdown::{code, table, text};
-use crate::artifact::{Parity, ParityLevel, ParityRow, ParityVerdict};
+use crate::artifact::{Parity, ParityLevel, ParityRow, ParityVerdict, Proof};
 
 /// Rows that are seen at once; the others are folded away.
 const SHOWN: usize = 15;
@@ -9,8 +9,9 @@ const SHOWN: usize = 15;
 /// Rows of the whole table; all of them stand in the report.
 const ROWS: usize = 200;
 
-/// One line with the verdict, then the differences, worst first; empty when nothing was compared.
-pub(super) fn section(parity: Option<&Parity>) -> String {
+/// One line with the verdict, what the predictions say to it, then the differences, worst first; empty when nothing was
+/// compared.
+pub(super) fn section(parity: Option<&Parity>, proof: Option<&Proof>) -> String {
     let Some(parity) = parity else {
         return String::new();
     };
@@ -30,6 +31,10 @@ pub(super) fn section(parity: Option<&Parity>) -> String {
         _ => "",
     };
     let mut section = format!("### Environment\n\n{headline}{interpreter}{mode}\n\n");
+    if let Some(proof) = proof {
+        let (seen, why) = (text(&proof.seen), text(&proof.why));
+        section.push_str(&format!("**Together:** {seen}: {why}.\n\n"));
+    }
     if !parity.bearing.is_empty() {
         let names: Vec<String> = parity.bearing.keys().map(|name| code(name)).collect();
         section.push_str(&format!("The model needs {}.\n\n", names.join(", ")));
@@ -97,6 +102,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::artifact::{ProofAnswers, ProofSide};
 
     fn parity(rows: Vec<ParityRow>, verdict: ParityVerdict) -> Parity {
         Parity {
@@ -126,11 +132,19 @@ mod tests {
     #[test]
     fn the_verdict_comes_first_and_nothing_foreign_is_markup() {
         let rows = vec![one(ParityLevel::Block, None)];
-        let text = section(Some(&parity(rows, ParityVerdict::Fail)));
+        let proof = Proof {
+            environment: ProofSide::Other,
+            predictions: ProofAnswers::Other,
+            guilty: None,
+            seen: "it predicts otherwise".to_owned(),
+            why: "see <b>".to_owned(),
+        };
+        let text = section(Some(&parity(rows, ParityVerdict::Fail)), Some(&proof));
         for part in [
             "❌ The image does not serve what was trained: <code>/app/.venv/bin/python</code>",
             "| ❌ | scikit-learn | 1.5.2 | &#60;1.6.1&#62; | the model's classes live in it | pin it |",
             "ml-deploy-constraints.txt",
+            "**Together:** it predicts otherwise: see &#60;b&#62;.",
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
@@ -141,9 +155,10 @@ mod tests {
         let entry = "scikit-learn 1.5.2->1.6.1 linear until=2031-01-31";
         let mut rows = vec![one(ParityLevel::Warn, Some(entry))];
         rows.extend((0..20).map(|_| one(ParityLevel::Info, None)));
-        let text = section(Some(&parity(rows, ParityVerdict::Warn)));
+        let text = section(Some(&parity(rows, ParityVerdict::Warn)), None);
         assert!(text.contains("<summary>6 more</summary>"), "{text}");
         assert!(text.contains("Allowed by `parity-allow`"), "{text}");
-        assert_eq!(section(None), "");
+        assert!(!text.contains("Together"), "{text}");
+        assert_eq!(section(None, None), "");
     }
 }

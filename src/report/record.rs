@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::artifact::{
     Artifact, Bundle, Changes, Deployment, Environment, Gates, History, Image, Layers, Model,
-    Parity, Pushed, RolledBack, Trial, Verification,
+    Parity, Proof, Pushed, RolledBack, Trial, Verification,
 };
 use crate::diagnostic::Diagnostic;
 use crate::event::{End, Event, EventKind, Stage};
@@ -74,6 +74,7 @@ pub(super) struct Record {
     pub(super) history: Option<History>,
     pub(super) layers: Option<Layers>,
     pub(super) parity: Option<Parity>,
+    pub(super) proof: Option<Proof>,
     pub(super) trial: Option<Trial>,
 }
 
@@ -197,8 +198,27 @@ impl Record {
             Artifact::Gates(gates) => self.gates = Some(gates),
             Artifact::History(history) => self.history = Some(history),
             Artifact::Layers(layers) => self.layers = Some(layers),
+            Artifact::Proof(proof) => self.proof = Some(proof),
             Artifact::Trial(trial) => self.trial = Some(*trial),
         }
+    }
+
+    /// What a deployment is linked with, for places that keep it: commit's image, run, model.
+    pub(super) fn links(&self, redactor: &Redactor) -> serde_json::Map<String, serde_json::Value> {
+        let model = self.model.as_ref();
+        let run = model.and_then(|model| model.run.as_ref());
+        let links = [
+            ("image", self.pushed.as_ref().map(Pushed::reference)),
+            ("model-sha256", model.map(|model| model.sha256.clone())),
+            ("run-id", run.map(|run| run.id.clone())),
+            ("run-url", run.and_then(|run| run.url.clone())),
+        ];
+        let known = links
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        known
+            .map(|(name, value)| (name, redactor.redact(&value).into_owned().into()))
+            .collect()
     }
 
     /// Hides what became known as secret, also in what was recorded before it was.
@@ -240,6 +260,7 @@ impl Record {
         scrub(&mut self.history, redactor);
         scrub(&mut self.layers, redactor);
         scrub(&mut self.parity, redactor);
+        scrub(&mut self.proof, redactor);
         scrub(&mut self.trial, redactor);
     }
 }
@@ -267,7 +288,8 @@ fn scrub<T: Serialize + DeserializeOwned>(value: &mut Option<T>, redactor: &Reda
     });
 }
 
-fn scrub_tree(tree: &mut serde_json::Value, redactor: &Redactor) {
+/// Redacts every string of a tree, names too.
+pub(super) fn scrub_tree(tree: &mut serde_json::Value, redactor: &Redactor) {
     match tree {
         serde_json::Value::String(text) => redactor.scrub(text),
         serde_json::Value::Array(items) => {

@@ -19,6 +19,11 @@ const EVIDENCE_LINE: usize = 2000;
 
 /// The whole summary.
 pub(super) fn markdown(facts: &Facts<'_>) -> String {
+    within(facts, LONGEST)
+}
+
+/// The same in at most so many bytes.
+pub(super) fn within(facts: &Facts<'_>, limit: usize) -> String {
     let mut sections = vec![
         verdict(facts),
         super::skipped::section(&facts.record.left_out),
@@ -28,7 +33,7 @@ pub(super) fn markdown(facts: &Facts<'_>) -> String {
         super::gates::section(facts.record),
         super::history::section(facts.record),
         parameters(facts),
-        super::parity::section(facts.record.parity.as_ref()),
+        super::parity::section(facts.record.parity.as_ref(), facts.record.proof.as_ref()),
         super::layers::section(facts.record.layers.as_ref()),
         super::changes::section(facts),
         super::trial::section(facts.record.trial.as_ref()),
@@ -37,7 +42,7 @@ pub(super) fn markdown(facts: &Facts<'_>) -> String {
     ];
     sections.extend(facts.record.ranked().into_iter().map(finding));
     let report = format!("Everything as data: {}\n", code(facts.report));
-    fit(sections, &report, LONGEST)
+    fit(sections, &report, limit)
 }
 
 /// The code, linked with its row in the documentation of this version.
@@ -73,7 +78,7 @@ fn fit(sections: Vec<String>, last: &str, limit: usize) -> String {
     all + last
 }
 
-fn verdict(facts: &Facts<'_>) -> String {
+pub(super) fn verdict(facts: &Facts<'_>) -> String {
     let record = facts.record;
     let place = record
         .culprit()
@@ -117,7 +122,7 @@ fn verdict(facts: &Facts<'_>) -> String {
     }
 }
 
-fn left(facts: &Facts<'_>) -> String {
+pub(super) fn left(facts: &Facts<'_>) -> String {
     if facts.verdict.left.is_empty() {
         return String::new();
     }
@@ -129,7 +134,7 @@ fn left(facts: &Facts<'_>) -> String {
     format!("### Left behind\n\n{}", items.collect::<String>())
 }
 
-fn results(facts: &Facts<'_>) -> String {
+pub(super) fn results(facts: &Facts<'_>) -> String {
     let record = facts.record;
     let mut rows = Vec::new();
     let mut row = |name: &str, value: String| rows.push(vec![name.to_owned(), value]);
@@ -214,7 +219,7 @@ fn long_table(head: &[&str], rows: impl ExactSizeIterator<Item = Vec<String>>) -
     text
 }
 
-fn checks(facts: &Facts<'_>) -> String {
+pub(super) fn checks(facts: &Facts<'_>) -> String {
     let Some(verification) = &facts.record.verification else {
         return String::new();
     };
@@ -228,7 +233,7 @@ fn checks(facts: &Facts<'_>) -> String {
     )
 }
 
-fn finding(finding: &Finding) -> String {
+pub(super) fn finding(finding: &Finding) -> String {
     let Diagnostic {
         severity,
         code: kind,

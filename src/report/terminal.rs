@@ -147,6 +147,14 @@ pub(super) fn verdict(paint: Paint, facts: &Facts<'_>) -> String {
     text
 }
 
+/// The verdict in a few plain words, for a title.
+pub(super) fn title(facts: &Facts<'_>) -> String {
+    let line = headline(Paint::new(false), facts);
+    let line = line.trim_start_matches(['✓', '✗', ' ']);
+    let exit = format!(" exit status {}", facts.verdict.exit);
+    line.trim_end_matches(&exit).to_owned()
+}
+
 fn headline(paint: Paint, facts: &Facts<'_>) -> String {
     let record = facts.record;
     let place = record

@@ -45,12 +45,24 @@ fn settings(folder: &Path, github: bool) -> Settings {
         github: github.then(|| GithubFiles {
             output: Some(folder.join("output")),
             summary: Some(folder.join("summary")),
+            place: None,
         }),
+        gitlab: None,
+        sections: false,
         report: folder.join(".ml-deploy/report.json"),
         workspace_root: folder.to_owned(),
+        format: Format::Auto,
         colour: false,
         secrets: vec![SecretString::from("hunter2-secret")],
     }
+}
+
+/// Without a place to report to nothing is waited for.
+fn end(reporters: Reporters, verdict: &Verdict<'_>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(reporters.finish(verdict));
 }
 
 fn run(settings: Settings, events: Vec<Event>, verdict: &Verdict<'_>) -> String {
@@ -59,7 +71,7 @@ fn run(settings: Settings, events: Vec<Event>, verdict: &Verdict<'_>) -> String 
     for event in events {
         reporters.take(event);
     }
-    reporters.finish(verdict);
+    end(reporters, verdict);
     log.text()
 }
 
@@ -265,12 +277,13 @@ fn a_reporter_that_fails_is_a_warning() {
     settings.github = Some(GithubFiles {
         output: Some("/nowhere/output".into()),
         summary: None,
+        place: None,
     });
     settings.report = "/dev/null/report.json".into();
     let log = run(settings, Vec::new(), &Verdict::success(Status::Success));
     assert_eq!(
         log.matches("::warning::failed to write").count(),
-        2,
+        3,
         "{log}"
     );
     assert!(log.contains("✓ done"));
@@ -287,6 +300,6 @@ fn a_closed_log_does_not_stop_the_run() {
     for event in sample::good() {
         reporters.take(event);
     }
-    reporters.finish(&Verdict::success(Status::Success));
+    end(reporters, &Verdict::success(Status::Success));
     assert!(folder.path().join(".ml-deploy/report.json").exists());
 }

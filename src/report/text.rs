@@ -14,6 +14,12 @@ pub(crate) fn clap(text: &clap::Error) -> u8 {
     u8::try_from(text.exit_code()).unwrap_or(2)
 }
 
+/// Prints a text of our own as it is, and returns exit status 0.
+pub(crate) fn page(text: &str) -> u8 {
+    drop(std::io::stdout().lock().write_all(text.as_bytes()));
+    0
+}
+
 /// Prints lines, without these values and as harmless as a log, and returns exit status 0.
 pub(crate) fn lines(secrets: &[SecretString], lines: &[String]) -> u8 {
     let mut redactor = Redactor::default();

@@ -49,6 +49,10 @@ pub(super) fn section(trial: Option<&Trial>) -> String {
         "Largest difference",
         trial.largest.map(|largest| format!("{largest:e}")),
     );
+    row(
+        "Noise, the same request asked twice",
+        trial.noise.map(|noise| format!("{noise:e}")),
+    );
     let worst = trial.worst.as_ref();
     row(
         "Worst row",
@@ -98,6 +102,7 @@ mod tests {
         let trial = Trial {
             start_ms: 1234,
             p95_ms: Some(3.25),
+            noise: Some(0.0),
             peak_memory_mib: Some(87),
             file: Some("golden.jsonl".to_owned()),
             protocol: Some("MLflow".to_owned()),
@@ -126,6 +131,7 @@ mod tests {
             "87 MiB",
             "3 of 5 rows",
             "(MLflow)",
+            "asked twice | 0e0 |",
             "| more | 1 |",
         ] {
             assert!(text.contains(part), "{part}\n{text}");

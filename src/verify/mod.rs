@@ -26,7 +26,7 @@ pub(crate) fn preflight(ctx: &Context, spec: &VerifySpec) -> Vec<Diagnostic> {
     let Some(path) = &spec.golden else {
         return Vec::new();
     };
-    predict::find(&ctx.workspace, Some(path), path)
+    predict::find(&ctx.workspace, Some(path), &spec.form, path)
         .err()
         .unwrap_or_default()
 }
@@ -99,7 +99,14 @@ fn recorded(ctx: &Context, plan: &Plan) -> Outcome<Option<Recorded>> {
     if plan.task != Task::Run {
         return Ok(None);
     }
-    let found = predict::find(&ctx.workspace, plan.verify.golden.as_deref(), &plan.model);
+    let found = predict::find(
+        &ctx.workspace,
+        plan.verify.golden.as_deref(),
+        &plan.verify.form,
+        &plan.model,
+    );
+    // A made-up request is a trial's, and nothing to try on what is live.
+    let found = found.map(|found| found.filter(|recorded| !recorded.made_up));
     found.map_err(|findings| {
         Failure::all(findings).unwrap_or_else(|| Failure::new(Code::InputInvalid, "no rows"))
     })

@@ -1,4 +1,5 @@
-//! Recorded predictions on what is live: each replica answers the first rows, and together they answer all.
+//! Recorded predictions on what is live: each replica answers all rows, or the first ones where that would be too many, and
+//! together they answer all.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,9 @@ use crate::predict::{
     Judged, Protocol, Question, Recorded, Replayed, Row, Tolerance, detect, replay,
 };
 
-/// Rows that every replica answers; the others are shared out.
+/// Requests that all replicas together are asked at least: as long as they suffice, each replica answers every row.
+const ENOUGH: usize = 600;
+/// Rows that every replica answers however many there are; the others are shared out.
 const EACH: usize = 3;
 /// Findings shown of rows that differ.
 const SHOWN: usize = 10;
@@ -55,14 +58,16 @@ async fn protocol(plan: &Plan, service: &Service, recorded: &Recorded) -> Option
     let path = plan.verify.predict_path.as_deref();
     // An example of MLflow is a request to MLflow's own server; another path may take anything.
     let path = path.filter(|path| !recorded.is_example() || path.ends_with("/invocations"));
-    detect(question, path, recorded.rows.first()?).await.ok()
+    let found = detect(question, path, recorded.rows.first()?).await;
+    found.ok().map(|found| found.protocol)
 }
 
 /// The rows of one replica, each with its number.
 fn share(rows: &[Row], turn: usize, replicas: usize) -> impl Iterator<Item = (usize, &Row)> {
+    let each = EACH.max(ENOUGH / replicas.max(1));
     let mine = move |(number, _): &(usize, &Row)| {
         let index = number - 1;
-        index < EACH || index % replicas.max(1) == turn
+        index < each || index % replicas.max(1) == turn
     };
     (1..).zip(rows).filter(mine)
 }
@@ -142,17 +147,20 @@ mod tests {
             request: 1.into(),
             response: None,
             path: None,
+            pointer: None,
             line: 1,
         };
-        let rows = vec![row; 10];
-        let of = |turn| {
-            share(&rows, turn, 3)
-                .map(|(number, _)| number)
-                .collect::<Vec<_>>()
+        let rows = vec![row; 1000];
+        let of = |turn, replicas| {
+            let mine = share(&rows, turn, replicas);
+            mine.map(|(number, _)| number).collect::<Vec<_>>()
         };
-        assert_eq!(of(0), [1, 2, 3, 4, 7, 10]);
-        assert_eq!(of(1), [1, 2, 3, 5, 8]);
-        assert_eq!(of(2), [1, 2, 3, 6, 9]);
-        assert_eq!(share(&rows, 0, 1).count(), 10);
+        // Few rows or few replicas: everyone answers everything.
+        assert_eq!(share(&rows[..200], 2, 3).count(), 200);
+        assert_eq!(of(0, 1).len(), 1000);
+        assert_eq!(of(0, 400)[..5], [1, 2, 3, 401, 801]);
+        assert_eq!(of(7, 400), [1, 2, 3, 8, 408, 808]);
+        let all: std::collections::BTreeSet<_> = (0..400).flat_map(|turn| of(turn, 400)).collect();
+        assert_eq!(all.len(), 1000);
     }
 }

@@ -68,7 +68,10 @@ impl Service {
     /// Sends a request to one of them; the error is one line.
     pub(super) async fn ask(&self, place: usize, question: Question<'_>) -> Result<Answer, String> {
         let (cluster, backends) = match self {
-            Self::Address(address) => return address.ask(question).await,
+            Self::Address(address) => {
+                let answer = address.ask(question).await;
+                return answer.map_err(|silence| silence.to_string());
+            }
             Self::Cluster { cluster, backends } => (cluster, backends),
         };
         let backend = backends.get(place).ok_or("nothing is there to be asked")?;

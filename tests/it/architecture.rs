@@ -1,5 +1,6 @@
 //! The rules of the layout, read from the sources: who may import whom, how long a file may be, who may print.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::support::checkout;
@@ -19,7 +20,9 @@ const WORDS: &[&str] = &[
     "context",
     "diagnostic",
     "event",
+    "explain",
     "failure",
+    "format",
     "passwords",
     "shutdown",
 ];
@@ -142,6 +145,95 @@ fn imports_point_one_way() {
             .map(|imported| format!("imports crate::{imported}"))
             .collect()
     });
+}
+
+/// Folders whose parts stand on each other like storeys: none looks up into `mod.rs`, and no way leads back.
+const STOREYS: &[&str] = &["deploy/kubernetes", "deploy/kubernetes/rollout"];
+
+/// Names that stand behind a prefix, such as `a` and `b` in `super::{a::X, b}`.
+fn named(text: &str, prefix: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices(prefix) {
+        // `super::super::x` is not `super::x`.
+        if text[..at].ends_with(|c: char| c == ':' || c.is_alphanumeric()) {
+            continue;
+        }
+        let rest = &text[at + prefix.len()..];
+        let Some(group) = rest.strip_prefix('{') else {
+            found.push(first_name(rest));
+            continue;
+        };
+        let (mut depth, mut name) = (0, String::new());
+        for c in group.chars() {
+            match c {
+                '{' => depth += 1,
+                '}' if depth == 0 => break,
+                '}' => depth -= 1,
+                ',' if depth == 0 => found.push(first_name(&std::mem::take(&mut name))),
+                _ if depth == 0 => name.push(c),
+                _ => {}
+            }
+        }
+        found.push(first_name(&name));
+    }
+    found.retain(|name| !name.is_empty() && !matches!(name.as_str(), "super" | "self"));
+    found
+}
+
+/// The parts of a folder, each with the names that it takes from the folder.
+fn parts(folder: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let mut parts: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for source in sources() {
+        let Some(inside) = source.name.strip_prefix(&format!("{folder}/")) else {
+            continue;
+        };
+        let of_tests = ["tests.rs", "examples.rs", "replay.rs"];
+        if inside == "mod.rs" || of_tests.iter().any(|end| inside.ends_with(end)) {
+            continue;
+        }
+        let (part, deep) = match inside.split_once('/') {
+            Some((part, file)) => (part, file != "mod.rs"),
+            None => (inside.trim_end_matches(".rs"), false),
+        };
+        let product = source.text.split("#[cfg(test)]").next().unwrap_or_default();
+        let up = if deep { "super::super::" } else { "super::" };
+        let whole = format!("crate::{}::", folder.replace('/', "::"));
+        let names = parts.entry(part.to_owned()).or_default();
+        names.extend(named(product, up));
+        names.extend(named(product, &whole));
+        names.remove(part);
+    }
+    parts
+}
+
+#[test]
+fn parts_of_a_folder_form_no_circles() {
+    for folder in STOREYS {
+        let mut left = parts(folder);
+        assert!(left.len() > 10, "{folder}: {left:?}");
+        let known: BTreeSet<String> = left.keys().cloned().collect();
+        for (part, names) in &left {
+            let above: Vec<_> = names.difference(&known).collect();
+            assert!(above.is_empty(), "{folder}/{part} looks up to {above:?}");
+        }
+        // Whoever stands on nothing that is left is taken away; a circle stays.
+        loop {
+            let standing: BTreeSet<String> = left.keys().cloned().collect();
+            let before = left.len();
+            left.retain(|_, names| names.iter().any(|name| standing.contains(name)));
+            if left.len() == before {
+                break;
+            }
+        }
+        assert!(left.is_empty(), "a circle in src/{folder}: {left:?}");
+    }
+}
+
+#[test]
+fn names_behind_a_prefix_are_found() {
+    let text = "use super::{a::{X, Y},\n    b};\nuse super::super::c;\nsuper::d::f();\nuse super::super::{e, g::Z};";
+    assert_eq!(named(text, "super::"), ["a", "b", "d"]);
+    assert_eq!(named(text, "super::super::"), ["c", "e", "g"]);
 }
 
 #[test]

@@ -37,6 +37,9 @@ fn description(input: &Value) -> String {
     }
 }
 
+/// What the runner alone can fill in, and no file of the repository should.
+const RUNNER_DEFAULTS: &[(&str, &str)] = &[("github-token", "${{ github.token }}")];
+
 /// `inputs:` of `action.yml`; a JSON string is a YAML string too.
 fn action_inputs(schema: &Value) -> String {
     let mut yaml = String::from("inputs:\n");
@@ -44,6 +47,9 @@ fn action_inputs(schema: &Value) -> String {
         let name = text(input, "name");
         let description = Value::from(description(input));
         yaml += &format!("  {name}:\n    description: {description}\n");
+        for (_, default) in RUNNER_DEFAULTS.iter().filter(|(known, _)| *known == name) {
+            yaml += &format!("    default: {default}\n");
+        }
         for alias in list(input, "aliases") {
             let alias = alias.as_str().unwrap();
             yaml += &format!("  {alias}:\n    description: \"Another name for {name}\"\n");
@@ -131,6 +137,28 @@ fn codes_table(schema: &Value) -> String {
     table + "\n"
 }
 
+/// What `ml-deploy explain CODE` says, as sections that a link can name.
+fn explanations(schema: &Value) -> String {
+    let codes = list(schema, "codes").iter();
+    codes
+        .map(|code| {
+            format!(
+                "\n## {}\n\n{}\n\n```text\n{}\n```\n\n{}.\n",
+                text(code, "code"),
+                text(code, "cause"),
+                text(code, "example").replace("\n    ", "\n"),
+                capital(text(code, "help"))
+            )
+        })
+        .collect()
+}
+
+fn capital(text: &str) -> String {
+    let mut rest = text.chars();
+    let first = rest.next().map(|first| first.to_uppercase().to_string());
+    first.unwrap_or_default() + rest.as_str()
+}
+
 fn rules_table(schema: &Value) -> String {
     let mut table =
         String::from("\n| Code | What is seen | Verdict | On |\n| --- | --- | --- | --- |\n");
@@ -207,6 +235,12 @@ fn action_yml_and_documents_say_what_the_program_does() {
         "<!-- codes:start -->\n",
         "<!-- codes:end -->",
         &codes_table(&schema),
+    );
+    hold(
+        "docs/codes.md",
+        "<!-- explanations:start -->\n",
+        "<!-- explanations:end -->",
+        &explanations(&schema),
     );
     hold(
         "docs/rollouts.md",

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::cluster::{Namespace, kubectl};
-use crate::support::{Ended, Project, bed, unique};
+use crate::support::{Ended, Project, bed, checkout, unique};
 
 /// A container that the test started, removed when the test ends however it ends.
 struct Container(String);
@@ -24,7 +24,8 @@ impl Drop for Container {
     }
 }
 
-fn free_port() -> u16 {
+/// A port that nobody listens on now.
+pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -63,6 +64,45 @@ fn assert_complete(ended: &Ended, project: &Project) {
     }
 }
 
+/// Names in a folder, sorted.
+fn names(folder: &std::path::Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+fn assert_leaves_only_what_is_documented(project: &Project) {
+    let readme = std::fs::read_to_string(checkout().join("README.md")).unwrap();
+    let (_, section) = readme.split_once("## What it leaves").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let state = names(&project.path().join(".ml-deploy"));
+    assert!(state.contains(&"last-run.json".to_owned()), "{state:?}");
+    for name in state {
+        assert!(
+            section.contains(&format!("`{name}`")),
+            "`{name}` in {section}"
+        );
+    }
+    let before = names(&checkout().join("examples/wine"));
+    // The model is what the training was asked for; the last two are the runner's.
+    let known = [
+        ".ml-deploy",
+        "mlruns",
+        "model",
+        ".test-output",
+        ".test-summary",
+    ];
+    for name in names(project.path()) {
+        assert!(
+            before.contains(&name) || known.contains(&name.as_str()),
+            "{name}"
+        );
+    }
+}
+
 #[test]
 fn wine_goes_from_source_to_a_verified_container() {
     let project = wine();
@@ -91,6 +131,7 @@ fn wine_goes_from_source_to_a_verified_container() {
     };
     let first = run().expect(0);
     assert_complete(&first, &project);
+    assert_leaves_only_what_is_documented(&project);
     assert_eq!(first.output("endpoint"), format!("http://127.0.0.1:{port}"));
     for part in [
         "Nothing of this repository was live",

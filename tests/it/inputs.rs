@@ -132,6 +132,27 @@ fn plan_prints_what_would_happen_and_changes_nothing() {
 }
 
 #[test]
+fn what_is_not_to_be_deployed_and_what_cannot_be_built() {
+    let project = Project::new().file("Dockerfile", "FROM scratch\n");
+    let plan = || {
+        let run = project.ml_deploy("plan").terminal();
+        run.flag("train", "python train.py")
+            .flag("image", "127.0.0.1:1/x")
+            .flag("manifests", "k8s")
+    };
+    let ended = plan().flag("target", "none").run().expect(0);
+    for line in ["deploy ", "verify "] {
+        let said = ended.stdout.lines().find(|said| said.starts_with(line));
+        assert!(said.unwrap().contains("left out"), "{}", ended.stdout);
+    }
+    plan()
+        .flag("platforms", "linux/amd64, linux/arm64")
+        .run()
+        .expect(2)
+        .says("`platforms` names several");
+}
+
+#[test]
 fn help_names_every_group() {
     let project = Project::new();
     let ended = project.ml_deploy("run").terminal().env("COLUMNS", "100");

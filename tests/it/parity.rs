@@ -7,18 +7,18 @@ use serde_json::Value;
 
 use crate::support::{Ended, Project, Run, bed, checkout, unique};
 
-const TRAIN: &str = "import pathlib, pickle, oakwood\npathlib.Path('model').mkdir(exist_ok=True)\npickle.dump([oakwood.Tree()] * 20, open('model/model.pkl', 'wb'))\n";
+pub(crate) const TRAIN: &str = "import pathlib, pickle, oakwood\npathlib.Path('model').mkdir(exist_ok=True)\npickle.dump([oakwood.Tree()] * 20, open('model/model.pkl', 'wb'))\n";
 
 /// A server that has loaded the model and waits.
 const SERVER: &str =
     "import pickle, time\npickle.load(open('/app/model/model.pkl', 'rb'))\ntime.sleep(1000)\n";
 
-const DOCKERFILE: &str = "FROM python:3.11-slim\nWORKDIR /app\nCOPY wheels wheels\nCOPY requirements-serve.txt .\nRUN pip install --no-index --find-links wheels -r requirements-serve.txt\nCOPY server.py .\nCOPY model model\nCMD [\"python\", \"server.py\"]\n";
+pub(crate) const DOCKERFILE: &str = "FROM python:3.11-slim\nWORKDIR /app\nCOPY wheels wheels\nCOPY requirements-serve.txt .\nRUN pip install --no-index --find-links wheels -r requirements-serve.txt\nCOPY server.py .\nCOPY model model\nCMD [\"python\", \"server.py\"]\n";
 
 /// A project whose image can be built, and the image's name.
-struct Forest {
-    project: Project,
-    image: String,
+pub(crate) struct Forest {
+    pub(crate) project: Project,
+    pub(crate) image: String,
 }
 
 impl Forest {
@@ -27,7 +27,7 @@ impl Forest {
         Self::with(serve, DOCKERFILE)
     }
 
-    fn with(serve: &str, dockerfile: &str) -> Self {
+    pub(crate) fn with(serve: &str, dockerfile: &str) -> Self {
         let project = Project::new()
             .file("train.py", TRAIN)
             .file("server.py", SERVER)
@@ -55,7 +55,7 @@ impl Forest {
         }
     }
 
-    fn prepare(&self) -> Run<'_> {
+    pub(crate) fn prepare(&self) -> Run<'_> {
         self.project
             .ml_deploy("run")
             .input("train", "python train.py")
@@ -71,7 +71,7 @@ impl Forest {
 
     /// Fails unless the registry has the image, or has none.
     #[track_caller]
-    fn is_pushed(&self, expected: bool) {
+    pub(crate) fn is_pushed(&self, expected: bool) {
         let seen = Command::new("skopeo")
             .args(["inspect", "--tls-verify=false"])
             .arg(format!("docker://{}:v1", self.image))

@@ -12,13 +12,13 @@ use crate::support::{Ended, Project, Run, bed, unique};
 const DOCKERFILE: &str = "FROM python:3.11-slim\nCOPY requirements-serve.txt serve.py ./\nEXPOSE 8080\nCMD [\"python3\", \"-u\", \"serve.py\"]\n";
 const GOLDEN: &str = "{\"request\": {\"x\": 2}, \"response\": {\"y\": 4.0, \"label\": \"cat\"}}\n{\"request\": {\"x\": 3}, \"response\": {\"y\": 6.0, \"label\": \"cat\"}}\n";
 
-struct Server {
-    project: Project,
+pub(crate) struct Server {
+    pub(crate) project: Project,
     image: String,
 }
 
 impl Server {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let serve = include_str!("servers/predicts.py");
         let project = Project::new()
             .file("Dockerfile", DOCKERFILE)
@@ -36,7 +36,7 @@ impl Server {
         }
     }
 
-    fn file(self, path: &str, text: &str) -> Self {
+    pub(crate) fn file(self, path: &str, text: &str) -> Self {
         let path = self.project.path().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
@@ -44,7 +44,7 @@ impl Server {
     }
 
     /// A subcommand for a server that behaves so.
-    fn command(&self, subcommand: &str, mode: &str) -> Run<'_> {
+    pub(crate) fn command(&self, subcommand: &str, mode: &str) -> Run<'_> {
         self.project
             .ml_deploy(subcommand)
             .input("image", &self.image)
@@ -55,7 +55,7 @@ impl Server {
     }
 
     /// Builds, with the recorded predictions.
-    fn golden(&self, mode: &str) -> Run<'_> {
+    pub(crate) fn golden(&self, mode: &str) -> Run<'_> {
         self.command("build", mode)
             .input("golden", "golden.jsonl")
             .input("predict-path", "/predict")
@@ -67,12 +67,12 @@ impl Server {
         docker(&["ps", "-aq", "--filter", &label])
     }
 
-    fn ended(&self, ended: Ended) -> Ended {
+    pub(crate) fn ended(&self, ended: Ended) -> Ended {
         assert_eq!(self.left(), "", "{}", ended.stdout);
         ended
     }
 
-    fn is_pushed(&self) -> bool {
+    pub(crate) fn is_pushed(&self) -> bool {
         let name = format!("docker://{}:v1", self.image);
         let seen = Command::new("skopeo")
             .args(["inspect", "--tls-verify=false", &name])
@@ -116,6 +116,12 @@ fn a_good_server_is_measured_and_pushed() {
     );
     assert_eq!(trial["file"], "golden.jsonl");
     assert_eq!(trial["differences"][0]["count"], 2);
+    // Asked twice, it answered the same; and the first row followed the health at once.
+    assert_eq!(trial["noise"], 0.0);
+    assert!(
+        trial["replay-within-ms"].as_f64().unwrap() < 5_000.0,
+        "{trial}"
+    );
     assert!(ended.summary.contains("2 of 2 rows"), "{}", ended.summary);
     assert!(server.is_pushed());
 }
@@ -162,7 +168,7 @@ fn a_wrong_prediction_is_named_by_its_row() {
 #[test]
 fn a_container_that_never_gets_healthy_is_given_up() {
     let server = Server::new();
-    let ended = server.golden("sick").input("deploy-timeout", "3s").run();
+    let ended = server.golden("sick").input("deploy-timeout", "8s").run();
     server.ended(
         ended
             .expect(30)
@@ -213,6 +219,7 @@ fn a_server_that_answers_differently_each_time_is_told_from_a_wrong_one() {
     let ended = server.ended(server.golden("noisy").run().expect(0));
     let ended = ended.says("vary from answer to answer");
     assert_eq!(ended.report["trial"]["noisy"], 2);
+    assert!(ended.report["trial"]["noise"].as_f64().unwrap() > 1e-6);
 }
 
 #[test]

@@ -19,8 +19,21 @@ pub(crate) struct Server {
 impl Server {
     /// Starts `servers/NAME.py`; its first line of output is its port.
     pub(crate) fn start(name: &str, arguments: &[&str]) -> Self {
+        Self::listening(Command::new("python3"), name, arguments)
+    }
+
+    /// The same with packages from the index.
+    pub(crate) fn with(packages: &[&str], name: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(bed("UV"));
+        command.args(["run", "--quiet", "--no-project"]);
+        command.args(packages.iter().flat_map(|one| ["--with", *one]));
+        command.arg("python3");
+        Self::listening(command, name, arguments)
+    }
+
+    fn listening(mut command: Command, name: &str, arguments: &[&str]) -> Self {
         let script = checkout().join("tests/it/servers").join(name);
-        let mut child = Command::new("python3")
+        let mut child = command
             .arg("-u")
             .arg(script)
             .args(arguments)

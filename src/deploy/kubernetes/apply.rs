@@ -10,15 +10,13 @@ use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::discovery::ApiCapabilities;
 use kube::{Api, Client, discovery};
 
+use super::fields::MANAGER;
 use super::manifest::Object;
 use super::reject::explain;
 use crate::cluster::{Cluster, transport};
 use crate::code::Code;
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
-
-/// The field manager, and the prefix of our annotations.
-pub(super) const MANAGER: &str = "ml-deploy";
 
 /// Together with the number of tries: half a minute, in which an API server is restarted.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);

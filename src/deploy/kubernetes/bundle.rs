@@ -8,10 +8,11 @@ use fs_err::os::unix::fs::OpenOptionsExt as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::rollout::{Scene, Verdict, Waited, time};
+use super::diagnose::{self, Places};
+use super::rollout::{Scene, Verdict, time};
 use crate::artifact::Bundle;
 use crate::code::Code;
-use crate::context::Context;
+use crate::context::{Context, Workspace};
 use crate::diagnostic::Diagnostic;
 use crate::failure::{Failure, Outcome};
 
@@ -25,12 +26,13 @@ pub(super) const ROLLBACK: &str = "rollback.json";
 /// Writes the bundle. One that cannot be written is said, and changes nothing about the failure.
 pub(super) async fn leave(
     ctx: &Context,
-    waited: &Waited<'_>,
+    file: &str,
+    deadline: Duration,
     scene: &Scene,
     now: Timestamp,
     failure: &Failure,
 ) {
-    let path = ctx.workspace.state.join(waited.bundle);
+    let path = ctx.workspace.state.join(file);
     let verdicts = failure
         .findings()
         .map(|finding| json!({"code": finding.code.slug(), "message": finding.message}));
@@ -38,7 +40,7 @@ pub(super) async fn leave(
         "schema": SCHEMA,
         "program": env!("CARGO_PKG_VERSION"),
         "now": now.to_string(),
-        "deadline": waited.deadline.as_secs(),
+        "deadline": deadline.as_secs(),
         "late": failure.code() == Code::RolloutDeadline,
         "verdict": verdicts.collect::<Vec<_>>(),
     });
@@ -84,7 +86,7 @@ pub(crate) async fn explain(ctx: &Context, path: &Path) -> Outcome<()> {
     };
     let text = std::fs::read_to_string(path).map_err(|error| invalid(error.to_string()))?;
     let bundle: Value = serde_json::from_str(&text).map_err(|error| invalid(error.to_string()))?;
-    let (lines, findings) = judge(&bundle).map_err(invalid)?;
+    let (lines, findings) = judge(&bundle, &ctx.workspace).map_err(invalid)?;
     for line in lines {
         ctx.events.note(line).await;
     }
@@ -94,8 +96,8 @@ pub(crate) async fn explain(ctx: &Context, path: &Path) -> Outcome<()> {
     }
 }
 
-/// What a bundle says: lines about what is not failed, and findings.
-fn judge(bundle: &Value) -> Result<(Vec<String>, Vec<Diagnostic>), String> {
+/// What a bundle says: lines about what is not failed, and findings. Causes are looked up in the workspace.
+fn judge(bundle: &Value, workspace: &Workspace) -> Result<(Vec<String>, Vec<Diagnostic>), String> {
     let schema = bundle.get("schema").and_then(Value::as_u64);
     match schema {
         Some(1..=SCHEMA) => {}
@@ -109,6 +111,11 @@ fn judge(bundle: &Value) -> Result<(Vec<String>, Vec<Diagnostic>), String> {
     let now = time(bundle, "/now")?;
     let mut scene = Scene::read(bundle)?;
     let verdicts = scene.verdicts(now);
+    let places = Places {
+        workspace,
+        objects: &[],
+        scene: &scene,
+    };
     let mut lines = Vec::new();
     let mut findings = Vec::new();
     for (target, verdict) in scene.targets().iter().zip(&verdicts) {
@@ -120,31 +127,17 @@ fn judge(bundle: &Value) -> Result<(Vec<String>, Vec<Diagnostic>), String> {
             } => {
                 let guess = hypothesis
                     .as_ref()
-                    .map(|guess| format!("; {}", guess.cause));
+                    .map(|guess| format!("; {}", guess.sentence()));
                 lines.push(format!("{label}: {what}{}", guess.unwrap_or_default()));
             }
-            Verdict::Failed(finding) => findings.push(
-                Diagnostic::error(finding.code, format!("{label}: {}", finding.cause))
-                    .at(target.at.clone())
-                    .evidence(finding.evidence.clone())
-                    .evidence(scene.recorded(target)),
-            ),
+            Verdict::Failed(finding) => findings.push(diagnose::failed(places, target, finding)),
         }
     }
     if findings.is_empty() && bundle.get("late") == Some(&Value::Bool(true)) {
         let deadline = bundle.get("deadline").and_then(Value::as_u64);
         let deadline = Duration::from_secs(deadline.unwrap_or_default());
-        for late in scene.overdue(&verdicts, deadline) {
-            let target = late.target;
-            let message = format!("{}: {}", target.label(), late.cause);
-            let evidence = late.guess.map(|guess| guess.evidence.clone());
-            findings.push(
-                Diagnostic::error(Code::RolloutDeadline, message)
-                    .at(target.at.clone())
-                    .evidence(evidence.unwrap_or_default())
-                    .evidence(scene.recorded(target)),
-            );
-        }
+        let late = scene.overdue(&verdicts, deadline);
+        findings.extend(late.iter().map(|late| diagnose::late(places, late)));
     }
     Ok((lines, findings))
 }

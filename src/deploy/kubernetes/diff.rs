@@ -3,11 +3,10 @@
 
 use serde_json::{Map, Value};
 
-use super::apply::MANAGER;
+use super::fields::MANAGER;
 use super::manifest::Object;
-use super::preflight::Tried;
 use super::tree::Node;
-use crate::artifact::{Action, Change, Changes, FieldChange};
+use crate::artifact::{Action, Changes, FieldChange};
 
 /// What the server writes itself.
 const SERVERS: &[&str] = &[
@@ -33,34 +32,6 @@ const KEYS: &[&str] = &["name", "mountPath", "containerPort", "port", "key", "ty
 /// Characters of a value that are shown, and lines of the log.
 const LONGEST: usize = 120;
 const LINES: usize = 20;
-
-/// The changes of all objects that could be tried. `pending` is what stands in for an image that is not made yet.
-pub(super) fn changes(tried: &[Tried<'_>], pending: Option<&str>) -> Changes {
-    let change = |one: &Tried<'_>| {
-        let (action, fields) = match (&one.live, &one.after) {
-            (Some(live), Some(after)) => {
-                let fields = fields(&one.object.kind, live, after, Places::Named(pending));
-                let action = if fields.is_empty() {
-                    Action::Unchanged
-                } else {
-                    Action::Changed
-                };
-                (action, fields)
-            }
-            _ if one.new && one.refused.is_empty() => (Action::Created, Vec::new()),
-            // Refused or not to be read: nothing true can be said.
-            _ => return None,
-        };
-        Some(Change {
-            object: one.object.label(),
-            action,
-            fields,
-        })
-    };
-    Changes {
-        objects: tried.iter().filter_map(change).collect(),
-    }
-}
 
 /// The changes in a few lines.
 pub(super) fn lines(changes: &Changes) -> Vec<String> {
@@ -95,7 +66,7 @@ pub(super) fn lines(changes: &Changes) -> Vec<String> {
 
 /// How items of lists are written.
 #[derive(Clone, Copy)]
-enum Places<'a> {
+pub(super) enum Places<'a> {
     /// By name, for people, who do not count; with what stands in for an image that is not made yet.
     Named(Option<&'a str>),
     /// By number, as the API server writes them.
@@ -103,7 +74,12 @@ enum Places<'a> {
 }
 
 /// Fields that differ between an object as it is and as it would be.
-fn fields(kind: &str, live: &Value, after: &Value, places: Places<'_>) -> Vec<FieldChange> {
+pub(super) fn fields(
+    kind: &str,
+    live: &Value,
+    after: &Value,
+    places: Places<'_>,
+) -> Vec<FieldChange> {
     let mut differ = Differ {
         secret: kind == "Secret",
         places,

@@ -1,14 +1,13 @@
 //! Writes into the record how a deployment ended. A record that cannot be written never changes the deployment's result.
 
-use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
-use kube::ResourceExt as _;
 
-use super::apply::{Kinds, api};
+use super::apply::Kinds;
+use super::attempt::Attempt;
 use super::manifest::Object;
+use super::prune::{self, inventory};
 use super::record::{self, Failed, Item, Release, Stored};
-use super::undo::{Before, Ended};
-use super::{Rollout, prune};
+use super::undo::Ended;
 use crate::cluster::Cluster;
 use crate::code::Code;
 use crate::context::Context;
@@ -16,78 +15,26 @@ use crate::diagnostic::Severity;
 use crate::failure::Failure;
 use crate::plan::KubernetesSpec;
 
-/// Requests that are sent at once.
-const AT_ONCE: usize = 16;
-
-/// The objects with their uids; those that were there `before` are not asked for again. One that cannot be read has none,
-/// and is never pruned.
-pub(super) async fn inventory(
-    cluster: &Cluster,
-    kinds: &Kinds,
-    objects: &[Object],
-    before: Option<&Before>,
-) -> Vec<Item> {
-    let known = |object| {
-        before
-            .and_then(|before| before.uid(object))
-            .map(str::to_owned)
-    };
-    let all: Vec<_> = objects
-        .iter()
-        .map(|object| item(cluster, kinds, object, known(object)))
-        .collect();
-    stream::iter(all).buffered(AT_ONCE).collect().await
-}
-
-async fn item(cluster: &Cluster, kinds: &Kinds, object: &Object, known: Option<String>) -> Item {
-    let mut item = Item {
-        api_version: object.api_version.clone(),
-        kind: object.kind.clone(),
-        namespace: None,
-        name: object.name.clone(),
-        uid: String::new(),
-    };
-    let Some(resource) = kinds.of(object) else {
-        return item;
-    };
-    let (_, namespaced) = resource;
-    let namespace = object.namespace.as_ref().unwrap_or(&cluster.namespace);
-    item.namespace = namespaced.then(|| namespace.clone());
-    item.uid = match known {
-        Some(uid) => uid,
-        None => {
-            let live = api(cluster, resource, object)
-                .get_metadata_opt(&object.name)
-                .await;
-            live.ok()
-                .flatten()
-                .and_then(|live| live.uid())
-                .unwrap_or_default()
-        }
-    };
-    item
-}
-
 /// A verified deployment: prunes what it no longer lists when that was asked for, and keeps its manifests.
-pub(super) async fn succeed(ctx: &Context, spec: &KubernetesSpec, rollout: &Rollout) {
-    let cluster = &rollout.cluster;
-    let Some(name) = record::name(spec.name.as_deref(), &rollout.objects) else {
+pub(super) async fn succeed(ctx: &Context, spec: &KubernetesSpec, attempt: &Attempt) {
+    let cluster = &attempt.cluster;
+    let Some(name) = record::name(spec.name.as_deref(), &attempt.objects) else {
         return;
     };
     let earlier = match record::read(cluster, &name).await {
         Ok(stored) => stored,
         Err(failure) => return warn(ctx, failure).await,
     };
-    let kinds = kinds(cluster, &rollout.objects).await;
-    let mut items = inventory(cluster, &kinds, &rollout.objects, Some(&rollout.before)).await;
+    let kinds = kinds(cluster, &attempt.objects).await;
+    let mut items = items(attempt, &kinds).await;
     let left = prune::settle(ctx, spec, cluster, &earlier.record, &items).await;
     items.extend(left);
-    let (manifests, at) = (record::manifests(&rollout.objects), now());
+    let (manifests, at) = (record::manifests(&attempt.objects), now());
     let change = |stored: &mut Stored| {
         let number = stored.record.succeed(Release {
             at: at.clone(),
             objects: items.clone(),
-            ..rollout.release.clone()
+            ..attempt.release.clone()
         });
         stored.keep(number, &manifests);
     };
@@ -116,7 +63,7 @@ async fn told(ctx: &Context, name: &str, stored: &Stored) {
 pub(super) async fn fail(
     ctx: &Context,
     spec: &KubernetesSpec,
-    rollout: &Rollout,
+    attempt: &Attempt,
     failure: &Failure,
     ended: Ended,
 ) {
@@ -124,24 +71,24 @@ pub(super) async fn fail(
     if ended == Ended::Untouched || ctx.cancel.is_cancelled() {
         return;
     }
-    let cluster = &rollout.cluster;
-    let Some(name) = record::name(spec.name.as_deref(), &rollout.objects) else {
+    let cluster = &attempt.cluster;
+    let Some(name) = record::name(spec.name.as_deref(), &attempt.objects) else {
         return;
     };
     let failed = Failed {
         code: failure.code().slug().to_owned(),
-        image: rollout.release.image.clone(),
-        commit: rollout.release.commit.clone(),
-        run_url: rollout.release.run_url.clone(),
+        image: attempt.release.image.clone(),
+        commit: attempt.release.commit.clone(),
+        run_url: attempt.release.run_url.clone(),
         at: now(),
         rolled_back: ended == Ended::RolledBack,
     };
     let live = if ended == Ended::Kept {
-        let kinds = kinds(cluster, &rollout.objects).await;
+        let kinds = kinds(cluster, &attempt.objects).await;
         Some(Release {
             at: now(),
-            objects: inventory(cluster, &kinds, &rollout.objects, Some(&rollout.before)).await,
-            ..rollout.release.clone()
+            objects: items(attempt, &kinds).await,
+            ..attempt.release.clone()
         })
     } else {
         None
@@ -158,6 +105,17 @@ pub(super) async fn fail(
     if let Err(failure) = record::change(cluster, &name, change).await {
         warn(ctx, failure).await;
     }
+}
+
+async fn items(attempt: &Attempt, kinds: &Kinds) -> Vec<Item> {
+    let Attempt {
+        cluster,
+        objects,
+        before,
+        applied,
+        ..
+    } = attempt;
+    inventory(cluster, kinds, objects, Some(before), applied).await
 }
 
 async fn kinds(cluster: &Cluster, objects: &[Object]) -> Kinds {

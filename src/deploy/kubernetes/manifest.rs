@@ -310,6 +310,14 @@ pub(super) fn namespace(spec: &KubernetesSpec, objects: &[Object]) -> Option<Str
         .or_else(|| objects.iter().find_map(|object| object.namespace.clone()))
 }
 
+/// Kinds whose pods are waited for.
+pub(super) fn is_workload(kind: &str) -> bool {
+    matches!(
+        kind,
+        "Deployment" | "StatefulSet" | "DaemonSet" | "Job" | "Pod"
+    )
+}
+
 #[cfg(test)]
 #[path = "manifest_tests.rs"]
 pub(super) mod tests;

@@ -32,15 +32,6 @@ pub(in crate::deploy::kubernetes) fn spec(folder: &Path, manifests: &[&str]) -> 
     }
 }
 
-fn workspace(root: &Path) -> Workspace {
-    Workspace {
-        root: root.to_owned(),
-        folder: root.to_owned(),
-        state: root.join(".ml-deploy"),
-        cache: root.join(".cache"),
-    }
-}
-
 fn object(name: &str, namespace: &str) -> String {
     format!(
         "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n  namespace: {namespace}\n"
@@ -70,13 +61,13 @@ fn files_folders_and_globs() {
         (vec!["k8s/*.yaml"], vec!["a"]),
         (vec!["./k8s/**/*.y*ml"], vec!["a", "b"]),
     ] {
-        let found = load(&spec(root.path(), &patterns), &workspace(root.path())).unwrap();
+        let found = load(&spec(root.path(), &patterns), &Workspace::at(root.path())).unwrap();
         let found: Vec<&str> = found.iter().map(|object| object.name.as_str()).collect();
         assert_eq!(found, names, "{patterns:?}");
     }
     let findings = load(
         &spec(root.path(), &["none.yaml", "k8s/*.toml"]),
-        &workspace(root.path()),
+        &Workspace::at(root.path()),
     )
     .unwrap_err();
     assert_eq!(findings.len(), 2);
@@ -128,11 +119,11 @@ fn other_namespaces_are_refused_unless_allowed() {
     )
     .unwrap();
     let mut spec = spec(root.path(), &["a.yaml"]);
-    let findings = load(&spec, &workspace(root.path())).unwrap_err();
+    let findings = load(&spec, &Workspace::at(root.path())).unwrap_err();
     assert_eq!(findings[0].code, Code::NamespaceMixed);
     assert_eq!(findings[0].evidence, ["a.yaml:11: ConfigMap/b in `two`"]);
     spec.allow_namespaces = true;
-    assert_eq!(load(&spec, &workspace(root.path())).unwrap().len(), 2);
+    assert_eq!(load(&spec, &Workspace::at(root.path())).unwrap().len(), 2);
 }
 
 #[test]
@@ -143,7 +134,7 @@ fn the_same_object_twice_is_refused() {
         object("a", "one") + "---\n" + &object("a", "one"),
     )
     .unwrap();
-    let findings = load(&spec(root.path(), &["a.yaml"]), &workspace(root.path())).unwrap_err();
+    let findings = load(&spec(root.path(), &["a.yaml"]), &Workspace::at(root.path())).unwrap_err();
     assert!(
         findings[0].message.contains("twice, first at a.yaml:4"),
         "{findings:?}"

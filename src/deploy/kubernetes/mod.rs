@@ -1,13 +1,20 @@
 //! The Kubernetes target, readable top to bottom: load, pin the image, apply, wait until the newest revision serves.
 
 mod apply;
+mod attempt;
 mod bundle;
+mod colour;
 mod diagnose;
 mod diff;
+mod fields;
+mod go_live;
+mod hidden;
 mod history;
 mod image;
 mod manifest;
+mod open;
 mod preflight;
+mod prepare;
 mod prune;
 mod record;
 mod reject;
@@ -19,8 +26,7 @@ mod status;
 mod strategy;
 mod tree;
 mod undo;
-
-use std::time::Duration;
+mod wait;
 
 pub(crate) use bundle::explain;
 pub(crate) use preflight::{launch, measured, on_paper, preflight};
@@ -28,16 +34,17 @@ pub(crate) use serving::serving;
 pub(crate) use status::status;
 
 use self::apply::Kinds;
+use self::attempt::Attempt;
+use self::go_live::apply_and_wait;
 use self::manifest::Object;
+use self::open::{all, connect, load};
+use self::prepare::{marks, prepare};
 use self::record::Release;
-use self::rollout::{Target, Waited};
 use self::strategy::Staged;
 use self::undo::Before;
 use crate::artifact::{Deployment, Pushed};
 use crate::cluster::Cluster;
-use crate::code::Code;
 use crate::context::Context;
-use crate::diagnostic::Diagnostic;
 use crate::failure::{Failure, Outcome};
 use crate::plan::KubernetesSpec;
 
@@ -49,22 +56,22 @@ pub(crate) fn rules() -> serde_json::Value {
 /// A deployment that serves, but is not final: verification decides whether it is finished or undone.
 #[derive(Debug)]
 pub(crate) struct Rollout {
-    /// What is to be verified.
-    pub(crate) deployment: Deployment,
-    cluster: Cluster,
-    objects: Vec<Object>,
-    before: Before,
-    release: Release,
+    attempt: Attempt,
     /// With a strategy that tries the new version beside the old one.
     staged: Option<Staged>,
 }
 
 impl Rollout {
+    /// What is to be verified.
+    pub(crate) fn deployment(&self) -> &Deployment {
+        &self.attempt.deployment
+    }
+
     /// What verification is to judge: as long as a new version stands beside the old one, that one alone.
     pub(crate) fn judged(&self) -> Deployment {
         match &self.staged {
-            Some(staged) => staged.judged(&self.deployment),
-            None => self.deployment.clone(),
+            Some(staged) => staged.judged(self.deployment()),
+            None => self.deployment().clone(),
         }
     }
 }
@@ -121,7 +128,7 @@ async fn roll_out(
     let kinds = Kinds::discover(&cluster.client, &objects)
         .await
         .map_err(all)?;
-    for secret in diagnose::secrets(&objects) {
+    for secret in hidden::values(&objects) {
         ctx.events.mask(&secret).await;
     }
     let staged = strategy::stage(ctx, spec, &cluster, &kinds, &mut objects).await?;
@@ -132,24 +139,31 @@ async fn roll_out(
         release.image = release.containers.first().map(|first| first.image.clone());
     }
     let deployment = describe(&cluster, &objects, release.image.clone());
-    let mut rollout = Rollout {
+    let attempt = Attempt {
         deployment,
         cluster,
         objects,
         before,
         release,
-        staged,
+        applied: Vec::new(),
     };
+    let mut rollout = Rollout { attempt, staged };
+    let Attempt {
+        cluster, objects, ..
+    } = &rollout.attempt;
     let done = async {
         match rollout.staged.as_mut() {
-            Some(staged) => strategy::begin(ctx, spec, &rollout.cluster, staged).await,
-            None => apply_and_wait(ctx, spec, &rollout.cluster, kinds, &rollout.objects).await,
+            Some(staged) => strategy::begin(ctx, spec, cluster, staged)
+                .await
+                .map(|()| Vec::new()),
+            None => apply_and_wait(ctx, spec, cluster, kinds, objects).await,
         }
     };
     match done.await {
-        Ok(()) => {
+        Ok(applied) => {
+            rollout.attempt.applied = applied;
             if rollout.staged.is_none() {
-                ctx.events.produced(rollout.deployment.clone()).await;
+                ctx.events.produced(rollout.deployment().clone()).await;
             }
             Ok(rollout)
         }
@@ -168,13 +182,14 @@ pub(crate) async fn finish(
     rollout: Rollout,
     recheck: impl AsyncFnOnce(&Deployment) -> Outcome<()>,
 ) -> Outcome<()> {
-    if let Some(staged) = &rollout.staged
-        && let Err((failure, ended)) = strategy::finish(ctx, spec, &rollout, staged, recheck).await
+    let Rollout { attempt, staged } = &rollout;
+    if let Some(staged) = staged
+        && let Err((failure, ended)) = strategy::finish(ctx, spec, attempt, staged, recheck).await
     {
-        history::fail(ctx, spec, &rollout, &failure, ended).await;
+        history::fail(ctx, spec, attempt, &failure, ended).await;
         return Err(failure);
     }
-    history::succeed(ctx, spec, &rollout).await;
+    history::succeed(ctx, spec, attempt).await;
     Ok(())
 }
 
@@ -185,25 +200,28 @@ pub(crate) async fn undo(
     rollout: &Rollout,
     failure: Failure,
 ) -> Failure {
-    if let Some(staged) = &rollout.staged {
-        let cluster = &rollout.cluster;
+    let Rollout { attempt, staged } = rollout;
+    let Attempt {
+        cluster, before, ..
+    } = attempt;
+    if let Some(staged) = staged {
         let (failure, ended) = strategy::abandon(ctx, spec, cluster, staged, failure).await;
-        history::fail(ctx, spec, rollout, &failure, ended).await;
+        history::fail(ctx, spec, attempt, &failure, ended).await;
         return failure;
     }
     if ctx.cancel.is_cancelled() {
-        return undo::cancelled(&rollout.cluster, &rollout.before, spec, failure);
+        return undo::cancelled(cluster, before, spec, failure);
     }
-    let (failure, ended) = undo::undo(ctx, spec, &rollout.cluster, &rollout.before, failure).await;
+    let (failure, ended) = undo::undo(ctx, spec, cluster, before, failure).await;
     if ended == undo::Ended::RolledBack {
         let live = Deployment {
-            image: Some(rollout.before.image(spec)),
+            image: Some(before.image(spec)),
             containers: Vec::new(),
-            ..rollout.deployment.clone()
+            ..attempt.deployment.clone()
         };
         ctx.events.produced(live).await;
     }
-    history::fail(ctx, spec, rollout, &failure, ended).await;
+    history::fail(ctx, spec, attempt, &failure, ended).await;
     failure
 }
 
@@ -221,147 +239,6 @@ pub(crate) async fn live(ctx: &Context, spec: &KubernetesSpec) -> Outcome<Deploy
         });
     }
     Ok(deployment)
-}
-
-fn load(ctx: &Context, spec: &KubernetesSpec) -> Outcome<Vec<Object>> {
-    manifest::load(spec, &ctx.workspace).map_err(all)
-}
-
-async fn connect(spec: &KubernetesSpec, objects: &[Object]) -> Outcome<Cluster> {
-    Cluster::connect(&spec.cluster, manifest::namespace(spec, objects).as_deref()).await
-}
-
-fn all(findings: Vec<Diagnostic>) -> Failure {
-    Failure::all(findings)
-        .unwrap_or_else(|| Failure::new(Code::ApplyFailed, "the API server gave no reason"))
-}
-
-/// Kinds whose pods are waited for.
-fn is_workload(kind: &str) -> bool {
-    matches!(
-        kind,
-        "Deployment" | "StatefulSet" | "DaemonSet" | "Job" | "Pod"
-    )
-}
-
-/// What is written on every object: where it came from.
-fn marks(
-    spec: &KubernetesSpec,
-    image: Option<&Pushed>,
-    run_id: Option<&str>,
-) -> Vec<(&'static str, String)> {
-    let values = [
-        ("ml-deploy/commit", spec.commit.clone()),
-        ("ml-deploy/run-id", run_id.map(str::to_owned)),
-        ("ml-deploy/digest", image.map(|image| image.digest.clone())),
-    ];
-    values
-        .into_iter()
-        .filter_map(|(key, value)| Some((key, value?)))
-        .collect()
-}
-
-/// Puts image and annotations into the objects and orders them. While the image is not known its repository stands in.
-fn prepare(
-    objects: &mut [Object],
-    spec: &KubernetesSpec,
-    image: Option<&str>,
-    marks: &[(&'static str, String)],
-) -> Result<(), Diagnostic> {
-    if let Some(repository) = &spec.repository {
-        let standing_in = repository.to_string();
-        image::substitute(objects, repository, image.unwrap_or(&standing_in))?;
-    }
-    // The digest alone goes on the pods: a new commit with the same image must not restart them.
-    let on_pods: Vec<_> = marks
-        .iter()
-        .filter(|(key, _)| key.ends_with("/digest"))
-        .cloned()
-        .collect();
-    for object in objects.iter_mut() {
-        secret::encode(object);
-        image::annotate(object, marks, &on_pods);
-    }
-    apply::order(objects);
-    Ok(())
-}
-
-/// Applies everything in order and waits until it serves.
-async fn apply_and_wait(
-    ctx: &Context,
-    spec: &KubernetesSpec,
-    cluster: &Cluster,
-    kinds: Kinds,
-    objects: &[Object],
-) -> Outcome<()> {
-    let applied = cluster.clock().await;
-    let targets = apply_all(ctx, spec, cluster, kinds, objects).await?;
-    let waited = Waited {
-        targets: &targets,
-        objects,
-        applied,
-        deadline: spec.deadline,
-        tolerate: &spec.tolerate,
-        bundle: bundle::ROLLOUT,
-    };
-    rollout::wait(ctx, cluster, &waited).await
-}
-
-/// Applies everything in order and returns what is to be waited for.
-async fn apply_all(
-    ctx: &Context,
-    spec: &KubernetesSpec,
-    cluster: &Cluster,
-    mut kinds: Kinds,
-    objects: &[Object],
-) -> Outcome<Vec<Target>> {
-    let mut targets = Vec::new();
-    for (index, object) in objects.iter().enumerate() {
-        if ctx.cancel.is_cancelled() {
-            let done = objects[..index]
-                .iter()
-                .map(|object| format!("{} is applied", object.label()));
-            let message = format!(
-                "stopped after {index} of {} objects were applied",
-                objects.len()
-            );
-            return Err(Failure::new(Code::Interrupted, message).evidence(done));
-        }
-        if kinds.of(object).is_none() {
-            kinds = established(cluster, objects, object).await?;
-        }
-        let Some(resource) = kinds.of(object) else {
-            return Err(Failure::new(
-                Code::ApplyFailed,
-                format!(
-                    "failed to apply `{}`: its definition is applied, but not served yet",
-                    object.label()
-                ),
-            )
-            .at(object.at("kind")));
-        };
-        let live = apply::apply_surely(ctx, cluster, resource, object, spec.force_conflicts)
-            .await
-            .map_err(all)?;
-        ctx.events.note(format!("{} applied", object.label())).await;
-        targets.push(Target::of(&live, resource.0, object.at("metadata.name")));
-    }
-    Ok(targets)
-}
-
-/// A definition that was just applied is served a moment later.
-async fn established(cluster: &Cluster, objects: &[Object], object: &Object) -> Outcome<Kinds> {
-    let mut kinds = Kinds::default();
-    for _ in 0..20 {
-        kinds = Kinds::discover(&cluster.client, objects)
-            .await
-            .map_err(all)?;
-        if kinds.of(object).is_some() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(250)).await;
-    }
-    Ok(kinds)
 }
 
 fn describe(cluster: &Cluster, objects: &[Object], image: Option<String>) -> Deployment {

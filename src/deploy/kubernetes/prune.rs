@@ -2,21 +2,77 @@
 //! the same and still carry our fields; never what may hold things of others.
 
 use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt as _};
+use kube::ResourceExt as _;
 use serde_json::json;
 
 use super::apply::{Kinds, api};
-use super::history::inventory;
+use super::fields::has_ours;
 use super::manifest::{self, Object};
 use super::record::{self, Item, Record};
+use super::rollout::Target;
 use super::strategy;
-use super::undo::fields::has_ours;
-use super::undo::{is_precious, remove};
+use super::undo::{Before, is_precious, remove};
 use crate::artifact::{Action, Change};
 use crate::cluster::{Cluster, Right, denied, rules, uid_of};
 use crate::code::Code;
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
 use crate::plan::KubernetesSpec;
+
+/// Requests that are sent at once.
+const AT_ONCE: usize = 16;
+
+/// The objects with their uids; those that were just applied, or there `before`, are not asked for again. One that cannot
+/// be read has none, and is never pruned.
+pub(super) async fn inventory(
+    cluster: &Cluster,
+    kinds: &Kinds,
+    objects: &[Object],
+    before: Option<&Before>,
+    applied: &[Target],
+) -> Vec<Item> {
+    let known = |object: &Object| {
+        let now = applied.iter().find(|target| target.is_of(object));
+        now.map(|target| target.uid.as_str())
+            .or_else(|| before?.uid(object))
+            .map(str::to_owned)
+    };
+    let all: Vec<_> = objects
+        .iter()
+        .map(|object| item(cluster, kinds, object, known(object)))
+        .collect();
+    stream::iter(all).buffered(AT_ONCE).collect().await
+}
+
+async fn item(cluster: &Cluster, kinds: &Kinds, object: &Object, known: Option<String>) -> Item {
+    let mut item = Item {
+        api_version: object.api_version.clone(),
+        kind: object.kind.clone(),
+        namespace: None,
+        name: object.name.clone(),
+        uid: String::new(),
+    };
+    let Some(resource) = kinds.of(object) else {
+        return item;
+    };
+    let (_, namespaced) = resource;
+    let namespace = object.namespace.as_ref().unwrap_or(&cluster.namespace);
+    item.namespace = namespaced.then(|| namespace.clone());
+    item.uid = match known {
+        Some(uid) => uid,
+        None => {
+            let live = api(cluster, resource, object)
+                .get_metadata_opt(&object.name)
+                .await;
+            live.ok()
+                .flatten()
+                .and_then(|live| live.uid())
+                .unwrap_or_default()
+        }
+    };
+    item
+}
 
 /// What becomes of an object.
 enum Fate {
@@ -103,7 +159,7 @@ pub(super) async fn coming(
         return (Vec::new(), None);
     };
     let kinds = kinds(cluster, objects.iter()).await;
-    let now = inventory(cluster, &kinds, objects, None).await;
+    let now = inventory(cluster, &kinds, objects, None, &[]).await;
     let gone: Vec<Item> = earlier.record.no_longer(&now).cloned().collect();
     let judged = judge(spec, cluster, gone).await;
     let change = |object| Change {

@@ -3,35 +3,16 @@
 use serde_json::Value;
 
 use super::apply::{Kinds, api};
+use super::fields::other_owner;
 use super::manifest::{self, Object};
+use super::open::{all, open};
 use super::record::{self, Release, Stored};
-use super::undo::fields::other_owner;
-use super::{all, connect, status};
+use super::status;
 use crate::cluster::Cluster;
 use crate::code::Code;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::plan::KubernetesSpec;
-
-/// The cluster and the name of what is asked about: from the input, else from the manifests.
-pub(super) async fn open(
-    ctx: &Context,
-    spec: &KubernetesSpec,
-) -> Outcome<(Cluster, String, Vec<Object>)> {
-    let objects = if spec.manifests.is_empty() {
-        Vec::new()
-    } else {
-        super::load(ctx, spec)?
-    };
-    let cluster = connect(spec, &objects).await?;
-    let name = record::name(spec.name.as_deref(), &objects).ok_or_else(|| {
-        Failure::new(
-            Code::InputMissing,
-            "input `deployment-name` is not set, and there are no manifests to take it from",
-        )
-    })?;
-    Ok((cluster, name, objects))
-}
 
 /// Chooses the deployment to go back to.
 ///

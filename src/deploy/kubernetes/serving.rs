@@ -3,7 +3,9 @@
 
 use serde_json::Value;
 
-use super::{connect, image, is_workload, load, strategy};
+use super::manifest::{Object, is_workload};
+use super::open::{connect, load};
+use super::{image, strategy};
 use crate::artifact::Live;
 use crate::cluster::{Standing, is_ready, standing, text, written};
 use crate::context::Context;
@@ -19,7 +21,7 @@ pub(crate) async fn serving(ctx: &Context, spec: &KubernetesSpec) -> Outcome<Opt
     let mut objects = load(ctx, spec)?;
     let cluster = connect(spec, &objects).await?;
     strategy::rename(spec, &cluster, &mut objects).await?;
-    let ours = |object: &super::Object| {
+    let ours = |object: &Object| {
         let repository = spec.repository.as_ref();
         repository.is_none_or(|repository| image::uses(object, repository))
     };

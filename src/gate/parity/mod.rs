@@ -32,18 +32,19 @@ use serving::{Server, Serving};
 use verdict::{NONE, Row};
 use weights::Weights;
 
-/// Compares, says what differs, and ends the run when the image would not serve what was trained.
+/// Compares and says what differs. The failure is that of an image that would not serve what was trained: `ParityPython`,
+/// `ParityPlatform`, `ParityPackage`, `ParityModel`, `ParityUnknown`, `ParityAllowExpired`, one finding for each difference
+/// that blocks.
 ///
 /// # Errors
-/// `ParityPython`, `ParityPlatform`, `ParityPackage`, `ParityModel`, `ParityUnknown`, `ParityAllowExpired`: one finding for
-/// each difference that blocks.
+/// What keeps us from comparing at all.
 pub(crate) async fn run(
     ctx: &Context,
     engine: &Engine,
     plan: &Plan,
     model: Option<&Model>,
     image: &Image,
-) -> Outcome<()> {
+) -> Outcome<(Parity, Option<Failure>)> {
     let began = Instant::now();
     let spec = &plan.parity;
     let places = plan.build.as_ref().map_or_else(Places::default, |build| {
@@ -53,7 +54,7 @@ pub(crate) async fn run(
     let Some((model, trained)) = trained else {
         let why = "nothing is known of the environment that trained this model: no training ran here, and none has left its description";
         let rows = vec![unknown("training", why)];
-        return conclude(ctx, spec, &places, rows, None, Bearing::default()).await;
+        return Ok(conclude(ctx, spec, &places, rows, None, Bearing::default()).await);
     };
     let listed = model::list(&model.path);
     let files: Vec<_> = listed.iter().map(|(file, _)| file.clone()).collect();
@@ -89,15 +90,8 @@ pub(crate) async fn run(
             "the image was compared with the training in {took:.1} s"
         ))
         .await;
-    conclude(
-        ctx,
-        spec,
-        &places,
-        rows,
-        serving.map(|serving| (serving, trained)),
-        bearing,
-    )
-    .await
+    let sides = serving.map(|serving| (serving, trained));
+    Ok(conclude(ctx, spec, &places, rows, sides, bearing).await)
 }
 
 fn unknown(subject: &str, why: &str) -> Row {
@@ -188,7 +182,7 @@ async fn conclude(
     rows: Vec<Row>,
     sides: Option<(Serving, &Environment)>,
     bearing: Bearing,
-) -> Outcome<()> {
+) -> (Parity, Option<Failure>) {
     let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
     let judged = allow::judge(rows, spec, today);
     let constraints = match &sides {
@@ -225,15 +219,12 @@ async fn conclude(
         found(ctx, serving).await;
     }
     lines(ctx, spec, verdict, &judged).await;
-    ctx.events.produced(parity).await;
+    ctx.events.produced(parity.clone()).await;
     let (blocking, warnings) = say::findings(&judged, spec, places);
     for warning in warnings {
         ctx.events.diagnosed(warning).await;
     }
-    match Failure::all(blocking) {
-        Some(failure) => Err(failure),
-        None => Ok(()),
-    }
+    (parity, Failure::all(blocking))
 }
 
 /// Says which interpreter it is, and that another one comes first on `PATH`.

@@ -48,6 +48,7 @@ impl Container {
         let labels: BTreeMap<_, _> = labels
             .into_iter()
             .map(|(key, value)| (key.to_owned(), value))
+            .chain([engine.temporary()])
             .collect();
         let mut env: BTreeMap<String, String> = subject.launch.env.iter().cloned().collect();
         env.extend(subject.trial.environment.iter().cloned());

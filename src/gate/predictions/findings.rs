@@ -9,7 +9,7 @@ use super::container::Container;
 use crate::causes::{Cause, Seen, recognise, resolve};
 use crate::code::Code;
 use crate::context::Context;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::{ContainerState, Engine};
 use crate::failure::Failure;
 use crate::predict::{Judged, Recorded, Replayed};
@@ -39,9 +39,8 @@ impl Log<'_> {
             _ => "exits".to_owned(),
         };
         let message = format!("the container of the built image {why} before it is healthy");
-        self.finding(Code::ContainerUnready, message, state)
-            .await
-            .into()
+        let (finding, _) = self.finding(Code::ContainerUnready, message, state).await;
+        finding.into()
     }
 
     /// It runs and does not serve.
@@ -55,13 +54,17 @@ impl Log<'_> {
             "the container of the built image is not healthy within {} s: {said}",
             given.as_secs()
         );
-        self.finding(Code::ContainerUnready, message, state)
-            .await
-            .into()
+        let (finding, _) = self.finding(Code::ContainerUnready, message, state).await;
+        finding.into()
     }
 
-    /// A finding with the cause, its place, and the last lines of the log.
-    async fn finding(&self, code: Code, message: String, state: &ContainerState) -> Diagnostic {
+    /// A finding with the cause, its place, and the last lines of the log; and whether the log names a cause.
+    async fn finding(
+        &self,
+        code: Code,
+        message: String,
+        state: &ContainerState,
+    ) -> (Diagnostic, bool) {
         let log = self
             .engine
             .logs_tail(&self.container.name, READ)
@@ -75,6 +78,8 @@ impl Log<'_> {
         let from = log.len().saturating_sub(LINES);
         let shown = log.get(from..).unwrap_or_default().to_vec();
         let mut finding = Diagnostic::error(code, message).evidence(shown);
+        // An exception that no rule knows may be the right answer to a wrong request.
+        let known = cause.as_ref().is_some_and(|cause| cause.code.is_some());
         if let Some(cause) = cause {
             let place = resolve(&cause, &self.ctx.workspace, |_| None);
             finding.help = place
@@ -83,7 +88,7 @@ impl Log<'_> {
                 .or_else(|| cause.code.map(|code| code.help().to_owned()));
             finding.at = place.at;
         }
-        finding
+        (finding, known)
     }
 }
 
@@ -125,11 +130,17 @@ pub(super) async fn of(
     });
     if let Some((row, why)) = failed.next() {
         let count = 1 + failed.count();
-        let message = format!(
-            "the container is healthy, and {count} of {} recorded requests get no prediction: row {}: {why}",
-            replayed.rows.len(),
-            row.number
-        );
+        let message = if recorded.made_up {
+            format!(
+                "the container is healthy, and a request made up from the signature of the model gets no prediction: {why}"
+            )
+        } else {
+            format!(
+                "the container is healthy, and {count} of {} recorded requests get no prediction: row {}: {why}",
+                replayed.rows.len(),
+                row.number
+            )
+        };
         let state = log
             .engine
             .inspect_container(&log.container.name)
@@ -137,7 +148,12 @@ pub(super) async fn of(
             .ok()
             .flatten()
             .unwrap_or_default();
-        let finding = log.finding(Code::PredictionError, message, &state).await;
+        let (mut finding, known) = log.finding(Code::PredictionError, message, &state).await;
+        if recorded.made_up && !known {
+            // Values that mean nothing may be refused with good reason.
+            finding.severity = Severity::Warning;
+            finding.help = Some("save the model with an `input_example`, so that a real request can be asked; or record predictions (docs/predictions.md)".to_owned());
+        }
         // Without a place in the sources the request shows what was sent.
         let at = finding.at.clone().unwrap_or_else(|| place(row.line));
         findings.push(finding.at(at));

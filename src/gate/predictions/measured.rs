@@ -37,23 +37,30 @@ impl<'a> Memory<'a> {
         self.peak.map(|bytes| bytes.div_ceil(1 << 20))
     }
 
-    /// Does the work and looks meanwhile.
+    /// Does the work and looks meanwhile; the work never waits for a look.
     pub(super) async fn during<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
         loop {
+            let look = async {
+                let seen = self.engine.memory(self.name).await.ok().flatten();
+                self.peak = self.peak.max(seen);
+                tokio::time::sleep(EVERY).await;
+            };
             tokio::select! {
                 biased;
                 done = &mut work => return done,
-                () = tokio::time::sleep(EVERY) => self.look().await,
+                () = look => {}
             }
         }
     }
 }
 
-/// Puts what was answered into the trial.
-pub(super) fn describe(trial: &mut Trial, replayed: &Replayed) {
+/// Puts what was answered into the trial. `first`: how long the first answer took, where it came before the replay.
+pub(super) fn describe(trial: &mut Trial, replayed: &Replayed, first: Option<Duration>) {
     let mut took = replayed.took.clone();
-    trial.first_answer_ms = took.first().copied().map(milliseconds);
+    // Where the first row was asked to find out how, that answer was the first.
+    let first = first.or(took.first().copied());
+    trial.first_answer_ms = first.map(milliseconds);
     took.sort_unstable();
     trial.p50_ms = quantile(&took, 50);
     trial.p95_ms = quantile(&took, 95);
@@ -71,6 +78,7 @@ pub(super) fn describe(trial: &mut Trial, replayed: &Replayed) {
             what: row.judged.what()?,
         })
     });
+    trial.noise = replayed.noise;
     let counts = replayed.spread.counts;
     if counts.iter().any(|count| *count > 0) {
         let bounds = BOUNDS.into_iter().map(Some).chain([None]);
@@ -101,7 +109,7 @@ pub(super) async fn say(ctx: &Context, trial: &Trial) {
     ctx.events.note(said.join(", ")).await;
 }
 
-fn milliseconds(time: Duration) -> f64 {
+pub(super) fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
 }
 

@@ -15,11 +15,12 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::Engine;
 use crate::failure::{Failure, Outcome, chain};
 use crate::plan::{TrialSpec, VerifySpec};
-use crate::predict::{Address, Recorded, Replayed, Tolerance, detect, replay};
+use crate::predict::{Question, Recorded, Replayed, Tolerance, detect, replay};
 
 use self::container::Container;
 use self::findings::Log;
 use self::measured::Memory;
+use self::ready::Ready;
 
 /// How long all recorded requests together may take; those that are left then are not asked.
 const REPLAY: Duration = Duration::from_secs(300);
@@ -43,7 +44,6 @@ pub(crate) struct Subject<'a> {
 /// `ContainerUnready`, `PredictionError` or `PredictionDiffers` with the container's last log lines.
 pub(crate) async fn run(ctx: &Context, engine: &Engine, subject: Subject<'_>) -> Outcome<Trial> {
     container::tidy(ctx, engine).await;
-    let began = Instant::now();
     // Made and started without looking at the cancel, so that there is never one that nobody knows of.
     let started = Container::start(engine, &subject).await;
     let container = match started {
@@ -53,7 +53,7 @@ pub(crate) async fn run(ctx: &Context, engine: &Engine, subject: Subject<'_>) ->
     let done = tokio::select! {
         biased;
         () = ctx.cancel.cancelled() => Err(Failure::new(Code::Interrupted, "stopped before the container was tried")),
-        done = try_out(ctx, engine, &subject, &container, began) => done,
+        done = try_out(ctx, engine, &subject, &container) => done,
     };
     if let Err(error) = engine.remove_container(&container.name).await {
         let left = format!(
@@ -93,34 +93,28 @@ async fn try_out(
     engine: &Engine,
     subject: &Subject<'_>,
     container: &Container,
-    began: Instant,
 ) -> Outcome<Trial> {
     let log = Log {
         ctx,
         engine,
         container,
     };
-    let deadline = began + subject.trial.deadline;
-    let address = ready::wait(&log, subject.verify.health_path.as_deref(), deadline).await?;
+    let deadline = container.started + subject.trial.deadline;
+    let mut memory = Memory::new(engine, &container.name);
+    let health = subject.verify.health_path.as_deref();
+    // Loading a model may take more memory than predicting.
+    let ready = memory.during(ready::wait(&log, health, deadline)).await?;
     let start = container.started.elapsed();
-    ctx.events
-        .note(format!(
-            "the container is healthy after {} ms",
-            start.as_millis()
-        ))
-        .await;
     let mut trial = Trial {
         start_ms: u64::try_from(start.as_millis()).unwrap_or(u64::MAX),
         ..Trial::default()
     };
-    let mut memory = Memory::new(engine, &container.name);
-    memory.look().await;
     let mut findings = Vec::new();
     if let Some(recorded) = subject.recorded {
-        let asked = ask(ctx, subject, recorded, &address, &mut memory, &mut trial).await;
-        if let Some(replayed) = asked {
+        let asked = ask(ctx, subject, recorded, &ready, &mut memory, &mut trial).await;
+        if let Some((replayed, first)) = asked {
             findings = findings::of(&log, subject, recorded, &replayed).await;
-            measured::describe(&mut trial, &replayed);
+            measured::describe(&mut trial, &replayed, first);
         }
     }
     memory.look().await;
@@ -144,17 +138,21 @@ async fn ask(
     ctx: &Context,
     subject: &Subject<'_>,
     recorded: &Recorded,
-    address: &Address,
+    ready: &Ready,
     memory: &mut Memory<'_>,
     trial: &mut Trial,
-) -> Option<Replayed> {
+) -> Option<(Replayed, Option<Duration>)> {
     let file = ctx.workspace.relative(&recorded.file);
     let path = subject.verify.predict_path.as_deref();
     // An example of MLflow is a request to MLflow's own server; another path may take anything.
     let path = path.filter(|path| !recorded.is_example() || path.ends_with("/invocations"));
-    let question = async |question: crate::predict::Question<'_>| address.ask(question).await;
-    let protocol = match detect(question, path, recorded.rows.first()?).await {
-        Ok(protocol) => protocol,
+    let question = async |question: Question<'_>| {
+        let answer = ready.address.ask(question).await;
+        answer.map_err(|silence| silence.to_string())
+    };
+    let began = Instant::now();
+    let found = match detect(question, path, recorded.rows.first()?).await {
+        Ok(found) => found,
         Err(none) => {
             let tried = none.tried.join(", ");
             ctx.events
@@ -165,6 +163,9 @@ async fn ask(
             return None;
         }
     };
+    let within = ready.unseen + began.duration_since(ready.at);
+    trial.replay_within_ms = Some(measured::milliseconds(within));
+    let protocol = found.protocol;
     let rows = (1..).zip(&recorded.rows);
     let until = Instant::now() + REPLAY;
     let work = replay(question, &protocol, subject.tolerance, until, rows);
@@ -175,5 +176,5 @@ async fn ask(
         rtol: subject.tolerance.rtol,
         atol: subject.tolerance.atol,
     });
-    Some(replayed)
+    Some((replayed, found.took))
 }

@@ -195,11 +195,13 @@ impl Resolver<'_> {
             }
         }
         let (rtol, atol) = self.tolerance();
+        let form = self.form();
         if self.task != Task::Run {
             return VerifySpec {
                 health_path: inputs.health_path.clone(),
                 predict_path: None,
                 golden: None,
+                form,
                 port: inputs.port,
                 rtol,
                 atol,
@@ -228,6 +230,7 @@ impl Resolver<'_> {
             health_path: inputs.health_path.clone(),
             predict_path: inputs.predict_path.clone(),
             golden,
+            form,
             port: inputs.port,
             rtol,
             atol,

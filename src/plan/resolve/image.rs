@@ -113,15 +113,11 @@ impl Resolver<'_> {
                 "names several platforms; one at a time can be built and tried on this engine",
             );
         }
-        let dockerfile = inputs.file.as_deref().map_or_else(
-            || context.join("Dockerfile"),
-            |file| workspace.folder.join(file),
-        );
         let args = self.pairs("build-args", &inputs.build_args);
         let labels = self.pairs("labels", &inputs.labels);
         Some(BuildSpec {
             context,
-            dockerfile,
+            dockerfile: workspace.dockerfile.clone(),
             target: inputs.build_target.clone(),
             args,
             labels,

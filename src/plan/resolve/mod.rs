@@ -239,11 +239,12 @@ impl Resolver<'_> {
         } else {
             folder.clone()
         };
+        let file = self.inputs.file.as_deref();
         Workspace {
-            state: folder.join(".ml-deploy"),
             root,
-            folder,
+            dockerfile: Workspace::dockerfile(&folder, &self.inputs.context, file),
             cache: places.cache.clone(),
+            ..Workspace::at(&folder)
         }
     }
 

@@ -27,7 +27,7 @@ impl Resolver<'_> {
             return None;
         }
         let model = workspace.folder.join(&inputs.model);
-        let recorded = || predict::find(workspace, verify.golden.as_deref(), &model);
+        let recorded = || predict::find(workspace, verify.golden.as_deref(), &verify.form, &model);
         let possible = verify.health_path.is_some()
             || inputs.train.is_some()
             || recorded().map_or(true, |found| found.is_some());
@@ -35,6 +35,24 @@ impl Resolver<'_> {
             environment,
             deadline: inputs.deploy_timeout,
         })
+    }
+
+    /// How a recorded row becomes a request, and where the prediction stands in its answer.
+    pub(super) fn form(&mut self) -> predict::Form {
+        let inputs = self.inputs;
+        let template = inputs.request_template.as_deref().map(predict::template);
+        let template = match template.transpose() {
+            Ok(template) => template,
+            Err(why) => {
+                self.invalid("request-template", why);
+                None
+            }
+        };
+        let pointer = inputs.response_pointer.clone();
+        if let Some(Err(why)) = pointer.as_deref().map(predict::pointer) {
+            self.invalid("response-pointer", why);
+        }
+        predict::Form { template, pointer }
     }
 
     /// `rtol=NUMBER` and `atol=NUMBER`.

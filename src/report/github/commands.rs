@@ -44,6 +44,11 @@ pub(in crate::report) fn warning(text: &str) -> String {
     command("warning", &[], text)
 }
 
+/// Something that somebody may want to change, about the run as a whole.
+pub(in crate::report) fn notice(text: &str) -> String {
+    command("notice", &[], text)
+}
+
 /// Opens a group. Groups do not nest: another one must be closed before.
 pub(in crate::report) fn group(title: &str) -> String {
     command("group", &[], title)

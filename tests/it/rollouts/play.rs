@@ -23,6 +23,9 @@ pub(super) const PREFIX: &str = "roll";
 /// The longest that a step waits for what it is to follow, and that `kubectl rollout status` is asked.
 const BOUND: Duration = Duration::from_secs(60);
 
+/// How much later than the program the witness may see something.
+const LAG: Duration = Duration::from_secs(10);
+
 /// The namespace, and what else a case leaves in the cluster.
 struct Scene {
     namespace: String,
@@ -91,10 +94,17 @@ pub(super) fn play(file: &str, name: &str, witness: &Witness) -> Result<(), Stri
             follower.and_then(|follower| follower.join().unwrap()),
         )
     });
-    let decisive = case
-        .decisive
-        .as_ref()
-        .and_then(|sign| witness.first(&namespace, &sign.of, &sign.has, begun));
+    let decisive = case.decisive.as_ref().and_then(|sign| {
+        // The program may have heard of it before the witness has.
+        let until = finished + LAG;
+        loop {
+            let seen = witness.first(&namespace, &sign.of, &sign.has, begun);
+            if seen.is_some() || Instant::now() > until {
+                return seen;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
     let right = judge(&case, &ended).and_then(|()| untouched(&case, &namespace));
     record(&json!({
         "case": case.name,

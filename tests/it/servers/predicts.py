@@ -28,10 +28,16 @@ def double(x):
 
 
 def answer(path, body):
-    if path == "/predict":
+    if path == "/predict" and MODE != "bento":
         return {"y": double(body["x"]), "label": "cat"}
     if path == "/invocations" and MODE in ("mlflow", "broken"):
         return {"predictions": [double(row[0]) for row in body["dataframe_split"]["data"]]}
+    if path == "/invocations" and MODE == "fussy":
+        raise ValueError("found unknown categories")
+    if path == "/score" and MODE == "wrapped":
+        return {"took": random.random(), "data": [{"score": double(row["x"])} for row in body["instances"]]}
+    if path == "/classify" and MODE == "bento":
+        return double(body["x"])
     if path == "/v1/models/wine:predict" and MODE == "v1":
         return {"predictions": [double(x) for x in body["instances"]]}
     if path == "/v2/repository/index" and MODE == "v2":
@@ -43,7 +49,29 @@ def answer(path, body):
     return None
 
 
+def described():
+    """What BentoML says of itself at /docs.json, cut to what matters."""
+    schema = {"$ref": "#/components/schemas/classify__Input"}
+    post = {"x-bentoml-name": "classify", "requestBody": {"content": {"application/json": {"schema": schema}}}}
+    known = {"classify__Input": {"properties": {"x": {"type": "number"}}, "required": ["x"]}}
+    return {"paths": {"/livez": {"get": {}}, "/classify": {"post": post}}, "components": {"schemas": known}}
+
+
+HOSTILE = {
+    "deep": b"[" * 10000,
+    "huge": b'{"y": 1e999, "label": "cat"}',
+    "page": b"<html>log in first</html>",
+}
+
+
 class Handler(BaseHTTPRequestHandler):
+    def hostile(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(HOSTILE.get(MODE, b""))
+        while MODE == "endless":
+            self.wfile.write(b"[" * 65536)
+
     def reply(self, status, body):
         text = json.dumps(body).encode()
         self.send_response(status)
@@ -52,7 +80,9 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(text)
 
     def do_GET(self):
-        if self.path == "/v1/models" and MODE == "v1":
+        if self.path == "/docs.json" and MODE == "bento":
+            self.reply(200, described())
+        elif self.path == "/v1/models" and MODE == "v1":
             self.reply(200, {"models": ["wine"]})
         elif self.path == "/health" and MODE != "sick":
             self.reply(200, "ok")
@@ -61,6 +91,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        if MODE in HOSTILE or MODE == "endless":
+            return self.hostile()
         try:
             found = answer(self.path, body)
         except Exception:

@@ -24,16 +24,16 @@ mod workloads;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-pub(super) use tried::Tried;
-
 use self::capacity::Load;
 use self::demand::Defaults;
 use self::namespaces::Absent;
 use self::routes::Routes;
+use self::tried::Tried;
 use self::view::{View, Want};
 use super::apply::Kinds;
 use super::manifest::{self, Object};
-use super::{diff, prepare, prune, strategy};
+use super::prepare::prepare;
+use super::{diff, prune, strategy};
 use crate::artifact::{Changes, Launch, Trial};
 use crate::cluster::Cluster;
 use crate::code::Code;
@@ -206,7 +206,7 @@ async fn against(
     findings.extend(room(spec, &templates, &tried, &view));
     let (removed, forbidden) = removed;
     findings.extend(forbidden);
-    let mut changes = diff::changes(&tried, pending);
+    let mut changes = tried::changes(&tried, pending);
     // What goes is what people look for first.
     changes.objects.splice(0..0, removed);
     (findings, changes)

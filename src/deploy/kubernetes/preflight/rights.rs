@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kube::core::ApiResource;
 
 use super::super::apply::Kinds;
-use super::super::is_workload;
-use super::super::manifest::Object;
+use super::super::manifest::{Object, is_workload};
 use super::super::strategy;
 use super::super::undo::is_precious;
 use super::tried::Tried;

@@ -9,8 +9,10 @@ use kube::core::DynamicObject;
 use serde_json::Value;
 
 use super::super::apply::{Kinds, Manner, apply, transient};
+use super::super::diff::{self, Places};
 use super::super::manifest::Object;
 use super::super::reject;
+use crate::artifact::{Action, Change, Changes};
 use crate::cluster::{Cluster, together};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
@@ -20,15 +22,15 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis
 
 /// What the cluster says of one object.
 #[derive(Debug)]
-pub(in super::super) struct Tried<'a> {
-    pub(in super::super) object: &'a Object,
+pub(super) struct Tried<'a> {
+    pub(super) object: &'a Object,
     /// As it is now; `None` when it is not there or may not be read.
-    pub(in super::super) live: Option<Value>,
+    pub(super) live: Option<Value>,
     /// As it would be; `None` when it was refused or could not be tried.
-    pub(in super::super) after: Option<Value>,
+    pub(super) after: Option<Value>,
     /// It is surely not there yet.
-    pub(in super::super) new: bool,
-    pub(in super::super) refused: Vec<Diagnostic>,
+    pub(super) new: bool,
+    pub(super) refused: Vec<Diagnostic>,
 }
 
 /// Tries all objects of kinds that the cluster knows.
@@ -152,4 +154,32 @@ async fn patiently(
 
 fn plain(object: DynamicObject) -> Option<Value> {
     serde_json::to_value(object).ok()
+}
+
+/// The changes of all objects that could be tried. `pending` is what stands in for an image that is not made yet.
+pub(super) fn changes(tried: &[Tried<'_>], pending: Option<&str>) -> Changes {
+    let change = |one: &Tried<'_>| {
+        let (action, fields) = match (&one.live, &one.after) {
+            (Some(live), Some(after)) => {
+                let fields = diff::fields(&one.object.kind, live, after, Places::Named(pending));
+                let action = if fields.is_empty() {
+                    Action::Unchanged
+                } else {
+                    Action::Changed
+                };
+                (action, fields)
+            }
+            _ if one.new && one.refused.is_empty() => (Action::Created, Vec::new()),
+            // Refused or not to be read: nothing true can be said.
+            _ => return None,
+        };
+        Some(Change {
+            object: one.object.label(),
+            action,
+            fields,
+        })
+    };
+    Changes {
+        objects: tried.iter().filter_map(change).collect(),
+    }
 }

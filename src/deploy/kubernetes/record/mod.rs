@@ -8,8 +8,9 @@ use serde_json::Value;
 
 pub(super) use store::{Stored, change, read, secret_name};
 
-use super::manifest::Object;
-use super::{image, is_workload, strategy};
+use super::colour::plain_name;
+use super::image;
+use super::manifest::{Object, is_workload};
 use crate::artifact::Container;
 use crate::cluster::written;
 
@@ -180,7 +181,7 @@ pub(super) fn name(given: Option<&str>, objects: &[Object]) -> Option<String> {
     given.map(str::to_owned).or_else(|| {
         first()
             .or_else(|| objects.first())
-            .map(|object| strategy::plain_name(object).to_owned())
+            .map(|object| plain_name(object).to_owned())
     })
 }
 

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use super::{Record, SCHEMA};
 use crate::cluster::{Cluster, transport};
 use crate::code::Code;
-use crate::deploy::kubernetes::apply::{MANAGER, transient};
+use crate::deploy::kubernetes::apply::transient;
+use crate::deploy::kubernetes::fields::MANAGER;
 use crate::failure::{Failure, Outcome};
 
 /// Marks a Secret as ours.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::observation::{Observation, Progress, Seen};
-use super::rules::Rule;
+use super::rules::{FIRST_STATUS, Rule};
 use crate::cluster::text;
 
 /// A kind whose status says more than its conditions do.
@@ -69,6 +69,21 @@ fn said(kind: &str, one: &Value) -> String {
     format!("{message} — {}", text(one, "/reason"))
 }
 
+/// A condition, unless it says that it is about an earlier generation than what was applied.
+fn fresh<'a>(seen: &Seen<'a>, kind: &str) -> Option<&'a Value> {
+    condition(seen.object, kind).filter(|one| !is_stale(seen, one))
+}
+
+fn is_stale(seen: &Seen<'_>, one: &Value) -> bool {
+    let of = one.get("observedGeneration").and_then(Value::as_i64);
+    of.is_some_and(|of| of < seen.target.generation)
+}
+
+/// Whether this deployment made the resource and nobody has said anything about it yet.
+fn is_silent(seen: &Seen<'_>) -> bool {
+    seen.object.get("status").is_none() && !seen.is_old(seen.object)
+}
+
 /// How far any resource is.
 pub(super) fn progress(seen: &Seen<'_>) -> Progress {
     let object = seen.object;
@@ -89,11 +104,20 @@ pub(super) fn progress(seen: &Seen<'_>) -> Progress {
         ("Stalled", false),
         ("Failed", false),
     ] {
-        if let Some(one) = condition(object, kind)
-            && (text(one, "/status") == "True") != good
-        {
-            return Progress::Going(said(kind, one));
+        match condition(object, kind) {
+            Some(one) if good && is_stale(seen, one) => {
+                let what = format!("condition `{kind}` is about what was there before");
+                return Progress::Going(what);
+            }
+            Some(one) if !is_stale(seen, one) && (text(one, "/status") == "True") != good => {
+                return Progress::Going(said(kind, one));
+            }
+            _ => {}
         }
+    }
+    if is_silent(seen) {
+        let what = "it has no status, so nothing says whether it works";
+        return Progress::Done(vec![what.to_owned()]);
     }
     Progress::done()
 }
@@ -114,6 +138,11 @@ pub(super) fn observe(seen: &Seen<'_>, out: &mut Vec<Observation>) {
         }
         return;
     }
+    if is_silent(seen) {
+        let what =
+            format!("it has no status yet; its controller is given {FIRST_STATUS} s to write one");
+        out.push(Observation::of(Rule::StatusAwaited, what));
+    }
     if let Some(known) = known(seen) {
         let state = text(object, known.failed.0);
         if known.failed.1.contains(&state) {
@@ -128,11 +157,11 @@ pub(super) fn observe(seen: &Seen<'_>, out: &mut Vec<Observation>) {
         }
     }
     for kind in ["Stalled", "Failed"] {
-        if let Some(one) = condition(object, kind).filter(|one| text(one, "/status") == "True") {
+        if let Some(one) = fresh(seen, kind).filter(|one| text(one, "/status") == "True") {
             out.push(Observation::of(Rule::ConditionFailed, said(kind, one)));
         }
     }
-    if let Some(one) = condition(object, "Ready").filter(|one| text(one, "/status") == "False")
+    if let Some(one) = fresh(seen, "Ready").filter(|one| text(one, "/status") == "False")
         && !holds(object, "Reconciling")
     {
         out.push(Observation::of(Rule::ConditionNotReady, said("Ready", one)));

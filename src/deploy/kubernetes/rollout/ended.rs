@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::containers::{Container, ending};
+use super::container::{Container, ending};
 use super::observation::{Observation, Seen};
 use super::probes;
 use super::rules::Rule;
@@ -86,7 +86,11 @@ pub(super) fn observe(seen: &Seen<'_>, container: Container<'_>, out: &mut Vec<O
             "" => "no limit of its own, so the node's memory was full".to_owned(),
             limit => format!("limit {limit}"),
         };
-        out.push(sees(Rule::OutOfMemory, format!("{ending}, {limit}"), count));
+        out.push(sees(
+            Rule::OutOfMemory,
+            format!("{ending} — {limit}"),
+            count,
+        ));
         return;
     }
     // What a probe kills ends for the probe's reason.

@@ -31,7 +31,7 @@ const DULL: &[&str] = &[
 
 /// Something that happened to an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Happening {
+pub(in crate::deploy::kubernetes) struct Happening {
     pub(super) uid: String,
     pub(super) reason: String,
     pub(super) message: String,
@@ -102,13 +102,19 @@ impl Happening {
         })
     }
 
+    /// `Reason: message`, in one line.
+    pub(in crate::deploy::kubernetes) fn said(&self) -> String {
+        let words: Vec<&str> = self.message.split_whitespace().collect();
+        format!("{}: {}", self.reason, words.join(" "))
+    }
+
     /// One line of evidence.
-    pub(super) fn line(&self) -> String {
+    pub(in crate::deploy::kubernetes) fn line(&self) -> String {
         let times = match self.count {
             1 => String::new(),
             count => format!(" ({count} times)"),
         };
-        format!("event {}: {}{times}", self.reason, self.message)
+        format!("event {}{times}", self.said())
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::conditions::{condition, holds, number};
-use super::containers::{Container, ending};
+use super::container::{Container, ending};
 use super::observation::{Observation, Progress, Seen};
 use super::rules::Rule;
 use crate::cluster::{text, uid_of};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::observation::{Culprit, Finding, Observation, Progress, Seen, Verdict};
-use super::rules::{BEFORE_US, Class, Quorum, Rule, SETTLED, tolerated};
+use super::rules::{BEFORE_US, Class, Quorum, Rule, tolerated};
 use super::sightings::{Sighting, Sightings};
 use super::stateful_set;
 use crate::cluster::{text, uid_of};
@@ -28,7 +28,7 @@ pub(super) fn judge(progress: Progress, case: &Case<'_>) -> Verdict {
         Progress::Going(what) => what,
     };
     let (mut next_check, mut hypothesis) = (None::<Timestamp>, None);
-    for rule in Rule::ALL.iter().filter(|rule| **rule != Rule::Settling) {
+    for rule in Rule::ALL.iter().filter(|rule| rule.is_fault()) {
         let shown: Vec<&Observation> = case
             .observations
             .iter()
@@ -71,6 +71,7 @@ fn because(case: &Case<'_>, deadline: Finding, hypothesis: Option<Box<Finding>>)
         None => deadline,
         Some(why) => Finding {
             cause: format!("{}; {}", deadline.cause, why.cause),
+            share: why.share,
             culprit: why.culprit,
             evidence: [deadline.evidence, why.evidence].concat(),
             ..deadline
@@ -78,27 +79,28 @@ fn because(case: &Case<'_>, deadline: Finding, hypothesis: Option<Box<Finding>>)
     }
 }
 
-/// Success, unless something has only just started that cannot say itself whether it is ready.
+/// Success, unless it is too early for it: something has only just started, or was only just made.
 fn settled(warnings: Vec<String>, case: &Case<'_>) -> Verdict {
-    let starting = case
-        .observations
-        .iter()
-        .filter(|one| one.rule == Rule::Settling);
-    let until = starting
-        .filter_map(|one| case.sightings.of(&case.seen.target.uid, one))
-        .filter_map(|sighting| sighting.first.checked_add(SETTLED).ok())
-        .max();
-    match until.filter(|until| *until > case.seen.now) {
+    let held = case.observations.iter().filter_map(|one| {
+        let Class::Held(grace) = one.rule.class() else {
+            return None;
+        };
+        let sighting = case.sightings.of(&case.seen.target.uid, one)?;
+        let until = sighting.first.checked_add(seconds(grace)).ok()?;
+        (until > case.seen.now).then_some((until, one))
+    });
+    match held.max_by_key(|(until, _)| *until) {
         None => Verdict::Succeeded { warnings },
-        next_check => Verdict::Progressing {
-            what: format!(
-                "all pods run; they have no readiness probe, so it is seen for {} s whether they stay",
-                SETTLED.as_secs()
-            ),
-            next_check,
+        Some((until, one)) => Verdict::Progressing {
+            what: one.text.clone(),
+            next_check: Some(until),
             hypothesis: None,
         },
     }
+}
+
+fn seconds(seconds: u64) -> SignedDuration {
+    SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX))
 }
 
 /// When the rule is a verdict; `None` while only a change can make it one.
@@ -128,8 +130,6 @@ fn due(case: &Case<'_>, rule: Rule, shown: &[&Observation]) -> Option<Timestamp>
 
 /// How long after its first sight an observation is a verdict; `None` while it does not count.
 fn grace(case: &Case<'_>, observation: &Observation, count: u32) -> Option<SignedDuration> {
-    let seconds =
-        |seconds: u64| SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
     let rule = observation.rule;
     let enough = match rule.class() {
         Class::Counted(times) => count >= times,
@@ -145,7 +145,7 @@ fn grace(case: &Case<'_>, observation: &Observation, count: u32) -> Option<Signe
         Class::Immediate if observation.old => Some(seconds(BEFORE_US)),
         Class::Immediate | Class::Counted(_) => Some(SignedDuration::ZERO),
         Class::Sustained(grace) => Some(seconds(grace)),
-        Class::Never => None,
+        Class::Never | Class::Held(_) => None,
     }
 }
 
@@ -182,7 +182,8 @@ fn finding(case: &Case<'_>, rule: Rule, shown: &[&Observation]) -> Finding {
     Finding {
         code: rule.code(),
         rule,
-        cause: format!("{text}{}{}", share(case, shown), held_up(case, shown)),
+        cause: text.to_owned(),
+        share: share(case, shown) + &held_up(case, shown),
         culprit: most.and_then(|one| culprit(case, one)),
         evidence: vec![line],
         since,

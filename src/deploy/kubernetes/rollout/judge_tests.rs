@@ -16,18 +16,18 @@ fn deployment(observed: i64, updated: i64, all: i64, available: i64) -> Replay {
     )
 }
 
-fn what(verdict: &Verdict) -> &str {
+pub(super) fn what(verdict: &Verdict) -> &str {
     match verdict {
         Verdict::Progressing { what, .. } => what,
         _ => "",
     }
 }
 
-fn succeeds(replay: &Replay) -> bool {
+pub(super) fn succeeds(replay: &Replay) -> bool {
     matches!(replay.verdict(), Verdict::Succeeded { .. })
 }
 
-fn warned(replay: &Replay) -> String {
+pub(super) fn warned(replay: &Replay) -> String {
     match replay.verdict() {
         Verdict::Succeeded { warnings } => warnings.join("; "),
         other => panic!("{other:?}"),
@@ -156,7 +156,7 @@ fn what_the_place_causes_must_be_on_all_pods() {
     make_ready(named.object("Pod"));
     let verdict = named.verdict();
     assert!(
-        failed(&verdict).unwrap().cause.contains("(1 of 2 new pods"),
+        failed(&verdict).unwrap().share.contains("(1 of 2 new pods"),
         "{verdict:?}"
     );
 }
@@ -238,99 +238,6 @@ fn the_next_check_is_the_first_grace_that_runs_out() {
             ..
         }
     ));
-}
-
-#[test]
-fn a_failed_job_is_certain_before_its_pods_are_gone() {
-    let job = |kind: &str| {
-        made(
-            "batch/v1",
-            json!({"kind": "Job", "metadata": {}, "status": {"conditions": [{"type": kind, "status": "True", "reason": "BackoffLimitExceeded"}]}}),
-        )
-    };
-    for kind in ["Failed", "FailureTarget"] {
-        assert_eq!(named(&job(kind).verdict()), Some(Rule::JobFailed));
-    }
-    for kind in ["Complete", "SuccessCriteriaMet"] {
-        assert!(succeeds(&job(kind)));
-    }
-    assert!(what(&job("Suspended").verdict()).contains("pods run"));
-}
-
-#[test]
-fn stateful_and_daemon_sets_count_their_own_way() {
-    let set = |updated: i64, strategy: Value| {
-        made(
-            "apps/v1",
-            json!({"kind": "StatefulSet", "metadata": {}, "spec": {"replicas": 2, "updateStrategy": strategy},
-        "status": {"observedGeneration": 2, "updatedReplicas": updated, "readyReplicas": 2, "currentRevision": "a", "updateRevision": "b"}}),
-        )
-    };
-    assert!(!succeeds(&set(1, json!({}))));
-    assert!(succeeds(&set(2, json!({}))));
-    assert!(
-        warned(&set(1, json!({"rollingUpdate": {"partition": 1}})))
-            .contains("partition 1 keeps 1 of 2")
-    );
-    assert!(warned(&set(0, json!({"type": "OnDelete"}))).contains("OnDelete"));
-    let stuck = recorded("stateful-stuck").verdict();
-    assert!(
-        failed(&stuck)
-            .unwrap()
-            .cause
-            .contains("`wine-0` holds up the other 2"),
-        "{stuck:?}"
-    );
-    let daemons = |available: i64| {
-        made(
-            "apps/v1",
-            json!({"kind": "DaemonSet", "metadata": {},
-        "status": {"observedGeneration": 2, "desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": available}}),
-        )
-    };
-    assert!(!succeeds(&daemons(2)));
-    assert!(succeeds(&daemons(3)));
-}
-
-#[test]
-fn a_claim_that_waits_for_its_pod_holds_nothing_up() {
-    let claim = || recorded("claim-none").set("events", json!([]));
-    assert!(!succeeds(&claim()));
-    let waits = claim().event(
-        "PersistentVolumeClaim",
-        "WaitForFirstConsumer",
-        "waiting for first consumer",
-        1,
-    );
-    assert!(warned(&waits).contains("first pod"));
-}
-
-#[test]
-fn a_service_waits_for_pods_of_this_deployment_only() {
-    let service = || {
-        recorded("balancer").with("Service", |service| {
-            service["spec"]["type"] = json!("ClusterIP");
-        })
-    };
-    let without = |mut replay: Replay| {
-        let all = replay.0["objects"].as_array_mut().unwrap();
-        all.retain(|object| object["kind"] != "EndpointSlice");
-        replay
-    };
-    let waits = |replay: &Replay| what(&replay.verdict()).contains("no pod behind it is ready");
-    assert!(waits(&without(service())));
-    assert!(!waits(&service()));
-    assert!(!waits(&without(
-        service().with("Service", |service| service["spec"]["selector"] =
-            json!({"app": "other"}))
-    )));
-    assert!(!waits(&without(service()).set(
-        "denied",
-        json!([format!(
-            "EndpointSlice/{}",
-            service().0["targets"][0]["namespace"].as_str().unwrap()
-        )])
-    )));
 }
 
 #[test]

@@ -1,10 +1,11 @@
-//! Rollouts: `wait` watches what was applied, `scene` holds what was seen, `judge` gives the verdict by the table in `rules`.
+//! Rollouts: `watch` and `logs` see what happens to what was applied, `scene` holds it, `judge` gives the verdict by the
+//! table in `rules`. Nothing here waits, writes or speaks.
 
 mod autoscaling;
 mod conditions;
+mod container;
 #[cfg(test)]
 mod container_examples;
-mod containers;
 mod daemon_set;
 mod deployment;
 mod ended;
@@ -13,6 +14,8 @@ mod job;
 mod judge;
 #[cfg(test)]
 mod judge_tests;
+#[cfg(test)]
+mod kinds_tests;
 mod logs;
 mod network;
 mod observation;
@@ -33,9 +36,9 @@ mod sightings;
 mod state;
 mod stateful_set;
 mod storage;
+mod tail;
 mod target;
 mod trim;
-mod wait;
 mod waiting;
 mod watch;
 #[cfg(test)]
@@ -43,12 +46,14 @@ mod workload_examples;
 
 use serde_json::Value;
 
-pub(super) use self::observation::Verdict;
+pub(super) use self::events::Happening;
+pub(super) use self::logs::{Logs, of_culprit};
+pub(super) use self::observation::{Culprit, Finding, Late, Verdict};
 pub(super) use self::record::time;
 pub(super) use self::rules::table;
-pub(super) use self::scene::Scene;
+pub(super) use self::scene::{Scene, UNSEEN};
 pub(super) use self::target::Target;
-pub(super) use self::wait::{Waited, wait};
+pub(super) use self::watch::{Trouble, Watch};
 
 /// All container statuses of a pod, those of init containers first.
 pub(super) fn containers(pod: &Value) -> impl Iterator<Item = &Value> {

@@ -114,14 +114,23 @@ pub(in crate::deploy::kubernetes) struct Finding {
     pub(in crate::deploy::kubernetes) code: Code,
     /// The rule behind it.
     pub(super) rule: Rule,
-    /// One sentence, with how many pods have it.
+    /// One sentence, without how many pods have it.
     pub(in crate::deploy::kubernetes) cause: String,
+    /// How many, and what they hold up: ` (2 of 2 new pods, node n1)`. Empty when it is not about pods of many.
+    pub(in crate::deploy::kubernetes) share: String,
     /// Where to look for evidence.
     pub(in crate::deploy::kubernetes) culprit: Option<Culprit>,
     /// Since when, how often, what would have been waited for, events. Untrusted text.
     pub(in crate::deploy::kubernetes) evidence: Vec<String>,
     /// First sight.
     pub(in crate::deploy::kubernetes) since: Timestamp,
+}
+
+impl Finding {
+    /// The whole sentence.
+    pub(in crate::deploy::kubernetes) fn sentence(&self) -> String {
+        format!("{}{}", self.cause, self.share)
+    }
 }
 
 /// The pod that tells most.
@@ -139,7 +148,7 @@ pub(in crate::deploy::kubernetes) struct Culprit {
 #[derive(Clone, Debug)]
 pub(in crate::deploy::kubernetes) struct Late<'a> {
     pub(in crate::deploy::kubernetes) target: &'a Target,
-    /// One sentence: what it waits for, and what most likely is wrong.
+    /// One sentence: what it waits for, and what most likely is wrong, without how many pods have it.
     pub(in crate::deploy::kubernetes) cause: String,
     pub(in crate::deploy::kubernetes) guess: Option<&'a Finding>,
 }

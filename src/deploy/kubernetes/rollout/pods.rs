@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::containers::{self, Container};
+use super::container::{Container, ending};
 use super::observation::{Observation, Progress, Seen};
 use super::rules::Rule;
-use super::schedule;
 use super::waiting::missing_configuration;
+use super::{ended, probes, schedule, waiting};
 use crate::cluster::{is_ready, name_of, text, uid_of};
 
 /// Reasons for which a node or the scheduler gives a pod up, and its controller makes another one.
@@ -46,12 +46,24 @@ fn one(seen: &Seen<'_>, pod: &Value, out: &mut Vec<Observation>) {
             return;
         }
     }
-    containers::observe(seen, pod, out);
+    containers(seen, pod, out);
     if is_ready(pod) {
         return;
     }
     schedule::observe(seen, pod, out);
     preparing(seen, pod, out);
+}
+
+fn containers(seen: &Seen<'_>, pod: &Value, out: &mut Vec<Observation>) {
+    for container in Container::all(pod) {
+        let mut found = Vec::new();
+        waiting::observe(seen, container, &mut found);
+        if found.is_empty() {
+            ended::observe(seen, container, &mut found);
+        }
+        probes::observe(seen, container, &mut found);
+        out.append(&mut found);
+    }
 }
 
 /// A pod that ended for good. Controllers replace theirs; a bare one is all there is.
@@ -74,7 +86,7 @@ fn failed(seen: &Seen<'_>, pod: &Value) -> Option<Observation> {
             (!good).then(|| {
                 (
                     container.name(),
-                    format!("; {} {}", container.label(), containers::ending(end)),
+                    format!("; {} {}", container.label(), ending(end)),
                 )
             })
         });

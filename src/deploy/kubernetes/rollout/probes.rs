@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::containers::Container;
+use super::container::Container;
 use super::events::Happening;
 use super::observation::{Observation, Seen};
 use super::rules::Rule;
@@ -52,7 +52,7 @@ pub(super) fn observe(seen: &Seen<'_>, container: Container<'_>, out: &mut Vec<O
             None => String::new(),
         };
         let what =
-            format!("runs, but is not ready; its {field} probe{path} does not pass{said}{allowed}");
+            format!("runs, but is not ready; its {field} probe{path} does not pass{allowed}{said}");
         out.push(container.sees(seen, Rule::NotReady, what));
     }
 }
@@ -81,7 +81,7 @@ fn killings<'a>(seen: &Seen<'a>, container: Container<'_>) -> Vec<&'a Happening>
     events
 }
 
-/// What the probe was answered, if the kubelet told.
+/// What the probe was answered, if the kubelet told: where a cause takes its place.
 fn unhealthy(seen: &Seen<'_>, container: Container<'_>, kind: &str) -> String {
     let events = seen.state.events(uid_of(container.pod), seen.applied);
     let found = events.iter().rev().find(|event| {
@@ -90,7 +90,7 @@ fn unhealthy(seen: &Seen<'_>, container: Container<'_>, kind: &str) -> String {
             && event.message.to_lowercase().starts_with(kind)
     });
     found
-        .map(|event| format!(": {}", event.message.trim()))
+        .map(|event| format!(" — {}", event.message.trim()))
         .unwrap_or_default()
 }
 

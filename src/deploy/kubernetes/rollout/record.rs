@@ -1,4 +1,4 @@
-//! A scene as JSON and back: what a bundle holds of a rollout, and evidence that needs no cluster.
+//! A scene as JSON and back: what a bundle holds of a rollout, and what is late in it.
 
 use std::time::Duration;
 
@@ -12,8 +12,7 @@ use super::scene::Scene;
 use super::sightings::Sightings;
 use super::state::Tail;
 use super::target::Target;
-use super::watch::hand_in;
-use crate::cluster::{name_of, text, uid_of};
+use crate::cluster::{text, uid_of};
 use crate::code::Code;
 use crate::diagnostic::Location;
 
@@ -58,39 +57,6 @@ impl Scene {
         late
     }
 
-    /// Events and log tails of a target that stand in the scene itself.
-    pub(in crate::deploy::kubernetes) fn recorded(&self, target: &Target) -> Vec<String> {
-        let mut lines = Vec::new();
-        let mut subjects = vec![target.uid.as_str()];
-        subjects.extend(self.state.owned(&target.uid, "ReplicaSet").map(uid_of));
-        for uid in subjects {
-            let events = self.state.events(uid, self.applied);
-            lines.extend(
-                events
-                    .iter()
-                    .filter(|one| one.warning)
-                    .map(|one| one.line()),
-            );
-        }
-        for pod in self.state.newest_pods(target) {
-            let events = self.state.events(uid_of(pod), self.applied);
-            let told = events
-                .iter()
-                .filter(|one| one.warning || one.reason == "Killing");
-            lines.extend(told.map(|one| format!("pod {} {}", name_of(pod), one.line())));
-            for (of, container, tail) in self.state.logs() {
-                if of == uid_of(pod) {
-                    let log = tail
-                        .lines
-                        .iter()
-                        .map(|line| format!("log {container}: {line}"));
-                    lines.extend(log);
-                }
-            }
-        }
-        lines
-    }
-
     /// The scene as it stands in a bundle.
     pub(in crate::deploy::kubernetes) fn write(&self) -> Value {
         let (mut objects, mut subjects) = (Vec::new(), Vec::new());
@@ -103,6 +69,7 @@ impl Scene {
                 objects.extend(self.state.pods(target).into_iter().take(PODS));
             }
         }
+        objects.extend(self.state.lost_nodes().take(PODS));
         subjects.extend(objects.iter().map(|object| uid_of(object)));
         let events: Vec<Value> = subjects
             .iter()
@@ -112,6 +79,9 @@ impl Scene {
         let logs = self.state.logs().map(|(pod, container, tail)| {
             json!({"pod": pod, "container": container, "run": tail.run, "exit": tail.exit, "lines": tail.lines})
         });
+        let read = self.state.read.iter().map(
+            |((pod, container), lines)| json!({"pod": pod, "container": container, "lines": lines}),
+        );
         let tolerate = self
             .tolerate
             .iter()
@@ -130,6 +100,7 @@ impl Scene {
             "objects": objects,
             "events": events,
             "logs": logs.collect::<Vec<_>>(),
+            "read": read.collect::<Vec<_>>(),
         })
     }
 
@@ -149,22 +120,29 @@ impl Scene {
         });
         let tolerate: Vec<_> = tolerate.collect();
         let mut scene = Self::new(&targets?, applied, &tolerate);
-        hand_in(&mut scene.state, list("objects")?, list("events")?);
+        scene.state.take_in(list("objects")?, list("events")?);
         for log in list("logs")? {
-            let lines = log
-                .get("lines")
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten();
-            let lines = lines.filter_map(Value::as_str).map(str::to_owned);
             let tail = Tail {
                 run: text(log, "/run").to_owned(),
                 exit: log.get("exit").and_then(Value::as_i64).unwrap_or(-1),
-                lines: lines.collect(),
+                lines: lines(log),
             };
             scene
                 .state
                 .keep_log(text(log, "/pod"), text(log, "/container"), tail);
+        }
+        // Older bundles have only the ends.
+        for log in bundle
+            .get("read")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            let key = (
+                text(log, "/pod").to_owned(),
+                text(log, "/container").to_owned(),
+            );
+            scene.state.read.insert(key, lines(log));
         }
         let words = |name: &str| {
             Ok::<_, String>(
@@ -181,6 +159,12 @@ impl Scene {
         scene.sightings = Sightings::read(bundle.get("sightings").unwrap_or(&Value::Null));
         Ok(scene)
     }
+}
+
+fn lines(log: &Value) -> Vec<String> {
+    let lines = log.get("lines").and_then(Value::as_array);
+    let lines = lines.into_iter().flatten().filter_map(Value::as_str);
+    lines.map(str::to_owned).collect()
 }
 
 /// A time at a JSON pointer.

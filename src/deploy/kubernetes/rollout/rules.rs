@@ -19,6 +19,8 @@ pub(super) enum Class {
     Sustained(u64),
     /// Only reported, and named when time is up.
     Never,
+    /// Success waits so many seconds for it; it is never a fault.
+    Held(u64),
 }
 
 /// On how many of the new pods a fault must be seen.
@@ -35,11 +37,25 @@ pub(super) enum Quorum {
 /// What was there before our apply gets this long to change before an immediate rule holds.
 pub(super) const BEFORE_US: u64 = 30;
 
-/// How long a container without a readiness probe must run before it counts as serving.
-pub(super) const SETTLED: SignedDuration = SignedDuration::from_secs(5);
+/// How many seconds a container without a readiness probe must run before it counts as serving.
+pub(super) const SETTLED: u64 = 5;
+
+/// How many seconds a controller has to write the first status of a resource. Most take less than one; a resource whose
+/// kind has no status must not cost more.
+pub(super) const FIRST_STATUS: u64 = 5;
 
 /// How long a container without a readiness probe must run before its earlier ends are forgotten.
 pub(super) const RECOVERED: SignedDuration = SignedDuration::from_secs(60);
+
+/// A line of the table.
+struct Row {
+    name: &'static str,
+    /// What it is about, in a sentence.
+    doc: &'static str,
+    code: Code,
+    class: Class,
+    quorum: Quorum,
+}
 
 /// Declares the rules once. The order is that of how telling they are: of several, the first is named.
 macro_rules! rules {
@@ -52,35 +68,20 @@ macro_rules! rules {
             /// Every rule, the most telling first.
             pub(super) const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// Its name in a bundle.
-            pub(super) fn name(self) -> &'static str {
-                match self { $(Self::$name => stringify!($name),)* }
-            }
-
-            /// What it is about, in a sentence.
-            fn doc(self) -> &'static str {
-                match self { $(Self::$name => concat!($($doc),+).trim_ascii(),)* }
-            }
-
-            /// Its code.
-            pub(super) fn code(self) -> Code {
-                match self { $(Self::$name => Code::$code,)* }
-            }
-
-            /// Its class.
-            pub(super) fn class(self) -> Class {
-                match self { $(Self::$name => $class,)* }
-            }
-
-            /// Its quorum.
-            pub(super) fn quorum(self) -> Quorum {
-                match self { $(Self::$name => Quorum::$quorum,)* }
+            fn row(self) -> Row {
+                match self { $(Self::$name => Row {
+                    name: stringify!($name),
+                    doc: concat!($($doc),+).trim_ascii(),
+                    code: Code::$code,
+                    class: $class,
+                    quorum: Quorum::$quorum,
+                },)* }
             }
         }
     };
 }
 
-use Class::{Counted, Immediate, Never, Sustained};
+use Class::{Counted, Held, Immediate, Never, Sustained};
 
 rules! {
     /// The workload was deleted while it was waited for.
@@ -201,29 +202,52 @@ rules! {
     ProgressDeadline: ProgressDeadline, Immediate, One;
     /// The container runs, but its readiness probe does not pass.
     NotReady: NotReady, Never, One;
-    /// The container has just started and has no probe that could say whether it is ready; never a fault.
-    Settling: NotReady, Never, One;
+    /// The container has just started and has no probe that could say whether it is ready.
+    Settling: NotReady, Held(SETTLED), One;
+    /// A new custom resource has no status: its controller may not have seen it yet.
+    StatusAwaited: ConditionFailed, Held(FIRST_STATUS), One;
 }
 
 /// The whole table as data, for the documents that repeat it.
 pub(in crate::deploy::kubernetes) fn table() -> Value {
-    let row = |rule: &Rule| {
-        let pods = match rule.quorum() {
+    let line = |rule: &Rule| {
+        let row = rule.row();
+        let pods = match row.quorum {
             Quorum::One => "one pod",
             Quorum::All => "all new pods",
             Quorum::Sum => "all new pods together",
         };
-        json!({"code": rule.code().slug(), "seen": rule.doc(), "patience": rule.patience(&[]), "pods": pods})
+        json!({"code": row.code.slug(), "seen": row.doc, "patience": rule.patience(&[]), "pods": pods})
     };
-    // What is never a fault is no rule for a reader.
-    Rule::ALL
-        .iter()
-        .filter(|rule| **rule != Rule::Settling)
-        .map(row)
-        .collect()
+    Rule::ALL.iter().map(line).collect()
 }
 
 impl Rule {
+    /// Its name in a bundle.
+    pub(super) fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// Its code.
+    pub(super) fn code(self) -> Code {
+        self.row().code
+    }
+
+    /// Its class.
+    pub(super) fn class(self) -> Class {
+        self.row().class
+    }
+
+    /// Its quorum.
+    pub(super) fn quorum(self) -> Quorum {
+        self.row().quorum
+    }
+
+    /// Whether it can be a fault at all; if not, success only waits for it.
+    pub(super) fn is_fault(self) -> bool {
+        !matches!(self.class(), Held(_))
+    }
+
     /// The rule with this name.
     pub(super) fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|rule| rule.name() == name)
@@ -231,7 +255,7 @@ impl Rule {
 
     /// What would have been waited for, in words.
     pub(super) fn patience(self, tolerate: &[(Code, Duration)]) -> String {
-        if let Some(grace) = tolerated(self.code(), tolerate) {
+        if let Some(grace) = tolerated(self.code(), tolerate).filter(|_| self.is_fault()) {
             return format!("is tolerated for {} s", grace.as_secs());
         }
         match self.class() {
@@ -239,6 +263,7 @@ impl Rule {
             Counted(times) => format!("is called at {times} times"),
             Sustained(seconds) => format!("is called after {seconds} s without a break"),
             Never => "is called at the deadline only".to_owned(),
+            Held(seconds) => format!("is no fault; success waits {seconds} s for it"),
         }
     }
 }

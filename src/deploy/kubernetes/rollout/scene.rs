@@ -7,21 +7,22 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::conditions::{holds, number};
+use super::events::Happening;
 use super::judge::{Case, judge};
-use super::observation::{Observation, Progress, Seen, Verdict};
+use super::observation::{Culprit, Observation, Progress, Seen, Verdict};
 use super::rules::Rule;
 use super::sightings::Sightings;
-use super::state::State;
+use super::state::{Heard, State};
 use super::target::Target;
 use super::{
     autoscaling, conditions, daemon_set, deployment, job, network, pods, refusals, settle,
     stateful_set, storage,
 };
-use crate::cluster::{kind_of, text};
+use crate::cluster::{kind_of, text, uid_of};
 use crate::code::Code;
 
 /// What a target waits for of which nothing is known.
-pub(super) const UNSEEN: &str = "not seen yet";
+pub(in crate::deploy::kubernetes) const UNSEEN: &str = "not seen yet";
 
 /// Everything that verdicts depend on, except the clock.
 #[derive(Clone, Debug)]
@@ -36,7 +37,7 @@ pub(in crate::deploy::kubernetes) struct Scene {
 
 impl Scene {
     /// A rollout of which nothing was seen yet.
-    pub(super) fn new(
+    pub(in crate::deploy::kubernetes) fn new(
         targets: &[Target],
         applied: Timestamp,
         tolerate: &[(Code, Duration)],
@@ -53,6 +54,55 @@ impl Scene {
     /// What is waited for.
     pub(in crate::deploy::kubernetes) fn targets(&self) -> &[Target] {
         &self.targets
+    }
+
+    /// Keeps the end of a log.
+    pub(in crate::deploy::kubernetes) fn hear(&mut self, heard: Heard) {
+        self.state
+            .keep_log(&heard.pod, &heard.container, heard.tail);
+    }
+
+    /// Keeps what was read of a culprit's log.
+    pub(in crate::deploy::kubernetes) fn hear_all(&mut self, culprit: &Culprit, log: Vec<String>) {
+        if let Some(container) = culprit.container.clone().filter(|_| !log.is_empty()) {
+            let pod = uid_of(&culprit.pod).to_owned();
+            self.state.read.insert((pod, container), log);
+        }
+    }
+
+    /// The culprit's log: what was read of it, else the end of its last run.
+    pub(in crate::deploy::kubernetes) fn log(&self, culprit: &Culprit) -> &[String] {
+        let Some(container) = &culprit.container else {
+            return &[];
+        };
+        let pod = uid_of(&culprit.pod);
+        let read = self.state.read.get(&(pod.to_owned(), container.clone()));
+        let tail = || self.state.tails(pod, container).last();
+        read.or_else(|| Some(&tail()?.lines))
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+    }
+
+    /// What was warned of about a target, what it owns and its most telling pod, oldest first.
+    pub(in crate::deploy::kubernetes) fn warnings(
+        &self,
+        target: &Target,
+        pod: Option<&Value>,
+    ) -> Vec<&Happening> {
+        let mut subjects = vec![target.uid.as_str()];
+        subjects.extend(self.state.owned(&target.uid, "ReplicaSet").map(uid_of));
+        subjects.extend(pod.map(uid_of));
+        subjects.sort_unstable();
+        subjects.dedup();
+        let events = subjects
+            .into_iter()
+            .flat_map(|uid| self.state.events(uid, self.applied));
+        // That the kubelet kills a container is no warning for it.
+        let mut told: Vec<_> = events
+            .filter(|one| one.warning || one.reason == "Killing")
+            .collect();
+        told.sort_by_key(|one| one.last);
+        told
     }
 
     /// Looks at every target, remembers what is seen, and judges. One verdict for each target, in their order.
@@ -105,6 +155,7 @@ impl Scene {
                     "it was deleted right after it was applied; uid {} is gone",
                     target.uid
                 ),
+                share: String::new(),
                 culprit: None,
                 evidence: Vec::new(),
                 since: self.applied,

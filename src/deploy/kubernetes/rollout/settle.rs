@@ -6,15 +6,16 @@ use serde_json::Value;
 use jiff::Timestamp;
 
 use super::conditions::number;
-use super::containers::Container;
+use super::container::Container;
+use super::daemon_set;
 use super::observation::{Observation, Progress, Seen};
 use super::rules::{Rule, SETTLED};
 use crate::cluster::{is_ready, text, uid_of};
 
 /// Observes what runs since the apply and cannot say itself whether it is ready.
 pub(super) fn observe(seen: &Seen<'_>, out: &mut Vec<Observation>) {
-    let patient = number(seen.object, "/spec/minReadySeconds") >= SETTLED.as_secs();
-    if patient
+    let patient = u64::try_from(number(seen.object, "/spec/minReadySeconds"));
+    if patient.is_ok_and(|seconds| seconds >= SETTLED)
         || !matches!(
             seen.target.kind(),
             "Deployment" | "StatefulSet" | "DaemonSet"
@@ -28,7 +29,10 @@ pub(super) fn observe(seen: &Seen<'_>, out: &mut Vec<Observation>) {
                 pod: uid_of(pod).to_owned(),
                 container: container.name().to_owned(),
                 occurrence: Some(started(&container).to_owned()),
-                ..Observation::of(Rule::Settling, "has no readiness probe")
+                ..Observation::of(
+                    Rule::Settling,
+                    format!("all pods run; they have no readiness probe, so it is seen for {SETTLED} s whether they stay"),
+                )
             });
         }
     }
@@ -41,9 +45,11 @@ pub(super) fn confirm(seen: &Seen<'_>, progress: Progress) -> Progress {
     };
     let ended = |pod: &&Value| matches!(text(pod, "/status/phase"), "Failed" | "Succeeded");
     let newest = seen.state.newest_pods(seen.target);
+    let lost = daemon_set::lost_nodes(seen);
     let unready = newest
         .iter()
         .filter(|pod| !ended(pod) && !is_ready(pod))
+        .filter(|pod| !lost.contains(text(pod, "/spec/nodeName")))
         .count();
     match unready {
         0 => Progress::Done(warnings),

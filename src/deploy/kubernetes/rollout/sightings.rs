@@ -82,7 +82,7 @@ impl Sightings {
             if observation.occurrence.is_some() && observation.occurrence != sighting.occurrence {
                 sighting.seen = sighting.seen.saturating_add(1);
                 // A new run has not lasted yet.
-                if observation.rule == Rule::Settling {
+                if !observation.rule.is_fault() {
                     sighting.first = now;
                 }
             }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::events::{Happening, Happenings};
 use super::target::Target;
 use super::trim::trim;
-use crate::cluster::{kind_of, newest_pods, text, uid_of};
+use crate::cluster::{is_ready, kind_of, newest_pods, text, uid_of};
 
 /// The end of a container's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,14 @@ pub(super) struct Tail {
     /// Exit status of that run.
     pub(super) exit: i64,
     pub(super) lines: Vec<String>,
+}
+
+/// The end of a log that was read.
+#[derive(Debug)]
+pub(in crate::deploy::kubernetes) struct Heard {
+    pub(super) pod: String,
+    pub(super) container: String,
+    pub(super) tail: Tail,
 }
 
 /// Everything that is known of the cluster.
@@ -30,6 +38,8 @@ pub(super) struct State {
     pub(super) events: Happenings,
     /// By pod and container; the last two runs.
     logs: HashMap<(String, String), Vec<Tail>>,
+    /// By pod and container: what the diagnosis read, more than the end.
+    pub(super) read: HashMap<(String, String), Vec<String>>,
     /// Places (`Kind/namespace`) that we may not watch.
     pub(super) denied: BTreeSet<String>,
 }
@@ -45,6 +55,16 @@ impl State {
         self.gone.remove(&uid);
         self.objects.insert(uid.clone(), kept);
         uid
+    }
+
+    /// Keeps objects and events that a bundle hands in as if a watch had.
+    pub(super) fn take_in(&mut self, objects: &[Value], events: &[Value]) {
+        for object in objects {
+            self.keep(kind_of(object), object);
+        }
+        for happening in events.iter().filter_map(Happening::read) {
+            self.events.keep(happening);
+        }
     }
 
     /// Forgets an object; that of a target stays as it was last, marked as gone.
@@ -76,6 +96,12 @@ impl State {
     /// All objects, in no order.
     pub(super) fn objects(&self) -> impl Iterator<Item = &Value> {
         self.objects.values()
+    }
+
+    /// Nodes that do not answer, as far as nodes may be watched.
+    pub(super) fn lost_nodes(&self) -> impl Iterator<Item = &Value> {
+        let nodes = self.objects().filter(|object| kind_of(object) == "Node");
+        nodes.filter(|node| !is_ready(node))
     }
 
     /// Objects of a kind that the one with this uid owns.

@@ -3,6 +3,7 @@
 use kube::ResourceExt as _;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 
+use crate::deploy::kubernetes::manifest::Object;
 use crate::diagnostic::Location;
 
 /// One object as it was applied.
@@ -35,6 +36,15 @@ impl Target {
         }
     }
 
+    /// Whether the object was applied as this. One that names no namespace went to the deployment's own.
+    pub(in crate::deploy::kubernetes) fn is_of(&self, object: &Object) -> bool {
+        let namespace = object.namespace.as_deref();
+        (&*object.kind, object.group(), &*object.name)
+            == (self.kind(), &*self.resource.group, &*self.name)
+            && (self.namespace.is_empty()
+                || namespace.is_none_or(|namespace| namespace == self.namespace))
+    }
+
     /// `Deployment`.
     pub(in crate::deploy::kubernetes) fn kind(&self) -> &str {
         &self.resource.kind
@@ -46,7 +56,7 @@ impl Target {
     }
 
     /// Whether its pods are what it is about.
-    pub(super) fn has_pods(&self) -> bool {
+    pub(in crate::deploy::kubernetes) fn has_pods(&self) -> bool {
         matches!(
             (&*self.resource.group, self.kind()),
             ("apps", "Deployment" | "StatefulSet" | "DaemonSet") | ("batch", "Job") | ("", "Pod")
@@ -54,7 +64,7 @@ impl Target {
     }
 
     /// Whether its status says anything; else being there is all.
-    pub(super) fn is_watched(&self) -> bool {
+    pub(in crate::deploy::kubernetes) fn is_watched(&self) -> bool {
         let builtin = self.resource.group.is_empty()
             || !self.resource.group.contains('.')
             || self.resource.group.ends_with(".k8s.io");

@@ -1,7 +1,7 @@
 //! What is kept of an object: only what verdicts are made of. A thousand pods must fit in memory, and no value of a
 //! variable, no Secret and no annotation of others may reach a bundle.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// Labels and annotations that say which revision an object is of, and which digest this run pushed.
 const MARKS: &[&str] = &[
@@ -39,6 +39,7 @@ fn parts(kind: &str, object: &Value) -> Vec<(&'static str, Value)> {
     let status = object.get("status").unwrap_or(&Value::Null);
     match kind {
         "Pod" => vec![("spec", pod_spec(spec)), ("status", pod_status(status))],
+        "Node" => vec![("status", json!({"conditions": pod_conditions(status)}))],
         "EndpointSlice" => vec![("endpoints", endpoints(object))],
         "CustomResourceDefinition" => vec![("status", pick(status, &["conditions"]))],
         "Service" => {
@@ -62,7 +63,9 @@ fn parts(kind: &str, object: &Value) -> Vec<(&'static str, Value)> {
                 ),
             ]
         }
-        // Of a kind that we do not know, the status alone says something, and nothing of it is secret by intent.
+        // Of a kind that we do not know, the status alone says something, and nothing of it is secret by intent. That it
+        // has any is kept, too: an empty one is what was in the manifest.
+        _ if status.as_object().is_none_or(Map::is_empty) => Vec::new(),
         _ => {
             let fields = ["observedGeneration", "conditions", "phase", "modelStatus"];
             vec![("status", pick(status, &fields))]
@@ -192,18 +195,19 @@ fn probe(found: &Value) -> Value {
 
 fn pod_status(status: &Value) -> Value {
     let mut kept = pick(status, &["phase", "reason", "message"]);
-    let conditions = status.get("conditions").and_then(Value::as_array);
-    kept["conditions"] = conditions
-        .into_iter()
-        .flatten()
-        .filter_map(pod_condition)
-        .collect();
+    kept["conditions"] = pod_conditions(status);
     for list in ["initContainerStatuses", "containerStatuses"] {
         if let Some(containers) = status.get(list).and_then(Value::as_array) {
             kept[list] = containers.iter().map(container_status).collect();
         }
     }
     kept
+}
+
+fn pod_conditions(status: &Value) -> Value {
+    let conditions = status.get("conditions").and_then(Value::as_array);
+    let conditions = conditions.into_iter().flatten();
+    conditions.filter_map(pod_condition).collect()
 }
 
 /// The conditions that verdicts read; the others repeat them.
@@ -268,8 +272,6 @@ fn shorten(value: &mut Value) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a container waits for: its image, its configuration, its start.
 
-use super::containers::Container;
+use super::container::Container;
 use super::observation::{Observation, Seen};
 use super::pull;
 use super::rules::Rule;

@@ -9,10 +9,10 @@ use kube::core::{ApiResource, DynamicObject};
 use kube::runtime::utils::{Backoff, StreamBackoff};
 use kube::runtime::watcher;
 use kube::{Api, ResourceExt as _};
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::events::Happening;
+use super::scene::Scene;
 use super::state::State;
 use super::target::{Target, companion};
 use crate::cluster::{Cluster, transport};
@@ -57,7 +57,7 @@ impl Backoff for Patience {
 
 /// What a person should hear about a watch.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(in crate::deploy::kubernetes) enum Trouble {
     /// It is tried again.
     Interrupted(String),
     /// We have no right to it; the rollout is judged without.
@@ -65,7 +65,7 @@ pub(super) enum Trouble {
 }
 
 /// The streams, and what is needed to apply their changes.
-pub(super) struct Watch {
+pub(in crate::deploy::kubernetes) struct Watch {
     streams: SelectAll<BoxStream<'static, Change>>,
     /// Objects seen while a watch lists anew, by place: those that are missing at its end are gone.
     listing: HashMap<String, HashSet<String>>,
@@ -82,7 +82,11 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Watches everything that these targets depend on, only in their namespaces, each place once.
-    pub(super) fn start(cluster: &Cluster, targets: &[Target], since: Timestamp) -> Self {
+    pub(in crate::deploy::kubernetes) fn start(
+        cluster: &Cluster,
+        targets: &[Target],
+        since: Timestamp,
+    ) -> Self {
         let mut streams = SelectAll::new();
         for ((_, namespace), resource) in places(targets) {
             let api: Api<DynamicObject> = match namespace.as_str() {
@@ -117,13 +121,17 @@ impl Watch {
     }
 
     /// Until when what we know may be old: an API server that does not answer must not let a grace run out.
-    pub(super) fn blind_until(&self) -> Option<Instant> {
+    pub(in crate::deploy::kubernetes) fn blind_until(&self) -> Option<Instant> {
         let until = self.failed? + BLIND;
         (until > Instant::now()).then_some(until)
     }
 
     /// Waits for the next change and applies it. Returns what a person should hear.
-    pub(super) async fn changed(&mut self, state: &mut State) -> Option<Trouble> {
+    pub(in crate::deploy::kubernetes) async fn changed(
+        &mut self,
+        scene: &mut Scene,
+    ) -> Option<Trouble> {
+        let state = &mut scene.state;
         let Some((place, change)) = self.streams.next().await else {
             // Watches never end; without any, waiting is all that is left.
             return std::future::pending().await;
@@ -214,6 +222,10 @@ impl Watch {
         let trouble = match denied {
             Some(message) => {
                 state.denied.insert(place.clone());
+                // Nodes only tell which pods need not be waited for; few accounts may see them.
+                if place.starts_with(NODE) {
+                    return None;
+                }
                 Trouble::Denied(format!("failed to watch {place}: {message}"))
             }
             None => {
@@ -225,38 +237,31 @@ impl Watch {
     }
 }
 
+/// The kind of the cluster's machines.
+const NODE: &str = "Node";
+
 /// What must be watched for these targets: kind and namespace, once each.
 fn places(targets: &[Target]) -> BTreeMap<(String, String), ApiResource> {
     let mut places = BTreeMap::new();
     for target in targets.iter().filter(|target| target.is_watched()) {
-        let mut add = |resource: ApiResource| {
-            let place = (resource.kind.clone(), target.namespace.clone());
+        let mut add = |resource: ApiResource, namespace: &str| {
+            let place = (resource.kind.clone(), namespace.to_owned());
             places.entry(place).or_insert(resource);
         };
-        add(target.resource.clone());
+        let own = target.namespace.as_str();
+        add(target.resource.clone(), own);
         if target.has_pods() {
-            add(companion("Pod"));
+            add(companion("Pod"), own);
         }
         match target.kind() {
-            "Deployment" => add(companion("ReplicaSet")),
-            "Service" => add(companion("EndpointSlice")),
+            "Deployment" => add(companion("ReplicaSet"), own),
+            "Service" => add(companion("EndpointSlice"), own),
+            "DaemonSet" => add(companion(NODE), ""),
             _ => {}
         }
-        if !target.namespace.is_empty() {
-            add(companion("Event"));
+        if !own.is_empty() {
+            add(companion("Event"), own);
         }
     }
     places
-}
-
-/// A value that a bundle or a test hands in as if a watch had.
-pub(super) fn hand_in(state: &mut State, objects: &[Value], events: &[Value]) {
-    for object in objects {
-        state.keep(crate::cluster::kind_of(object), object);
-    }
-    for event in events {
-        if let Some(happening) = Happening::read(event) {
-            state.events.keep(happening);
-        }
-    }
 }

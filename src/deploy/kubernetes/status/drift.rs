@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use super::super::fields::other_owner;
 use super::super::image;
 use super::super::record::Release;
-use super::super::undo::fields::other_owner;
 use crate::cluster::{Cluster, Standing, kind_of, standing};
 use crate::failure::Outcome;
 use crate::registry::Reference;

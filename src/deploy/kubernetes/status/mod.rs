@@ -11,8 +11,9 @@ use self::health::{images, ready, unhealthy};
 pub(super) use self::lines::release;
 use self::lines::{history, table};
 use super::history::warn;
+use super::manifest::is_workload;
+use super::open::open;
 use super::record::{self, Record, Release};
-use super::{is_workload, rollback};
 use crate::artifact::{Check, Deployment, Verification};
 use crate::cluster::{Cluster, Standing, standing, written};
 use crate::code::Code;
@@ -26,7 +27,7 @@ use crate::plan::KubernetesSpec;
 /// `RevisionMissing` when nothing is known of the name, `VerifyHealth` when a workload is not healthy, and what the
 /// access fails with.
 pub(crate) async fn status(ctx: &Context, spec: &KubernetesSpec) -> Outcome<()> {
-    let (cluster, name, objects) = rollback::open(ctx, spec).await?;
+    let (cluster, name, objects) = open(ctx, spec).await?;
     let record = match record::read(&cluster, &name).await {
         Ok(stored) => stored.record,
         // With manifests it is known what to look at; the record would only say more.

@@ -6,11 +6,12 @@ use k8s_openapi::api::core::v1::Service;
 use kube::Api;
 
 use super::super::apply::{Kinds, Manner, apply};
+use super::super::colour::{LABEL, colour, plain_name};
 use super::super::manifest::Object;
 use super::super::reject::explain;
-use super::route::{LABEL, Route, colour};
+use super::route::Route;
 use super::trial::{self, beside, map, read};
-use super::{Trial, Way, check, plain_name};
+use super::{Trial, Way, check};
 use crate::cluster::{Cluster, text};
 use crate::code::Code;
 use crate::context::Context;

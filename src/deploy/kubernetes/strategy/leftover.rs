@@ -5,8 +5,8 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt as _};
 
+use super::super::colour::LABEL as COLOUR;
 use super::super::manifest::Object;
-use super::route::LABEL as COLOUR;
 use super::{blue_green, canary, trial};
 use crate::cluster::Cluster;
 use crate::code::Code;

@@ -17,10 +17,12 @@ use serde_json::{Value, json};
 
 use self::route::Route;
 use super::apply::{Kinds, is_configuration};
+use super::attempt::Attempt;
+use super::colour::{self, colour, plain_name};
+use super::go_live::{apply_all, apply_and_wait};
 use super::manifest::{self, Object};
 use super::record;
 use super::undo::{Before, Ended};
-use super::{Rollout, apply_all, apply_and_wait};
 use crate::artifact::Deployment;
 use crate::cluster::{Cluster, written};
 use crate::code::Code;
@@ -62,7 +64,7 @@ impl Trial {
         }
         let name = live.trim_start_matches("Deployment/");
         let colour = name.strip_prefix(&format!("{}-", plain_name(&self.object)));
-        let labels = colour.map(|colour| json!({route::LABEL: colour}));
+        let labels = colour.map(|value| json!({colour::LABEL: value}));
         let value = json!({
             "apiVersion": self.object.api_version,
             "kind": "Deployment",
@@ -127,26 +129,18 @@ pub(super) fn lasting(
 
 /// How recorded objects come back: those of a colour stand beside the other one first, all others are rolled out.
 pub(super) fn back(objects: &[Object]) -> Strategy {
-    if objects.iter().any(|object| route::colour(object).is_some()) {
+    if objects.iter().any(|object| colour(object).is_some()) {
         Strategy::BlueGreen
     } else {
         Strategy::Rolling
     }
 }
 
-/// The name of a workload without its colour, which changes with every deployment.
-pub(super) fn plain_name(object: &Object) -> &str {
-    let name = &object.name;
-    let plain =
-        route::colour(object).and_then(|colour| name.strip_suffix(colour)?.strip_suffix('-'));
-    plain.unwrap_or(name)
-}
-
 /// Whether a live object is a second workload of a strategy that keeps it.
 pub(super) fn keeps(spec: &KubernetesSpec, live: &Value) -> bool {
     let labels = live.pointer("/metadata/labels");
     spec.strategy == Strategy::BlueGreen
-        && labels.is_some_and(|labels| labels.get(route::LABEL).is_some())
+        && labels.is_some_and(|labels| labels.get(colour::LABEL).is_some())
 }
 
 /// Names of the workloads that the strategy makes or removes beside this one, which is as preflight tries it.
@@ -235,18 +229,20 @@ pub(super) async fn begin(
         route::pin(cluster, trial).await?;
     }
     let object = std::slice::from_ref(&trial.object);
-    apply_and_wait(ctx, spec, cluster, kinds.clone(), object).await
+    apply_and_wait(ctx, spec, cluster, kinds.clone(), object)
+        .await
+        .map(drop)
 }
 
 /// Lets a verified trial take over, and removes what it replaced. What fails is undone here.
 pub(super) async fn finish(
     ctx: &Context,
     spec: &KubernetesSpec,
-    rollout: &Rollout,
+    attempt: &Attempt,
     staged: &Staged,
     recheck: impl AsyncFnOnce(&Deployment) -> Outcome<()>,
 ) -> Result<(), (Failure, Ended)> {
-    let (cluster, trial) = (&rollout.cluster, &staged.trial);
+    let (cluster, trial) = (&attempt.cluster, &staged.trial);
     if ctx.cancel.is_cancelled() {
         let stop = Failure::new(Code::Interrupted, "stopped before the promotion");
         return Err(abandon(ctx, spec, cluster, staged, stop).await);
@@ -259,10 +255,10 @@ pub(super) async fn finish(
         if trial.way == Way::BlueGreen {
             route::settled(ctx, cluster, trial).await?;
         }
-        recheck(&rollout.deployment).await
+        recheck(&attempt.deployment).await
     };
     if let Err(failure) = promote.await {
-        return Err(retreat::revert(ctx, spec, rollout, staged, failure).await);
+        return Err(retreat::revert(ctx, spec, attempt, staged, failure).await);
     }
     let done = match (trial.way, &trial.live) {
         (Way::Canary, _) => trial::remove(cluster, &trial.object)
@@ -277,7 +273,7 @@ pub(super) async fn finish(
         }
         (Way::BlueGreen, None) => Ok(format!("{} serves", trial.label())),
     };
-    ctx.events.produced(rollout.deployment.clone()).await;
+    ctx.events.produced(attempt.deployment.clone()).await;
     match done {
         Ok(what) => {
             ctx.events.note(what).await;

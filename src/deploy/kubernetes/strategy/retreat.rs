@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::Rollout;
+use super::super::attempt::Attempt;
 use super::super::undo::{self, Ended};
 use super::{Staged, Trial, Way, route, trial};
 use crate::cluster::Cluster;
@@ -79,11 +79,11 @@ fn ended(spec: &KubernetesSpec, trial: &Trial, undone: Ended) -> Ended {
 pub(super) async fn revert(
     ctx: &Context,
     spec: &KubernetesSpec,
-    rollout: &Rollout,
+    attempt: &Attempt,
     staged: &Staged,
     failure: Failure,
 ) -> (Failure, Ended) {
-    let (cluster, trial) = (&rollout.cluster, &staged.trial);
+    let (cluster, trial) = (&attempt.cluster, &staged.trial);
     if ctx.cancel.is_cancelled() {
         let failure = stopped(cluster, trial, failure).await;
         return (failure, Ended::Kept);
@@ -95,7 +95,7 @@ pub(super) async fn revert(
     }
     // First of all production, then the rest.
     if trial.way == Way::Canary {
-        let (failure, undone) = undo::undo(ctx, spec, cluster, &rollout.before, failure).await;
+        let (failure, undone) = undo::undo(ctx, spec, cluster, &attempt.before, failure).await;
         let what = away(spec, cluster, trial, ctx.cancel.is_cancelled()).await;
         ctx.events.note(what.clone()).await;
         return (failure.also(format!("; {what}")), undone);
@@ -107,7 +107,7 @@ pub(super) async fn revert(
     }
     ctx.events.note(what.clone()).await;
     let failure = failure.also(format!("; {what}"));
-    let (failure, undone) = undo::undo(ctx, spec, cluster, &rollout.before, failure).await;
+    let (failure, undone) = undo::undo(ctx, spec, cluster, &attempt.before, failure).await;
     (failure, ended(spec, trial, undone))
 }
 

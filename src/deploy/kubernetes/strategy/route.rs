@@ -10,6 +10,7 @@ use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::super::colour::LABEL;
 use super::super::manifest::Object;
 use super::Trial;
 use super::trial::{self, failed, read};
@@ -17,9 +18,6 @@ use crate::cluster::Cluster;
 use crate::code::Code;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-
-/// The label of pods and selectors.
-pub(super) const LABEL: &str = "ml-deploy/colour";
 
 /// The label that the cluster's own controller puts on the pods of one template.
 const TEMPLATE: &str = "pod-template-hash";
@@ -33,12 +31,6 @@ pub(super) struct Route {
     pub(super) service: Object,
     /// Its selector before this run.
     before: BTreeMap<String, String>,
-}
-
-/// The colour that a workload's pods have, when it is one of ours.
-pub(super) fn colour(object: &Object) -> Option<&str> {
-    let labels = object.value.pointer("/spec/template/metadata/labels");
-    labels?.get(LABEL)?.as_str()
 }
 
 impl Route {

@@ -11,7 +11,7 @@ use kube::{Api, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::super::apply::MANAGER;
+use super::super::fields::MANAGER;
 use super::super::manifest::Object;
 use crate::cluster::{Cluster, transport};
 use crate::code::Code;

@@ -4,12 +4,12 @@ use serde_json::Value;
 
 use super::restore;
 use super::step::Step;
-use super::{Before, Ended, Was, fields, get, reason, say};
+use super::{Before, Ended, Was, get, reason, say};
 use crate::cluster::Cluster;
 use crate::context::Context;
 use crate::deploy::kubernetes::apply::{Kinds, Manner, apply, transient};
-use crate::deploy::kubernetes::is_workload;
-use crate::deploy::kubernetes::manifest::Object;
+use crate::deploy::kubernetes::fields;
+use crate::deploy::kubernetes::manifest::{Object, is_workload};
 use crate::failure::Failure;
 use crate::plan::{KubernetesSpec, OnFirstFailure};
 

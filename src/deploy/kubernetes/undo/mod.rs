@@ -2,7 +2,6 @@
 
 mod answer;
 mod before;
-pub(super) mod fields;
 mod first;
 mod restore;
 mod say;
@@ -16,7 +15,8 @@ pub(super) use self::restore::remove;
 use self::step::Step;
 pub(super) use self::step::is_precious;
 use super::bundle;
-use super::rollout::{self, Target, Waited};
+use super::rollout::Target;
+use super::wait::{Waited, wait};
 use crate::artifact::RolledBack;
 use crate::cluster::Cluster;
 use crate::code::Code;
@@ -153,7 +153,7 @@ async fn serve_again(
         tolerate: &spec.tolerate,
         bundle: bundle::ROLLBACK,
     };
-    rollout::wait(ctx, cluster, &waited).await?;
+    wait(ctx, cluster, &waited).await?;
     match spec.health_path.as_deref().filter(|_| before.answered) {
         Some(path) => {
             answer::healthy(ctx, cluster, &before.written(cluster), path, spec.port).await

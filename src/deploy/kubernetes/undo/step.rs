@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Entry, Was, fields};
+use super::{Entry, Was};
 use crate::cluster::{text, uid_of};
+use crate::deploy::kubernetes::fields;
 use crate::deploy::kubernetes::manifest::Object;
 
 /// What one object needs.

@@ -6,16 +6,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::logs::Logs;
-use super::observation::{Finding, Verdict};
-use super::scene::{Scene, UNSEEN};
-use super::target::Target;
-use super::watch::{Trouble, Watch};
+use super::bundle;
+use super::diagnose::{self, Places};
+use super::manifest::Object;
+use super::rollout::{
+    self, Culprit, Finding, Logs, Scene, Target, Trouble, UNSEEN, Verdict, Watch,
+};
 use crate::cluster::Cluster;
 use crate::code::Code;
 use crate::context::Context;
-use crate::deploy::kubernetes::manifest::Object;
-use crate::deploy::kubernetes::{bundle, diagnose};
 use crate::diagnostic::Diagnostic;
 use crate::failure::{Failure, Outcome};
 
@@ -24,28 +23,24 @@ const BURST: Duration = Duration::from_millis(50);
 
 /// What is waited for, and how long.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::deploy::kubernetes) struct Waited<'a> {
-    pub(in crate::deploy::kubernetes) targets: &'a [Target],
+pub(super) struct Waited<'a> {
+    pub(super) targets: &'a [Target],
     /// They know the lines of the manifests.
-    pub(in crate::deploy::kubernetes) objects: &'a [Object],
+    pub(super) objects: &'a [Object],
     /// What is older says nothing about what was applied.
-    pub(in crate::deploy::kubernetes) applied: Timestamp,
-    pub(in crate::deploy::kubernetes) deadline: Duration,
+    pub(super) applied: Timestamp,
+    pub(super) deadline: Duration,
     /// Graces that replace those of the table.
-    pub(in crate::deploy::kubernetes) tolerate: &'a [(Code, Duration)],
+    pub(super) tolerate: &'a [(Code, Duration)],
     /// Name of the file with the evidence of a failure.
-    pub(in crate::deploy::kubernetes) bundle: &'static str,
+    pub(super) bundle: &'static str,
 }
 
 /// Waits for all targets. The first that surely fails ends it.
 ///
 /// # Errors
 /// The finding's own code, `rollout-deadline` with the best hypothesis, or a cancel.
-pub(in crate::deploy::kubernetes) async fn wait(
-    ctx: &Context,
-    cluster: &Cluster,
-    waited: &Waited<'_>,
-) -> Outcome<()> {
+pub(super) async fn wait(ctx: &Context, cluster: &Cluster, waited: &Waited<'_>) -> Outcome<()> {
     let Waited {
         targets,
         applied,
@@ -62,14 +57,18 @@ pub(in crate::deploy::kubernetes) async fn wait(
     let mut logs = Logs::default();
     let mut told = Told::default();
     let end = Instant::now() + deadline;
+    let mut now = Timestamp::now();
     loop {
-        let now = Timestamp::now();
-        let verdicts = scene.verdicts(now);
         let (blind, late) = (watch.blind_until(), Instant::now() >= end);
+        // Nothing is seen to last, or to stay, while nobody tells how it is.
+        if blind.is_none() || late {
+            now = Timestamp::now();
+        }
+        let verdicts = scene.verdicts(now);
         if (blind.is_none() || late)
             && let Some((target, finding)) = worst(targets, &verdicts)
         {
-            return Err(failed(&place, &scene, target, finding, now).await);
+            return Err(failed(&place, &mut scene, target, finding, now).await);
         }
         told.tell(ctx, targets, &verdicts).await;
         if verdicts
@@ -79,7 +78,7 @@ pub(in crate::deploy::kubernetes) async fn wait(
             return Ok(());
         }
         if late {
-            return Err(overdue(&place, &scene, &verdicts, now).await);
+            return Err(overdue(&place, &mut scene, &verdicts, now).await);
         }
         logs.ask(cluster, &scene);
         let wake = blind.map_or_else(|| wake(&verdicts, now, end), |until| until.min(end));
@@ -87,17 +86,15 @@ pub(in crate::deploy::kubernetes) async fn wait(
             biased;
             () = ctx.cancel.cancelled() => return Err(cancelled(targets, &told)),
             () = tokio::time::sleep_until(wake) => continue,
-            (pod, container, tail) = logs.read() => {
-                scene.state.keep_log(&pod, &container, tail);
+            heard = logs.read() => {
+                scene.hear(heard);
                 continue;
             }
-            trouble = watch.changed(&mut scene.state) => trouble,
+            trouble = watch.changed(&mut scene) => trouble,
         };
         let mut troubles = Vec::from_iter(trouble);
         let quiet = Instant::now() + BURST;
-        while let Ok(trouble) =
-            tokio::time::timeout_at(quiet, watch.changed(&mut scene.state)).await
-        {
+        while let Ok(trouble) = tokio::time::timeout_at(quiet, watch.changed(&mut scene)).await {
             troubles.extend(trouble);
         }
         for trouble in troubles {
@@ -171,10 +168,10 @@ impl Told {
                 Verdict::Progressing {
                     what, hypothesis, ..
                 } => match hypothesis {
-                    Some(guess) if worth_saying(guess) => format!("{what}; {}", guess.cause),
+                    Some(guess) if worth_saying(guess) => format!("{what}; {}", guess.sentence()),
                     _ => what.clone(),
                 },
-                Verdict::Failed(finding) => finding.cause.clone(),
+                Verdict::Failed(finding) => finding.sentence(),
             };
             let label = target.label();
             // The first moment of every watch is no news.
@@ -191,40 +188,6 @@ fn worth_saying(guess: &Finding) -> bool {
     !matches!(guess.code, Code::NotReady | Code::ServiceUnready)
 }
 
-/// A finding as the run's end, with evidence from the cluster and a bundle.
-async fn failed(
-    place: &Place<'_>,
-    scene: &Scene,
-    target: &Target,
-    finding: &Finding,
-    now: Timestamp,
-) -> Failure {
-    let what = (finding.code, finding.cause.as_str());
-    let failure = diagnosed(place, scene, target, what, Some(finding))
-        .await
-        .into();
-    bundle::leave(place.ctx, place.waited, scene, now, &failure).await;
-    failure
-}
-
-/// Time is up: for every target that is not done, what it seems to wait for.
-async fn overdue(
-    place: &Place<'_>,
-    scene: &Scene,
-    verdicts: &[Verdict],
-    now: Timestamp,
-) -> Failure {
-    let mut findings = Vec::new();
-    for late in scene.overdue(verdicts, place.waited.deadline) {
-        let what = (Code::RolloutDeadline, late.cause.as_str());
-        findings.push(diagnosed(place, scene, late.target, what, late.guess).await);
-    }
-    let failure = Failure::all(findings)
-        .unwrap_or_else(|| Failure::new(Code::RolloutDeadline, "rollout not finished in time"));
-    bundle::leave(place.ctx, place.waited, scene, now, &failure).await;
-    failure
-}
-
 /// Where things are looked up when something failed.
 struct Place<'a> {
     ctx: &'a Context,
@@ -232,35 +195,70 @@ struct Place<'a> {
     waited: &'a Waited<'a>,
 }
 
-/// The verdict's sentence with the cause that logs and events tell; what is known already stands first in the evidence.
-async fn diagnosed(
-    place: &Place<'_>,
-    scene: &Scene,
-    target: &Target,
-    (code, cause): (Code, &str),
-    finding: Option<&Finding>,
-) -> Diagnostic {
-    let subject = diagnose::Subject {
-        cluster: place.cluster,
-        target,
-        objects: place.waited.objects,
-        since: scene.applied,
-    };
-    let seen = finding.and_then(|finding| finding.culprit.as_ref());
-    let culprit = diagnose::Culprit {
-        pod: seen.map(|seen| &seen.pod),
-        container: seen.and_then(|seen| seen.container.as_deref()),
-        previous: seen.is_some_and(|seen| seen.previous),
-        code,
-        cause,
-    };
-    let mut diagnosis = diagnose::diagnose(place.ctx, &subject, &culprit).await;
-    if let Some(finding) = finding {
-        diagnosis
-            .evidence
-            .splice(..0, finding.evidence.iter().cloned());
+impl<'a> Place<'a> {
+    fn diagnosed(&self, scene: &'a Scene) -> Places<'a> {
+        Places {
+            workspace: &self.ctx.workspace,
+            objects: self.waited.objects,
+            scene,
+        }
     }
-    diagnosis.into()
+
+    /// Reads the logs of the containers that tell most. What cannot be read only makes it less telling.
+    async fn listen(&self, scene: &mut Scene, culprits: Vec<Culprit>) {
+        let logs = culprits
+            .iter()
+            .map(|culprit| rollout::of_culprit(self.cluster, culprit));
+        let logs = futures_util::future::join_all(logs).await;
+        for (culprit, log) in culprits.iter().zip(logs) {
+            scene.hear_all(culprit, log);
+        }
+    }
+
+    /// The failure, after its evidence was written down.
+    async fn evidenced(&self, scene: &Scene, now: Timestamp, failure: Failure) -> Failure {
+        let Waited {
+            bundle, deadline, ..
+        } = *self.waited;
+        bundle::leave(self.ctx, bundle, deadline, scene, now, &failure).await;
+        failure
+    }
+}
+
+/// A finding as the run's end, with evidence from the cluster and a bundle.
+async fn failed(
+    place: &Place<'_>,
+    scene: &mut Scene,
+    target: &Target,
+    finding: &Finding,
+    now: Timestamp,
+) -> Failure {
+    place
+        .listen(scene, Vec::from_iter(finding.culprit.clone()))
+        .await;
+    let failure = diagnose::failed(place.diagnosed(scene), target, finding).into();
+    place.evidenced(scene, now, failure).await
+}
+
+/// Time is up: for every target that is not done, what it seems to wait for.
+async fn overdue(
+    place: &Place<'_>,
+    scene: &mut Scene,
+    verdicts: &[Verdict],
+    now: Timestamp,
+) -> Failure {
+    let deadline = place.waited.deadline;
+    let late = scene.overdue(verdicts, deadline);
+    let culprits = late.iter().filter_map(|late| late.guess?.culprit.clone());
+    let culprits = culprits.collect();
+    place.listen(scene, culprits).await;
+    let late = scene.overdue(verdicts, deadline);
+    let findings = late
+        .iter()
+        .map(|late| diagnose::late(place.diagnosed(scene), late));
+    let failure = Failure::all(findings.collect())
+        .unwrap_or_else(|| Failure::new(Code::RolloutDeadline, "rollout not finished in time"));
+    place.evidenced(scene, now, failure).await
 }
 
 /// A run that is told to stop changes nothing more, and says what it left.

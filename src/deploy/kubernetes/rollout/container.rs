@@ -1,11 +1,10 @@
-//! The containers of a pod, and who observes what of them.
+//! One container of a pod: its status beside its specification.
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::observation::{Observation, Seen};
 use super::rules::{RECOVERED, Rule};
-use super::{ended, probes, waiting};
 use crate::cluster::{text, uid_of};
 
 /// One container of a pod.
@@ -113,18 +112,5 @@ pub(super) fn ending(end: &Value) -> String {
         ("OOMKilled", _) => "is killed for memory (OOMKilled)".to_owned(),
         (_, Some(code)) => format!("exits {code}"),
         (reason, None) => format!("ends: {reason}"),
-    }
-}
-
-/// Observes every container of a pod.
-pub(super) fn observe(seen: &Seen<'_>, pod: &Value, out: &mut Vec<Observation>) {
-    for container in Container::all(pod) {
-        let mut found = Vec::new();
-        waiting::observe(seen, container, &mut found);
-        if found.is_empty() {
-            ended::observe(seen, container, &mut found);
-        }
-        probes::observe(seen, container, &mut found);
-        out.append(&mut found);
     }
 }

@@ -3,11 +3,13 @@
 
 use serde_json::{Map, Value};
 
-use super::super::apply::MANAGER;
 use crate::cluster::text;
 
+/// The field manager, and the prefix of our annotations.
+pub(super) const MANAGER: &str = "ml-deploy";
+
 /// A set of fields, as a tree.
-pub(in super::super) type Fields = Map<String, Value>;
+pub(super) type Fields = Map<String, Value>;
 
 /// What we apply, as far as the API server knows.
 pub(super) fn ours(object: &Value) -> Fields {
@@ -24,12 +26,12 @@ pub(super) fn of_others(object: &Value) -> Fields {
 }
 
 /// Whether we apply anything of the object at all.
-pub(in super::super) fn has_ours(object: &Value) -> bool {
+pub(super) fn has_ours(object: &Value) -> bool {
     entries(object).any(is_ours)
 }
 
 /// Who else than we set the field; the path is written as in the set, such as `["f:spec", "f:replicas"]`.
-pub(in super::super) fn other_owner<'a>(object: &'a Value, path: &[&str]) -> Option<&'a str> {
+pub(super) fn other_owner<'a>(object: &'a Value, path: &[&str]) -> Option<&'a str> {
     entries(object)
         .filter(|entry| !is_ours(entry))
         .find(|entry| {

@@ -1,0 +1,89 @@
+//! What the place can show of a log: colours, and on a person's screen a line that changes. It asks variables and the terminal.
+//! Sources: no-color.org, bixense.com/clicolors, force-color.org.
+
+use std::io::IsTerminal as _;
+
+use super::Kind;
+
+/// What can be shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Screen {
+    pub(crate) colour: bool,
+    /// Somebody watches: a line may be drawn over. Never in CI, where each drawing would be a line of its own.
+    pub(crate) live: bool,
+}
+
+impl Screen {
+    /// Asks variables and standard output.
+    pub(super) fn detect<'a>(kind: Kind, get: impl Fn(&str) -> Option<&'a str>) -> Self {
+        Self::of(kind, std::io::stdout().is_terminal(), get)
+    }
+
+    fn of<'a>(kind: Kind, terminal: bool, get: impl Fn(&str) -> Option<&'a str>) -> Self {
+        let on = |name: &str| get(name).is_some_and(|value| value != "0");
+        let dumb = get("TERM") == Some("dumb");
+        let colour = if get("NO_COLOR").is_some() {
+            false
+        } else if on("CLICOLOR_FORCE") || on("FORCE_COLOR") {
+            true
+        } else if dumb || get("CLICOLOR") == Some("0") {
+            false
+        } else {
+            // GitLab's page of a job shows colours although its log is no terminal.
+            terminal || kind == Kind::GitLab
+        };
+        Self {
+            colour,
+            live: kind == Kind::Terminal && terminal && !dumb && get("CI").is_none(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_only_where_they_are_seen_or_wanted() {
+        let colour = |kind, terminal, vars: &[(&str, &'static str)]| {
+            let get = |name: &str| vars.iter().find(|(key, _)| *key == name).map(|(_, v)| *v);
+            Screen::of(kind, terminal, get).colour
+        };
+        assert!(colour(Kind::Terminal, true, &[]));
+        assert!(colour(Kind::GitLab, false, &[]));
+        for kind in [Kind::Terminal, Kind::Jenkins] {
+            assert!(!colour(kind, false, &[]));
+            assert!(colour(kind, false, &[("CLICOLOR_FORCE", "1")]));
+            assert!(colour(kind, false, &[("FORCE_COLOR", "3")]));
+            assert!(!colour(kind, false, &[("FORCE_COLOR", "0")]));
+        }
+        for off in [("NO_COLOR", "1"), ("CLICOLOR", "0"), ("TERM", "dumb")] {
+            assert!(!colour(Kind::Terminal, true, &[off]), "{off:?}");
+            assert!(!colour(Kind::GitLab, false, &[off]), "{off:?}");
+        }
+        assert!(!colour(
+            Kind::Terminal,
+            true,
+            &[("NO_COLOR", "1"), ("FORCE_COLOR", "1")]
+        ));
+        assert!(colour(
+            Kind::Terminal,
+            false,
+            &[("TERM", "dumb"), ("CLICOLOR_FORCE", "1")]
+        ));
+    }
+
+    #[test]
+    fn only_a_person_sees_a_line_that_changes() {
+        let live = |kind, terminal, vars: &[(&str, &'static str)]| {
+            let get = |name: &str| vars.iter().find(|(key, _)| *key == name).map(|(_, v)| *v);
+            Screen::of(kind, terminal, get).live
+        };
+        assert!(live(Kind::Terminal, true, &[("TERM", "xterm")]));
+        assert!(live(Kind::Terminal, true, &[("NO_COLOR", "1")]));
+        assert!(!live(Kind::Terminal, false, &[]));
+        assert!(!live(Kind::Terminal, true, &[("CI", "true")]));
+        assert!(!live(Kind::Terminal, true, &[("TERM", "dumb")]));
+        assert!(!live(Kind::GitLab, true, &[]));
+    }
+}
