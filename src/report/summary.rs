@@ -45,7 +45,7 @@ pub(super) fn within(facts: &Facts<'_>, limit: usize) -> String {
     fit(sections, &report, limit)
 }
 
-/// The code, linked with its row in the documentation of this version.
+/// The code, linked with its explanation in the documentation of this version.
 fn explained(code: Code) -> String {
     let slug = code.slug();
     let page = concat!(

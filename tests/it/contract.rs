@@ -125,9 +125,8 @@ fn codes_table(schema: &Value) -> String {
     let mut table =
         String::from("\n| Code | Exit | Meaning | What to do |\n| --- | --- | --- | --- |\n");
     for code in list(schema, "codes") {
-        // Summaries link to the row.
         table += &format!(
-            "| <a id=\"{0}\"></a>`{0}` | {1} | {2} | {3} |\n",
+            "| `{}` | {} | {} | {} |\n",
             text(code, "code"),
             code["exit"],
             cell(text(code, "title")),
