@@ -16,6 +16,8 @@ mod gates;
 mod github;
 mod gitlab;
 mod history;
+#[cfg(test)]
+mod hostile;
 mod json;
 mod jsonl;
 mod junit;
