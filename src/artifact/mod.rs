@@ -37,6 +37,9 @@ pub(crate) struct Environment {
     /// Variables that change numbers although all versions are the same, such as `OMP_NUM_THREADS`.
     #[serde(default)]
     pub(crate) variables: BTreeMap<String, String>,
+    /// Libraries that multiply matrices and share work among threads.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) numerics: Vec<Numeric>,
     /// Installed distributions, sorted by normalised name.
     pub(crate) distributions: Vec<Distribution>,
 }
@@ -61,6 +64,20 @@ pub(crate) struct Distribution {
     /// `<version> in <folder>` of each copy further back on the path, which is never imported.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) shadows: Vec<String>,
+    /// Path of a module of somebody else that is imported instead: `numpy.py` beside the server. Empty when there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) hidden_by: String,
+}
+
+/// A library that numeric packages compute with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Numeric {
+    /// `BLAS` or `OpenMP`.
+    pub(crate) kind: String,
+    /// `openblas`, `mkl_rt`, `gomp`, …
+    pub(crate) library: String,
+    /// Normalised name of the distribution that brings it, `conda` or `system`.
+    pub(crate) by: String,
 }
 
 /// A run as the tracking server knows it.

@@ -69,6 +69,12 @@ impl Printed {
     }
 }
 
+/// A name for a container that is looked into. It is known before the container is made, so that one whose making is
+/// interrupted can be removed too.
+pub(crate) fn look_name() -> String {
+    format!("ml-deploy-look-{:016x}", rand::random::<u64>())
+}
+
 impl Engine {
     /// What the image starts with; `None` when the engine has no such image.
     pub(crate) async fn image_start(&self, image: &str) -> anyhow::Result<Option<ImageStart>> {
@@ -91,13 +97,14 @@ impl Engine {
         }))
     }
 
-    /// Makes a container to look into: no network, bounded, marked. With `instead`, these words run and not the image's own.
-    /// The caller removes it; one that a killed run left is removed by `remove_forgotten`.
+    /// Makes a container to look into, with a name of `look_name`: no network, bounded, marked. With `instead`, these words run
+    /// and not the image's own. The caller removes it; one that a killed run left is removed by `remove_forgotten`.
     pub(crate) async fn create_isolated(
         &self,
+        name: &str,
         image: &str,
         instead: Option<&[String]>,
-    ) -> anyhow::Result<String> {
+    ) -> anyhow::Result<()> {
         let until = now() + LIFETIME;
         let body = ContainerCreateBody {
             image: Some(image.to_owned()),
@@ -119,14 +126,14 @@ impl Engine {
             }),
             ..ContainerCreateBody::default()
         };
-        let name = format!("ml-deploy-look-{:016x}", rand::random::<u64>());
-        let options = CreateContainerOptionsBuilder::new().name(&name).build();
+        let options = CreateContainerOptionsBuilder::new().name(name).build();
         answered(self.docker.create_container(Some(options), body).await)
             .with_context(|| format!("failed to create a container of the image `{image}`"))?;
-        Ok(name)
+        Ok(())
     }
 
-    /// Removes containers of `create_isolated` whose time is over.
+    /// Removes containers of `create_isolated` whose time is over. Another run may be removing the same ones: what fails is left
+    /// to the next.
     pub(crate) async fn remove_forgotten(&self) -> anyhow::Result<()> {
         let options = ListContainersOptionsBuilder::new()
             .all(true)
@@ -140,7 +147,7 @@ impl Engine {
             if let Some(id) = found.id
                 && until.is_some_and(|until: u64| until < now())
             {
-                self.remove_container(&id).await?;
+                drop(self.remove_container(&id).await);
             }
         }
         Ok(())

@@ -15,7 +15,7 @@ mod wire;
 pub(crate) use build::{BuildRequest, BuildUpdate};
 pub(crate) use connect::{Engine, RUN};
 pub(crate) use container::{ContainerSpec, ContainerState};
-pub(crate) use inside::{ImageStart, Printed};
+pub(crate) use inside::{ImageStart, Printed, look_name};
 pub(crate) use push::PushUpdate;
 pub(crate) use silence::Silent;
 pub(crate) use wire::EngineError;

@@ -39,7 +39,10 @@ pub(crate) async fn freeze(
             captured.status,
             captured.stderr.trim()
         );
-        Ok(serde_json::from_slice(&captured.stdout)?)
+        // What Python loads at its start (`sitecustomize`, a `.pth` file) may print too.
+        let text = String::from_utf8_lossy(&captured.stdout);
+        let line = text.lines().rfind(|line| line.starts_with('{'));
+        Ok(serde_json::from_str(line.unwrap_or_default())?)
     };
     answer
         .await

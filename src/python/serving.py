@@ -26,6 +26,36 @@ def read(path):
         return file.read()
 
 
+def script_folder(current, words):
+    """Where imports are looked for first: beside a script, else in the current folder."""
+    if len(words) > 1 and words[1].endswith(".py"):
+        beside = os.path.dirname(os.path.join(current, words[1]))
+        return beside if os.path.isdir(beside) else current
+    return current
+
+
+def listens(folder):
+    """Whether the process holds a socket that waits for connections: one that serves does, one that helps it does not."""
+    waiting = set()
+    for table in ("net/tcp", "net/tcp6"):
+        try:
+            rows = [row.split() for row in read(folder + table).decode("ascii", "replace").splitlines()[1:]]
+        except OSError:
+            continue
+        waiting.update("socket:[%s]" % row[9] for row in rows if len(row) > 9 and row[3] == "0A")
+    try:
+        numbers = os.listdir(folder + "fd") if waiting else []
+    except OSError:
+        return False
+    for number in numbers:
+        try:
+            if os.readlink(folder + "fd/" + number) in waiting:
+                return True
+        except OSError:
+            continue
+    return False
+
+
 def process(pid):
     """The interpreter of a process, or None when it is none of Python."""
     folder = "/proc/%d/" % pid
@@ -56,8 +86,9 @@ def process(pid):
         "pid": pid,
         "parent": int(status.rpartition(")")[2].split()[1]),
         "path": same[0] if same else exe,
-        "folder": current,
+        "folder": script_folder(current, words),
         "variables": variables,
+        "listens": listens(folder),
         "starter": bool(STARTERS.search(" ".join(words[:3]))),
         "command": " ".join(words).strip()[:200],
     }
@@ -89,9 +120,14 @@ def serving():
     while True:
         found = processes()
         ready = [one for one in found if not one["starter"]]
+        took = time.monotonic() - begun
+        # Of several environments, the one that listens serves: it gets some time to begin with it.
+        several = len({one["path"] for one in ready}) > 1
+        if ready and not (several and took < request["wait"] and not any(one["listens"] for one in ready)):
+            return sorted(ready, key=lambda one: not one["listens"])
         # A starter of Python promises more than a process of something else.
-        if ready or time.monotonic() - begun > request["wait"] * (3 if found else 1):
-            return ready or found
+        if took > request["wait"] * (3 if found else 1):
+            return found
         time.sleep(0.05)
 
 
@@ -100,7 +136,9 @@ def describe(path, folder, variables):
         done = subprocess.run(
             [path, "-c", request["script"]], cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60
         )
-        return {"environment": json.loads(done.stdout.decode("utf-8", "replace"))}
+        # What Python loads at its start may print too; the answer is a line of its own.
+        lines = done.stdout.decode("utf-8", "replace").splitlines()
+        return {"environment": json.loads(next((line for line in reversed(lines) if line.startswith("{")), ""))}
     except ValueError:
         return {"error": done.stderr.decode("utf-8", "replace")[-500:] or "it printed nothing"}
     except (OSError, subprocess.SubprocessError) as error:
@@ -113,9 +151,10 @@ def servers():
         for one in serving():
             found.setdefault(one["path"], one)
     else:
-        found[sys.executable] = {"folder": os.getcwd(), "variables": dict(os.environ), "command": ""}
+        found[sys.executable] = {"folder": os.getcwd(), "variables": dict(os.environ), "command": "", "listens": False}
     return [
-        {"path": path, "command": one["command"], **describe(path, one["folder"], one["variables"])} for path, one in found.items()
+        {"path": path, "command": one["command"], "listens": one["listens"], **describe(path, one["folder"], one["variables"])}
+        for path, one in list(found.items())[:8]
     ]
 
 
@@ -167,4 +206,5 @@ for place in os.environ.get("PATH", "").split(":"):
         if place and os.access(os.path.join(place, name), os.X_OK):
             answer["on_path"].append(os.path.join(place, name))
 answer["files"], answer["complete"] = files([os.getcwd(), "/", "/usr/src", "/usr/app"]) if request["sizes"] else ([], True)
-json.dump(answer, sys.stdout)
+# Between marks that nobody knew before: what Python loads at its start may print too.
+print("\n" + request["mark"] + json.dumps(answer) + request["mark"])

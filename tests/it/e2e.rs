@@ -165,6 +165,49 @@ fn wine_goes_from_source_to_a_verified_container() {
 }
 
 #[test]
+fn digits_goes_from_source_to_a_verified_container() {
+    let project = Project::example("digits");
+    let name = unique("ml-deploy-it-digits");
+    let _container = Container(name.clone());
+    let port = free_port();
+    let image = format!("{}/it/{name}", bed("REGISTRY"));
+    let ended = project
+        .ml_deploy("run")
+        .input("image", &image)
+        .input("target", "docker")
+        .input("container-name", &name)
+        .input("ports", &format!("{port}:8080"))
+        .run()
+        .expect(0);
+    assert_complete(&ended, &project);
+    assert_eq!(ended.output("parity"), "pass", "{}", ended.stdout);
+    let bearing = &ended.report["parity"]["bearing"];
+    assert_eq!(bearing["jax"], "the model is computed with it");
+    // A prediction asked from outside, and one that the service refuses because it is no digit.
+    let ask = |body: &str| {
+        let url = format!("http://127.0.0.1:{port}/predict");
+        let asked = Command::new("curl")
+            .args([
+                "-s",
+                "-H",
+                "content-type: application/json",
+                "-d",
+                body,
+                &url,
+            ])
+            .output();
+        String::from_utf8(asked.unwrap().stdout).unwrap()
+    };
+    let golden = std::fs::read_to_string(project.path().join("golden.jsonl")).unwrap();
+    let row: serde_json::Value = serde_json::from_str(golden.lines().next().unwrap()).unwrap();
+    assert_eq!(
+        ask(&row["request"].to_string()),
+        row["response"].to_string()
+    );
+    assert!(ask("{\"instances\": [[1, 2]]}").contains("detail"));
+}
+
+#[test]
 fn wine_is_split_over_two_jobs_onto_kubernetes() {
     let project = wine();
     let namespace = Namespace::new("it-wine");

@@ -1,4 +1,4 @@
-//! Our workflows and the example's are free of what linters for correctness and for security find.
+//! Our workflows and the examples' are free of what linters for correctness and for security find.
 
 use std::process::Command;
 
@@ -17,7 +17,11 @@ fn clean(mut command: Command) {
 #[test]
 fn actionlint_finds_nothing() {
     let mut command = Command::new(bed("ACTIONLINT"));
-    for folder in [".github/workflows", "examples/wine/.github/workflows"] {
+    for folder in [
+        ".github/workflows",
+        "examples/wine/.github/workflows",
+        "examples/digits/.github/workflows",
+    ] {
         let files = std::fs::read_dir(checkout().join(folder)).unwrap();
         command.args(files.map(|file| file.unwrap().path()));
     }

@@ -63,6 +63,14 @@ pub(super) fn bearing(trained: &Environment, named: &Named, served: &BTreeSet<St
             add(&mut bearing, name, why, true);
         }
     }
+    // With one of them installed, it is that one; with several, the server may lack the others.
+    let backends = || named.backends.iter().filter(|name| installed(name));
+    for name in backends() {
+        if !bearing.packages.contains_key(*name) {
+            let only = backends().count() == 1;
+            add(&mut bearing, name, "the model is computed with it", only);
+        }
+    }
     let declared = named.declared.iter().filter(|name| installed(name));
     for name in declared {
         if !bearing.packages.contains_key(name) {
@@ -221,6 +229,22 @@ mod tests {
         assert_eq!((scipy.by.as_str(), scipy.direct), ("scikit-learn", true));
         assert!(!bearing.required["deep"].direct);
         assert!(!bearing.required.contains_key("numpy"));
+    }
+
+    #[test]
+    fn a_backend_is_needed_when_there_is_one() {
+        let named = Named {
+            backends: BTreeSet::from(["scipy", "pandas", "absent"]),
+            ..Named::default()
+        };
+        let two = bearing(&trained(), &named, &BTreeSet::new());
+        assert!(!two.packages["scipy"].needed && !two.packages.contains_key("absent"));
+        let named = Named {
+            backends: BTreeSet::from(["scipy", "absent"]),
+            ..Named::default()
+        };
+        let one = bearing(&trained(), &named, &BTreeSet::new());
+        assert!(one.packages["scipy"].needed);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod allow;
 mod bearing;
 mod model;
+mod numbers;
 mod place;
 mod say;
 mod serving;
@@ -70,7 +71,8 @@ pub(crate) async fn run(
         rows.push(unknown("model", &why));
     }
     let serving = match looked {
-        Ok(serving) => {
+        Ok(mut serving) => {
+            likeliest_first(&mut serving, &bearing);
             rows.extend(compared(trained, &serving, &bearing));
             rows.extend(weights_row(&files, &serving));
             Some(serving)
@@ -98,7 +100,28 @@ fn unknown(subject: &str, why: &str) -> Row {
     Row::new(Level::Warn, Code::ParityUnknown, subject, (NONE, NONE), why)
 }
 
-/// The rows of the interpreter that serves, and one for others that serve too with other packages.
+/// Of several environments, the one that listens serves; else the one that has most of what the model rests on.
+fn likeliest_first(serving: &mut Serving, bearing: &Bearing) {
+    let holds = |environment: &Environment| {
+        let all = environment.distributions.iter();
+        all.filter(|one| bearing.packages.contains_key(&one.name))
+            .count()
+    };
+    serving.servers.sort_by_key(|server| {
+        let held = server.environment.as_ref().map(holds);
+        std::cmp::Reverse((held.is_some(), server.listens, held))
+    });
+    if let Some(first) = serving.servers.first().filter(|_| serving.how.is_empty()) {
+        let listens = if first.listens {
+            "listens and runs"
+        } else {
+            "runs"
+        };
+        serving.how = format!("it {listens} `{}`", first.command);
+    }
+}
+
+/// The rows of the interpreter that serves, and one for others that run too with other packages.
 fn compared(trained: &Environment, serving: &Serving, bearing: &Bearing) -> Vec<Row> {
     let described = |server: &'_ Server| server.environment.is_some();
     let mut known = serving.servers.iter().filter(|server| described(server));
@@ -121,9 +144,9 @@ fn compared(trained: &Environment, serving: &Serving, bearing: &Bearing) -> Vec<
             continue;
         }
         let why = match &server.error {
-            Some(error) => format!("`{}` serves too and cannot be asked: {error}", server.path),
+            Some(error) => format!("`{}` runs too and cannot be asked: {error}", server.path),
             None => format!(
-                "`{}` serves too, with other packages than `{}`; only the latter was compared",
+                "`{}` runs too, with other packages than `{}`; only the latter was compared",
                 server.path, first.path
             ),
         };

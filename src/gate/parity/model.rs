@@ -28,6 +28,8 @@ pub(super) struct Named {
     pub(super) modules: BTreeMap<String, bool>,
     /// Distributions of the flavors or of the format, and which it is.
     pub(super) flavors: BTreeMap<String, String>,
+    /// Distributions one of which the library computes with.
+    pub(super) backends: BTreeSet<&'static str>,
     /// Normalised names in the requirements beside MLmodel.
     pub(super) declared: BTreeSet<String>,
     /// What could not be read, each in one line.
@@ -36,6 +38,8 @@ pub(super) struct Named {
 
 /// The files, not hashed yet, sorted by path. Links are not followed out of the model.
 pub(super) fn list(model: &Path) -> Vec<(ModelFile, PathBuf)> {
+    // The workspace itself may lie behind a link; then no file would seem to be inside.
+    let model = &model.canonicalize().unwrap_or_else(|_| model.to_owned());
     let mut files = Vec::new();
     if model.is_file() {
         let name = model.file_name().unwrap_or_default().to_string_lossy();
@@ -50,7 +54,7 @@ pub(super) fn list(model: &Path) -> Vec<(ModelFile, PathBuf)> {
                 .is_ok_and(|target| target.starts_with(model));
             if path.is_dir() && !path.is_symlink() {
                 folders.push(path);
-            } else if path.is_file() && inside && files.len() < MOST_FILES {
+            } else if path.is_file() && inside && files.len() <= MOST_FILES {
                 let relative = path.strip_prefix(model).unwrap_or(&path);
                 files.push((relative.to_string_lossy().into_owned(), path.clone()));
             }
@@ -73,6 +77,10 @@ pub(super) fn list(model: &Path) -> Vec<(ModelFile, PathBuf)> {
 pub(super) fn read(files: Vec<(ModelFile, PathBuf)>) -> (Vec<ModelFile>, Named) {
     let mut named = Named::default();
     let mut hashed = Vec::new();
+    if files.len() > MOST_FILES {
+        let why = format!("the model has more than {MOST_FILES} files, and not all were read");
+        named.unread.push(why);
+    }
     for (mut file, path) in files {
         match sha256(&path) {
             Ok(sha256) => file.sha256 = sha256,
@@ -135,8 +143,8 @@ const FORMATS: &[(&str, &[&str])] = &[
     (".cbm", &["catboost"]),
     (".ubj", &["xgboost"]),
     (".bst", &["xgboost"]),
-    (".keras", &["keras", "tensorflow"]),
-    (".h5", &["keras", "tensorflow"]),
+    (".keras", &["keras"]),
+    (".h5", &["keras"]),
     (".pb", &["tensorflow"]),
     (".safetensors", &["safetensors"]),
     (".skops", &["skops", "scikit-learn"]),
@@ -144,12 +152,18 @@ const FORMATS: &[(&str, &[&str])] = &[
     (".pth", &["torch"]),
 ];
 
+/// What Keras computes with: one of them, and a model does not say which.
+const BACKENDS: &[&str] = &["tensorflow", "jax", "torch"];
+
 fn format(name: &str, named: &mut Named) {
     for (ending, distributions) in FORMATS {
         if name.ends_with(ending) {
             for distribution in *distributions {
                 let why = format!("the model is a `{ending}` file, which it reads");
                 named.flavors.insert((*distribution).to_owned(), why);
+                if *distribution == "keras" {
+                    named.backends.extend(BACKENDS.iter().copied());
+                }
             }
         }
     }
@@ -207,13 +221,15 @@ mod tests {
             "mlflow==3.1\nscikit-learn==1.5.2\n# numpy\n",
         );
         write("model.ubj", "x");
+        write("net.keras", "x");
         write("broken.pkl", "hello");
         let files = list(folder.path());
-        assert_eq!(files.len(), 4);
+        assert_eq!(files.len(), 5);
         let (files, named) = read(files);
         assert!(files.iter().all(|file| file.sha256.len() == 64));
         let flavors: Vec<_> = named.flavors.keys().map(String::as_str).collect();
-        assert_eq!(flavors, ["scikit-learn", "xgboost"]);
+        assert_eq!(flavors, ["keras", "scikit-learn", "xgboost"]);
+        assert!(named.backends.contains("jax"));
         let declared: Vec<_> = named.declared.iter().map(String::as_str).collect();
         assert_eq!(declared, ["mlflow", "scikit-learn"]);
         assert!(named.unread[0].starts_with("`broken.pkl`"), "{named:?}");

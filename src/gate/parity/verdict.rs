@@ -1,8 +1,7 @@
 //! The table: what differs between the environment that trained and the one that serves, and how much it matters. Pure.
 
-use std::collections::BTreeSet;
-
 use super::bearing::Bearing;
+use super::numbers::{numerics, variables};
 use super::version::{Distance, distance, minor};
 use crate::artifact::{Distribution, Environment, ParityLevel as Level};
 use crate::code::Code;
@@ -48,6 +47,7 @@ pub(super) fn compare(trained: &Environment, served: &Environment, bearing: &Bea
     let mut rows = interpreters(trained, served);
     packages(trained, served, bearing, &mut rows);
     required(trained, served, bearing, &mut rows);
+    numerics(trained, served, bearing, &mut rows);
     variables(trained, served, &mut rows);
     others(trained, served, bearing, &mut rows);
     if bearing.in_script {
@@ -190,6 +190,13 @@ fn packages(trained: &Environment, served: &Environment, bearing: &Bearing, rows
             Distance::Same => {}
         }
         shadows(name, one, other, &reason.why, rows);
+        if !other.hidden_by.is_empty() {
+            let path = &other.hidden_by;
+            let why = format!("`{path}` has its name and is imported in its place");
+            let served = format!("{} behind {path}", other.version);
+            let versions = (one.version.as_str(), served.as_str());
+            rows.push(Row::new(Level::Block, code, name, versions, why));
+        }
     }
 }
 
@@ -248,6 +255,7 @@ fn required(trained: &Environment, served: &Environment, bearing: &Bearing, rows
             }
             continue;
         };
+        shadows(name, one, other, &why, rows);
         let level = match distance(&one.version, &other.version) {
             Distance::Same => continue,
             Distance::Major if required.direct => Level::Block,
@@ -255,33 +263,6 @@ fn required(trained: &Environment, served: &Environment, bearing: &Bearing, rows
         };
         let versions = (one.version.as_str(), other.version.as_str());
         rows.push(Row::new(level, Code::ParityPackage, name, versions, why));
-    }
-}
-
-fn variables(trained: &Environment, served: &Environment, rows: &mut Vec<Row>) {
-    let names: BTreeSet<&String> = trained
-        .variables
-        .keys()
-        .chain(served.variables.keys())
-        .collect();
-    for name in names {
-        let value = |environment: &Environment| match environment.variables.get(name) {
-            // Without it, containers and runners live in UTC.
-            None if name == "TZ" => "UTC".to_owned(),
-            None => NONE.to_owned(),
-            Some(value) => value.trim_start_matches(':').replace("Etc/UTC", "UTC"),
-        };
-        let (one, other) = (value(trained), value(served));
-        if one != other {
-            let why = "it changes results although all versions are the same";
-            rows.push(Row::new(
-                Level::Warn,
-                Code::ParityPlatform,
-                name,
-                (&one, &other),
-                why,
-            ));
-        }
     }
 }
 

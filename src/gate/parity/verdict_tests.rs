@@ -174,6 +174,29 @@ fn a_package_that_is_there_twice() {
     single(&rows, Level::Block, Code::ParityPackage, "scikit-learn");
     assert_eq!(rows[0].served, "1.5.2, and 1.6.1 in /opt/site");
     assert_eq!(twice("1.5.2"), []);
+    // Also of what a package of the model requires; not of what only the server has.
+    let other = |name: &'static str| {
+        after(move |served| {
+            let found = served.distributions.iter_mut().find(|one| one.name == name);
+            found.unwrap().shadows = vec!["9.9 in /opt/site".to_owned()];
+        })
+    };
+    single(&other("scipy"), Level::Block, Code::ParityPackage, "scipy");
+    assert_eq!(other("pytest"), []);
+}
+
+#[test]
+fn a_module_of_somebody_else_in_its_place() {
+    let hidden = |name: &'static str| {
+        after(move |served| {
+            let found = served.distributions.iter_mut().find(|one| one.name == name);
+            found.unwrap().hidden_by = format!("/app/{name}.py");
+        })
+    };
+    let rows = hidden("scikit-learn");
+    single(&rows, Level::Block, Code::ParityPackage, "scikit-learn");
+    assert_eq!(rows[0].served, "1.5.2 behind /app/scikit-learn.py");
+    assert_eq!(hidden("pytest"), []);
 }
 
 #[test]
@@ -189,29 +212,6 @@ fn what_the_models_packages_require() {
     // Two steps away from the model.
     single(&other("deep", "2.0"), Level::Warn, package, "deep");
     assert_eq!(other("deep", ""), []);
-}
-
-#[test]
-fn variables_that_change_numbers() {
-    let with = |name: &'static str, value: &'static str| {
-        after(move |served| {
-            served.variables.insert(name.to_owned(), value.to_owned());
-        })
-    };
-    let rows = with("OPENBLAS_CORETYPE", "Haswell");
-    single(
-        &rows,
-        Level::Warn,
-        Code::ParityPlatform,
-        "OPENBLAS_CORETYPE",
-    );
-    assert_eq!(with("TZ", "Etc/UTC"), []);
-    single(
-        &with("TZ", "Europe/Berlin"),
-        Level::Warn,
-        Code::ParityPlatform,
-        "TZ",
-    );
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::model::ModelFile;
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Found {
     pub(super) path: String,
+    pub(super) size: u64,
     /// Empty when it was not hashed: another size, or too many.
     pub(super) sha256: String,
 }
@@ -60,7 +61,9 @@ pub(super) fn compare(trained: &[ModelFile], found: &[Found]) -> Weights {
             same += 1;
             continue;
         }
-        let beside = found.iter().find(|one| {
+        // One that was not hashed although it has the size may be the same.
+        let known = |one: &&Found| !one.sha256.is_empty() || one.size != file.bytes;
+        let beside = found.iter().filter(known).find(|one| {
             roots
                 .iter()
                 .any(|root| one.path == format!("{root}{}", file.relative))
@@ -70,7 +73,7 @@ pub(super) fn compare(trained: &[ModelFile], found: &[Found]) -> Weights {
         let name = file.relative.rsplit('/').next().unwrap_or_default();
         let elsewhere = found
             .iter()
-            .filter(|_| telling)
+            .filter(|one| telling && known(one))
             .find(|one| one.path.rsplit('/').next() == Some(name));
         if let Some(other) = beside.or(elsewhere) {
             return Weights::Other {
@@ -111,6 +114,7 @@ mod tests {
     fn found(path: &str, sha256: &str) -> Found {
         Found {
             path: path.to_owned(),
+            size: 1000,
             sha256: sha256.repeat(16),
         }
     }
@@ -148,6 +152,17 @@ mod tests {
             found("/m/requirements.txt", "x"),
         ];
         assert!(matches!(compare(&model(), &beside), Weights::Other { .. }));
+    }
+
+    #[test]
+    fn what_was_not_hashed_is_another_model_only_by_its_size() {
+        let unread = |size| Found {
+            size,
+            ..found("/app/model/model.pkl", "")
+        };
+        assert_eq!(compare(&model(), &[unread(1000)]), Weights::Absent);
+        let other = compare(&model(), &[unread(999)]);
+        assert!(matches!(other, Weights::Other { served, .. } if served == "another size"));
     }
 
     #[test]

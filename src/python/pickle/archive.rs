@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom};
 use flate2::bufread::DeflateDecoder;
 use fs_err::File;
 
-use super::file::exactly;
+use super::file::{decompressed, exactly};
 use super::{Imports, Limits, broken, scan, too_large};
 
 /// Bytes of the end record without its comment, and the longest comment.
@@ -32,14 +32,16 @@ struct Entry {
 /// What its pickles import; `None` when it has none.
 pub(super) fn imports(file: &mut File, length: u64) -> io::Result<Option<Imports>> {
     let mut all: Option<Imports> = None;
-    let pickles = entries(file, length)?
-        .into_iter()
-        .filter(|entry| entry.name.ends_with(".pkl") || entry.name.ends_with(".pickle"));
-    for (count, entry) in pickles.enumerate() {
+    // Entries may lie on top of each other: what they may become together is bounded, not each alone.
+    let mut left = decompressed(length).bytes;
+    for (count, entry) in pickles(file, length)?.iter().enumerate() {
         if count == MOST_PICKLES {
             return Err(too_large("it holds more pickles than allowed"));
         }
-        let found = one(file, &entry)?;
+        left = left
+            .checked_sub(entry.plain)
+            .ok_or_else(|| too_large("its pickles are larger than allowed"))?;
+        let found = one(file, entry)?;
         let all = all.get_or_insert_default();
         all.names.extend(found.names);
         all.unresolved += found.unresolved;
@@ -56,7 +58,7 @@ fn one(file: &mut File, entry: &Entry) -> io::Result<Imports> {
     let skip = i64::from(u16_at(&local, 26)?) + i64::from(u16_at(&local, 28)?);
     file.seek(SeekFrom::Current(skip))?;
     let limits = Limits {
-        bytes: entry.plain.min(Limits::default().bytes),
+        bytes: entry.plain,
         ..Limits::default()
     };
     let stored = BufReader::new(file.take(entry.compressed));
@@ -70,8 +72,8 @@ fn one(file: &mut File, entry: &Entry) -> io::Result<Imports> {
     }
 }
 
-/// All entries of the central directory.
-fn entries(file: &mut File, length: u64) -> io::Result<Vec<Entry>> {
+/// The pickles in the central directory.
+fn pickles(file: &mut File, length: u64) -> io::Result<Vec<Entry>> {
     let tail = (END + COMMENT + 20).min(length);
     file.seek(SeekFrom::Start(length - tail))?;
     let tail = exactly(file, usize::try_from(tail).unwrap_or_default())?;
@@ -103,7 +105,9 @@ fn entries(file: &mut File, length: u64) -> io::Result<Vec<Entry>> {
     let mut at = 0;
     while directory.get(at..at + 4) == Some(b"PK\x01\x02") {
         let (entry, next) = entry(&directory, at)?;
-        entries.push(entry);
+        if entry.name.ends_with(".pkl") || entry.name.ends_with(".pickle") {
+            entries.push(entry);
+        }
         at = next;
     }
     Ok(entries)

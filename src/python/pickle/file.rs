@@ -1,27 +1,24 @@
-//! Opens a model's file whatever wraps its pickles: nothing, zlib or gzip (joblib's `compress`), or a zip (PyTorch).
+//! Opens a model's file whatever wraps its pickles: nothing, what joblib's `compress` offers, or a zip (PyTorch).
 
-use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _};
+use std::io::{self, BufRead, BufReader, Read as _, Seek as _};
 use std::path::Path;
 
+use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::{MultiGzDecoder, ZlibDecoder};
 use fs_err::File;
+use lz4_flex::frame::FrameDecoder;
+use lzma_rust2::{LzmaReader, XzReader};
 
 use super::{Imports, Limits, archive, scan};
 
 /// Extensions that say that a file is a pickle. Others are recognised by their first bytes.
 const EXTENSIONS: &[&str] = &["pkl", "pickle", "joblib", "sav", "dill", "cloudpickle", "p"];
 
-/// Compressions that joblib offers and that are not read here, by their first bytes.
-const UNREAD: &[(&[u8], &str)] = &[
-    (b"BZh", "bzip2"),
-    (b"\xfd7zXZ\0", "xz"),
-    (b"\x5d\0\0", "lzma"),
-    (b"\x04\x22\x4d\x18", "lz4"),
-    (b"\x28\xb5\x2f\xfd", "zstd"),
-];
+/// KiB of memory that xz may ask for: its highest level needs 65 MiB, a hostile header asks for 4 GiB.
+const XZ_MEMORY: u32 = 128 << 10;
 
 /// What a compressed file may become: more is a bomb, or a model of nothing but zeros.
-fn decompressed(compressed: u64) -> Limits {
+pub(super) fn decompressed(compressed: u64) -> Limits {
     let limits = Limits::default();
     let grown = compressed.saturating_mul(200).saturating_add(64 << 20);
     Limits {
@@ -50,27 +47,21 @@ pub(crate) fn imports(path: &Path) -> io::Result<Option<Imports>> {
         file.rewind()?;
         return archive::imports(&mut file, length);
     }
-    let result = if head.starts_with(b"\x1f\x8b") {
-        let plain = BufReader::new(MultiGzDecoder::new(reader));
-        scan(plain, decompressed(length))
-    } else if is_zlib(head) {
-        scan(
-            BufReader::new(ZlibDecoder::new(reader)),
-            decompressed(length),
-        )
-    } else if let Some((_, name)) = UNREAD.iter().find(|(magic, _)| head.starts_with(magic)) {
-        if !named {
-            return Ok(None);
+    let result = match wrapped(head, named, reader)? {
+        Wrapped::By(plain) => scan(BufReader::new(plain), decompressed(length)),
+        Wrapped::Not(reader) => {
+            // From protocol 2 on; older ones begin like any text.
+            let begins = matches!(head, [0x80, 2..=5, ..]);
+            if !begins && !named {
+                return Ok(None);
+            }
+            scan(reader, Limits::default())
         }
-        let why = format!("it is compressed with {name}, which is not read here");
-        return Err(io::Error::new(io::ErrorKind::Unsupported, why));
-    } else {
-        // From protocol 2 on; older ones begin like any text.
-        let begins = matches!(head, [0x80, 2..=5, ..]);
-        if !begins && !named {
-            return Ok(None);
+        Wrapped::Unread(name) if named => {
+            let why = format!("it is compressed with {name}, which is not read here");
+            return Err(io::Error::new(io::ErrorKind::Unsupported, why));
         }
-        scan(reader, Limits::default())
+        Wrapped::Unread(_) => return Ok(None),
     };
     match result {
         Ok(imports) => Ok(Some(imports)),
@@ -78,6 +69,32 @@ pub(crate) fn imports(path: &Path) -> io::Result<Option<Imports>> {
         // Its first bytes are those of a pickle, nothing else says that it is one.
         Err(_) => Ok(None),
     }
+}
+
+/// What stands around a file's pickles.
+enum Wrapped<'a, R> {
+    Not(R),
+    By(Box<dyn io::Read + 'a>),
+    /// A compression that joblib does not offer, and its name.
+    Unread(&'static str),
+}
+
+/// Told by the first bytes; those of lzma are too common to say it without the file's name.
+fn wrapped<'a, R: BufRead + 'a>(head: &[u8], named: bool, reader: R) -> io::Result<Wrapped<'a, R>> {
+    Ok(match head {
+        [0x1f, 0x8b, ..] => Wrapped::By(Box::new(MultiGzDecoder::new(reader))),
+        [b'B', b'Z', b'h', ..] => Wrapped::By(Box::new(MultiBzDecoder::new(reader))),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => {
+            Wrapped::By(Box::new(XzReader::new_mem_limit(reader, true, XZ_MEMORY)))
+        }
+        [0x5d, 0, 0, ..] if named => Wrapped::By(Box::new(LzmaReader::new_mem_limit(
+            reader, XZ_MEMORY, None,
+        )?)),
+        [0x04, 0x22, 0x4d, 0x18, ..] => Wrapped::By(Box::new(FrameDecoder::new(reader))),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Wrapped::Unread("zstd"),
+        _ if is_zlib(head) => Wrapped::By(Box::new(ZlibDecoder::new(reader))),
+        _ => Wrapped::Not(reader),
+    })
 }
 
 /// RFC 1950: method 8, and a checksum over the first two bytes.

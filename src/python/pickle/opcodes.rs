@@ -15,7 +15,11 @@ impl<R: BufRead> Scanner<R> {
             b'(' => Value::Mark,
             b'0' => return m.pop().map(drop),
             b'1' => return m.pop_mark().map(drop),
-            b'2' => m.stack.last().cloned().unwrap_or(Value::Other),
+            // A copy of a dictionary would cost as much again.
+            b'2' => match m.stack.last() {
+                None | Some(Value::Dict(_)) => Value::Other,
+                Some(value) => value.clone(),
+            },
             b'N' | 0x88 | 0x89 | b']' | 0x8f | 0x97 => Value::Other,
             b'}' => Value::Dict(Vec::new()),
             b')' => Value::Tuple(Rc::new([])),
