@@ -1,4 +1,4 @@
-//! What the place can show of a log: colours, and on a person's screen a line that changes. It asks variables and the terminal.
+//! What the place can show of a log: colours. It asks variables and the terminal.
 //! Sources: no-color.org, bixense.com/clicolors, force-color.org.
 
 use std::io::IsTerminal as _;
@@ -9,8 +9,6 @@ use super::Kind;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Screen {
     pub(crate) colour: bool,
-    /// Somebody watches: a line may be drawn over. Never in CI, where each drawing would be a line of its own.
-    pub(crate) live: bool,
 }
 
 impl Screen {
@@ -32,10 +30,7 @@ impl Screen {
             // GitLab's page of a job shows colours although its log is no terminal.
             terminal || kind == Kind::GitLab
         };
-        Self {
-            colour,
-            live: kind == Kind::Terminal && terminal && !dumb && get("CI").is_none(),
-        }
+        Self { colour }
     }
 }
 
@@ -71,19 +66,5 @@ mod tests {
             false,
             &[("TERM", "dumb"), ("CLICOLOR_FORCE", "1")]
         ));
-    }
-
-    #[test]
-    fn only_a_person_sees_a_line_that_changes() {
-        let live = |kind, terminal, vars: &[(&str, &'static str)]| {
-            let get = |name: &str| vars.iter().find(|(key, _)| *key == name).map(|(_, v)| *v);
-            Screen::of(kind, terminal, get).live
-        };
-        assert!(live(Kind::Terminal, true, &[("TERM", "xterm")]));
-        assert!(live(Kind::Terminal, true, &[("NO_COLOR", "1")]));
-        assert!(!live(Kind::Terminal, false, &[]));
-        assert!(!live(Kind::Terminal, true, &[("CI", "true")]));
-        assert!(!live(Kind::Terminal, true, &[("TERM", "dumb")]));
-        assert!(!live(Kind::GitLab, true, &[]));
     }
 }

@@ -57,6 +57,11 @@ pub(super) fn finding(stage: Option<Stage>, found: &crate::diagnostic::Diagnosti
     line("finding", stage, json::diagnostic(found), Timestamp::now())
 }
 
+/// A line of our own about the reports.
+pub(super) fn note(text: &str) -> String {
+    line("note", None, json!({ "text": text }), Timestamp::now())
+}
+
 /// A reporter has failed.
 pub(super) fn warning(text: &str) -> String {
     line("warning", None, json!({ "text": text }), Timestamp::now())

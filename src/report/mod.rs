@@ -175,6 +175,9 @@ impl Reporters {
             remark.clone();
         self.clean(&mut text);
         match remark {
+            Remark::Note(_) if self.console.takes_records() => {
+                self.console.record(&jsonl::note(&text));
+            }
             Remark::Note(_) => self.console.note(None, &text),
             Remark::Notice(_) => self.console.notice(&text),
             Remark::Warning(_) => self.console.warning(&text),
