@@ -11,13 +11,14 @@ use crate::context::{Context, Workspace};
 use crate::deploy;
 use crate::diagnostic::Diagnostic;
 use crate::event::{EventKind, Events, Stage};
-use crate::failure::{Failure, Outcome};
+use crate::failure::Failure;
 use crate::host::{self, Host, ownership};
 use crate::init;
 use crate::inputs::cli::{Cli, Command};
 use crate::inputs::flags::Inputs;
 use crate::inputs::layers::{self, Parsed, Sources};
 use crate::inputs::schema;
+use crate::interrupted;
 use crate::live;
 use crate::pipeline;
 use crate::plan::{self, Places, Plan, Task};
@@ -253,7 +254,7 @@ async fn execute(
         Task::Parity => compare::run(plan, &ctx, asked).await,
         Task::Trace => trace::run(plan, &ctx, asked.image.as_deref().unwrap_or_default()).await,
     };
-    let (outcome, left) = explain(outcome, reason);
+    let (outcome, left) = interrupted::outcome(outcome, reason);
     drop(ctx);
     let Ok(reporters) = reporters.await else {
         return Code::Internal.exit();
@@ -305,30 +306,6 @@ async fn explain_bundle(
     exit
 }
 
-/// Exit status of a failure after which production may be broken: no cancel may hide it.
-const BROKEN: u8 = 70;
-
-/// After a cancel, what the interrupted stage says is what was left; the failure is the cancel itself, with what the stage
-/// knows of it.
-fn explain(outcome: Outcome<Ended>, reason: &Reason) -> (Outcome<Ended>, Vec<String>) {
-    let (failure, code) = match (outcome, reason.code()) {
-        (Err(failure), Some(code)) if failure.code().exit() != BROKEN => (failure, code),
-        (outcome, _) => return (outcome, Vec::new()),
-    };
-    let findings = failure.into_findings();
-    let left = findings
-        .iter()
-        .map(|finding| finding.message.clone())
-        .collect();
-    let mut cancelled = Diagnostic::error(code, code.title());
-    for finding in findings {
-        cancelled.help = cancelled.help.or(finding.help);
-        cancelled.at = cancelled.at.or(finding.at);
-        cancelled.evidence.extend(finding.evidence);
-    }
-    (Err(cancelled.into()), left)
-}
-
 /// Ends a run that must not begin, with all findings reported as for any other failure.
 async fn refuse(
     host: &Host,
@@ -373,44 +350,4 @@ fn secrets(inputs: &Inputs) -> Vec<SecretString> {
     );
     secrets.extend(plan::secret_values(inputs));
     secrets
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn interrupted() -> Failure {
-        Failure::new(Code::Interrupted, "`wine` was left half done")
-            .help("run it again")
-            .evidence(["pod a".to_owned()])
-    }
-
-    #[test]
-    fn a_cancel_keeps_what_the_stage_knew() {
-        let reason = Reason::of(Code::Terminated);
-        let (outcome, left) = explain(Err(interrupted()), &reason);
-        let failure = outcome.unwrap_err();
-        assert_eq!(failure.code(), Code::Terminated);
-        assert_eq!(left, ["`wine` was left half done"]);
-        let finding = failure.findings().next().unwrap();
-        assert_eq!(
-            (finding.advice(), finding.evidence.len()),
-            ("run it again", 1)
-        );
-    }
-
-    #[test]
-    fn a_cancel_does_not_hide_that_production_may_be_broken() {
-        let failure = Failure::new(Code::RollbackFailed, "`wine` is down");
-        let (outcome, left) = explain(Err(failure), &Reason::of(Code::Terminated));
-        assert_eq!(outcome.unwrap_err().code().exit(), BROKEN);
-        assert!(left.is_empty());
-    }
-
-    #[test]
-    fn without_a_cancel_the_failure_is_what_it_was() {
-        let (outcome, left) = explain(Err(interrupted()), &Reason::default());
-        assert_eq!(outcome.unwrap_err().code(), Code::Interrupted);
-        assert!(left.is_empty());
-    }
 }

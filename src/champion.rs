@@ -63,7 +63,11 @@ fn login(plan: &Plan) -> Option<&RegistryLogin> {
 }
 
 /// What serves where the plan deploys to, also when this run does not deploy.
-async fn live(plan: &Plan, ctx: &Context, engine: Option<&Engine>) -> Outcome<Option<Live>> {
+pub(crate) async fn live(
+    plan: &Plan,
+    ctx: &Context,
+    engine: Option<&Engine>,
+) -> Outcome<Option<Live>> {
     match (&plan.deploy, engine) {
         (None, _) => Ok(None),
         (Some(DeploySpec::Kubernetes(spec)), _) => kubernetes::serving(ctx, spec).await,

@@ -2,6 +2,7 @@
 
 mod app;
 mod artifact;
+mod background;
 mod causes;
 mod chain;
 mod champion;
@@ -22,6 +23,7 @@ mod host;
 mod image;
 mod init;
 mod inputs;
+mod interrupted;
 mod live;
 mod passwords;
 mod pipeline;

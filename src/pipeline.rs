@@ -17,7 +17,7 @@ use crate::plan::{DeploySpec, Plan, PushSpec};
 use crate::preflight;
 use crate::reuse::{self, Results};
 use crate::stage::{Ended, stage};
-use crate::{image, proof, registry, train};
+use crate::{background, image, proof, registry, train};
 
 /// Runs the plan.
 ///
@@ -40,6 +40,7 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
 
     let before = champion::before(plan);
     let model = train_with_early_layers(plan, ctx, engine).await?;
+    background::history(plan, ctx, model.as_ref()).await;
     champion::gate(plan, ctx, engine, model.as_ref(), &before).await?;
     let image = build_stage(plan, ctx, engine, model.as_ref()).await?;
     let parity = proof::stages(plan, ctx, engine, model.as_ref(), image.as_ref(), began).await?;
@@ -47,6 +48,7 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
         chain::pushed(plan, ctx, spec, pushed, model.as_ref(), parity.as_ref()).await;
     };
     let pushed = push_stage(plan, ctx, engine, image.as_ref(), push).await?;
+    background::layers(plan, ctx, engine, pushed.as_ref()).await;
     let deployed = deploy_stage(
         plan,
         ctx,

@@ -1,5 +1,7 @@
 //! The verdict of metric gates, as reports show it: plain data.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// The value of a metric. JSON has no not-a-number and no infinities, so they are written as text.
@@ -57,6 +59,9 @@ pub(crate) struct Champion {
     pub(crate) url: Option<String>,
     /// Why it is the champion: `live as Deployment/wine`, `alias champion of wine, version 3`.
     pub(crate) known_by: String,
+    /// Last value of each metric of its run.
+    #[serde(default)]
+    pub(crate) metrics: BTreeMap<String, Measure>,
 }
 
 /// One rule and its verdict.

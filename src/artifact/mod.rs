@@ -3,6 +3,8 @@
 mod chain;
 mod freeze;
 mod gates;
+mod history;
+mod layers;
 mod parity;
 mod proof;
 mod trial;
@@ -13,6 +15,8 @@ use std::path::PathBuf;
 pub(crate) use chain::{Chain, Claim, Link, Missing, Served, ServedPod};
 pub(crate) use freeze::{FREEZE_PATH, FREEZE_TYPE, Freeze, ModelFacts, ModelFile, label};
 pub(crate) use gates::{Champion, GateRule, GateVerdict, Gates, Measure};
+pub(crate) use history::{History, PastRun};
+pub(crate) use layers::{Before, Layer, Layers};
 pub(crate) use parity::{Parity, ParityLevel, ParityRow, ParityVerdict};
 pub(crate) use proof::{Proof, ProofAnswers, ProofSide};
 pub(crate) use trial::{Bounds, Bucket, Launch, Trial, WorstRow};
@@ -292,6 +296,8 @@ pub(crate) enum Artifact {
     RolledBack(RolledBack),
     Bundle(Bundle),
     Gates(Gates),
+    History(History),
+    Layers(Layers),
     Parity(Parity),
     Proof(Proof),
     Trial(Box<Trial>),
@@ -316,6 +322,8 @@ artifact_from!(
     RolledBack,
     Bundle,
     Gates,
+    History,
+    Layers,
     Parity,
     Proof,
     Chain

@@ -28,7 +28,9 @@ pub(super) fn where_secrets_are(ci: Ci) -> &'static str {
     match ci {
         Ci::Github => "create these secrets in the repository's settings",
         Ci::Gitlab => "create these masked variables in the project's CI/CD settings",
-        Ci::Jenkins => "create these credentials (secret text; registry: user name with password)",
+        Ci::Jenkins => {
+            "create these credentials (kubeconfig: secret file; registry: user name with password; others: secret text)"
+        }
     }
 }
 
@@ -148,82 +150,87 @@ fn gitlab(found: &Found) -> String {
         }
     }
     for (input, variable) in handed(Ci::Gitlab, found) {
-        let input = input.to_uppercase().replace('-', "_");
-        variables.push_str(&format!("\n    INPUT_{input}: ${variable}"));
+        variables.push_str(&format!("\n    {}: ${variable}", environment(input)));
     }
+    let variables = match variables.is_empty() {
+        true => String::new(),
+        false => format!("\n  variables:{variables}"),
+    };
     let branch = &found.branch;
     format!(
         "\
-# Trains, builds, deploys and verifies on {branch}; checks all but the delivery on merge requests. Settings: ml-deploy.yml
+# Trains, builds, deploys and verifies on {branch}; checks all but the delivery on merge requests. Settings: ml-deploy.yml.
+# The runner has to offer a container engine, and KUBECONFIG is a variable of type \"File\": docs/gitlab.md of ml-deploy-action.
+include:
+  - remote: https://raw.githubusercontent.com/org/ml-deploy-action/v1/templates/ml-deploy.gitlab-ci.yml
+
 ml-deploy:
-  image:
-    name: ghcr.io/org/ml-deploy-action:v1
-    entrypoint: ['']
-  services: ['docker:dind']
-  variables:
-    DOCKER_HOST: tcp://docker:2375
-    DOCKER_TLS_CERTDIR: ''{variables}
+  extends: .ml-deploy{variables}
   rules:
     - if: $CI_PIPELINE_SOURCE == \"merge_request_event\"
     - if: $CI_COMMIT_BRANCH == \"{branch}\"
-  script:
-    - ml-deploy run
-  artifacts:
-    when: always
-    paths: [.ml-deploy/]
 "
     )
 }
 
 fn jenkins(found: &Found) -> String {
-    let mut bound = String::new();
-    for (input, variable) in handed(Ci::Jenkins, found) {
-        let id = credential(variable);
-        let input = input.to_uppercase().replace('-', "_");
-        let value = match variable {
-            "REGISTRY_USERNAME" => "\"${REGISTRY_USR}\"".to_owned(),
-            "REGISTRY_PASSWORD" => "\"${REGISTRY_PSW}\"".to_owned(),
-            _ => format!("credentials('{id}')"),
-        };
-        if variable == "REGISTRY_USERNAME" {
-            bound.push_str("\n        REGISTRY = credentials('registry')");
-        }
-        bound.push_str(&format!("\n        INPUT_{input} = {value}"));
-    }
-    let environment = if bound.is_empty() {
-        String::new()
-    } else {
-        format!("\n      environment {{{bound}\n      }}")
+    let bound: Vec<String> = handed(Ci::Jenkins, found)
+        .into_iter()
+        .filter_map(|(input, variable)| {
+            let (id, input) = (credential(variable), environment(input));
+            match variable {
+                "REGISTRY_PASSWORD" => None,
+                "REGISTRY_USERNAME" => Some(format!("usernamePassword(credentialsId: '{id}', usernameVariable: '{input}', passwordVariable: 'INPUT_REGISTRY_PASSWORD')")),
+                "KUBECONFIG" => Some(format!("file(credentialsId: '{id}', variable: '{input}')")),
+                _ => Some(format!("string(credentialsId: '{id}', variable: '{input}')")),
+            }
+        })
+        .collect();
+    let run = match &bound[..] {
+        [] => "sh 'ml-deploy run'".to_owned(),
+        bound => format!(
+            "withCredentials([\n                    {}\n                ]) {{\n                    sh 'ml-deploy run'\n                }}",
+            bound.join(",\n                    ")
+        ),
     };
     format!(
         "\
-// Trains, builds, deploys and verifies; checks all but the delivery on pull requests. Settings: ml-deploy.yml
+// Trains, builds, deploys and verifies; checks all but the delivery on pull requests. Settings: ml-deploy.yml.
+// Plugins: Docker Pipeline, Credentials Binding, JUnit, Warnings; docs/jenkins.md of ml-deploy-action is the guide.
 pipeline {{
-  agent {{
-    docker {{
-      image 'ghcr.io/org/ml-deploy-action:v1'
-      args '--entrypoint= -v /var/run/docker.sock:/var/run/docker.sock'
+    agent {{
+        docker {{
+            image 'ghcr.io/org/ml-deploy-action:v1'
+            // 999 is the group that owns the engine's socket on the agent.
+            args '--entrypoint= --volume /var/run/docker.sock:/var/run/docker.sock --group-add 999'
+        }}
     }}
-  }}
-  options {{
-    disableConcurrentBuilds()
-    timeout(time: 2, unit: 'HOURS')
-  }}
-  stages {{
-    stage('ml-deploy') {{{environment}
-      steps {{
-        sh 'ml-deploy run'
-      }}
+    options {{
+        disableConcurrentBuilds()
+        timeout(time: 2, unit: 'HOURS')
     }}
-  }}
-  post {{
-    always {{
-      archiveArtifacts artifacts: '.ml-deploy/**', allowEmptyArchive: true
+    stages {{
+        stage('ml-deploy') {{
+            steps {{
+                {run}
+            }}
+        }}
     }}
-  }}
+    post {{
+        always {{
+            junit testResults: '.ml-deploy/junit.xml', allowEmptyResults: true
+            recordIssues tools: [sarif(pattern: '.ml-deploy/findings.sarif')]
+            archiveArtifacts artifacts: '.ml-deploy/*.*', allowEmptyArchive: true
+        }}
+    }}
 }}
 "
     )
+}
+
+/// The variable that an input is handed over in.
+fn environment(input: &str) -> String {
+    format!("INPUT_{}", input.to_uppercase().replace('-', "_"))
 }
 
 /// The id of a credential in Jenkins.

@@ -19,16 +19,9 @@ pub(crate) async fn labels(
     login: Option<&RegistryLogin>,
 ) -> Outcome<Option<BTreeMap<String, String>>> {
     let registry = Registry::open(reference, login).await?;
-    let name = reference.digest().or(reference.tag()).unwrap_or("latest");
-    let Some(mut manifest) = read(&registry, reference, "manifests", name).await? else {
+    let Some(manifest) = image(&registry, reference).await? else {
         return Ok(None);
     };
-    if let Some(first) = first_image(&manifest).map(str::to_owned) {
-        match read(&registry, reference, "manifests", &first).await? {
-            Some(image) => manifest = image,
-            None => return Ok(None),
-        }
-    }
     let Some(config) = manifest.pointer("/config/digest").and_then(Value::as_str) else {
         return Ok(Some(BTreeMap::new()));
     };
@@ -41,6 +34,21 @@ pub(crate) async fn labels(
     Ok(Some(labels.filter_map(text).collect()))
 }
 
+/// The image's manifest; of an index that of the first image that runs.
+pub(super) async fn image(
+    registry: &Registry<'_>,
+    reference: &Reference,
+) -> Outcome<Option<Value>> {
+    let name = reference.digest().or(reference.tag()).unwrap_or("latest");
+    let Some(manifest) = read(registry, reference, "manifests", name).await? else {
+        return Ok(None);
+    };
+    match first_image(&manifest) {
+        Some(first) => read(registry, reference, "manifests", first).await,
+        None => Ok(Some(manifest)),
+    }
+}
+
 /// The digest of the first image in an index; attestations lie beside images and run nowhere.
 fn first_image(index: &Value) -> Option<&str> {
     let runs = |one: &&Value| {
@@ -51,7 +59,7 @@ fn first_image(index: &Value) -> Option<&str> {
     images.iter().find(runs)?.get("digest")?.as_str()
 }
 
-async fn read(
+pub(super) async fn read(
     registry: &Registry<'_>,
     reference: &Reference,
     kind: &str,
@@ -62,7 +70,7 @@ async fn read(
     if answer.status() == StatusCode::NOT_FOUND {
         return Ok(None);
     }
-    let answer = registry.succeeded(answer, "read the labels of")?;
+    let answer = registry.succeeded(answer, "read the manifest of")?;
     let value = answer.json().await;
     value
         .map(Some)

@@ -5,6 +5,7 @@ mod challenge;
 mod client;
 mod credentials;
 mod labels;
+mod layers;
 mod reference;
 mod refusal;
 
@@ -12,5 +13,6 @@ pub(crate) use attachment::{Attached, Attachment, attach, attached};
 pub(crate) use client::{check_push, digest};
 pub(crate) use credentials::{Credentials, credentials};
 pub(crate) use labels::labels;
+pub(crate) use layers::layers;
 pub(crate) use reference::{Reference, check_tag};
 pub(crate) use refusal::denied;

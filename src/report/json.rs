@@ -59,6 +59,8 @@ pub(super) fn report(facts: &Facts<'_>) -> Value {
         "rolled-back": record.rolled_back,
         "bundle": record.bundle,
         "gates": record.gates,
+        "history": record.history,
+        "layers": record.layers,
         "proof": record.proof,
         "trial": record.trial,
         "chain": record.chain,

@@ -100,6 +100,8 @@ fn value(artifact: &Artifact) -> (&'static str, Value) {
         Artifact::RolledBack(rolled_back) => ("rolled-back", json!(rolled_back)),
         Artifact::Bundle(bundle) => ("bundle", json!(bundle)),
         Artifact::Gates(gates) => ("gates", json!(gates)),
+        Artifact::History(history) => ("history", json!(history)),
+        Artifact::Layers(layers) => ("layers", json!(layers)),
         Artifact::Parity(parity) => ("parity", json!(parity)),
         Artifact::Trial(trial) => ("trial", json!(trial)),
         Artifact::Chain(chain) => ("chain", json!(chain)),

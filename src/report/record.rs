@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::artifact::{
-    Artifact, Bundle, Chain, Changes, Deployment, Environment, Gates, Image, Model, Parity, Proof,
-    Pushed, RolledBack, Trial, Verification,
+    Artifact, Bundle, Chain, Changes, Deployment, Environment, Gates, History, Image, Layers,
+    Model, Parity, Proof, Pushed, RolledBack, Trial, Verification,
 };
 use crate::diagnostic::Diagnostic;
 use crate::event::{End, Event, EventKind, Stage};
@@ -29,6 +29,16 @@ pub(super) struct StageRecord {
     pub(super) took: Option<Duration>,
     /// How often something transient was tried again.
     pub(super) retries: u32,
+    /// Each time that it ran, in order.
+    pub(super) turns: Vec<Turn>,
+}
+
+/// One time that a stage ran.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turn {
+    pub(super) from: Timestamp,
+    /// `None` when the run ended in its middle.
+    pub(super) end: Option<(Timestamp, End)>,
 }
 
 /// One finding and where it came from.
@@ -43,6 +53,10 @@ pub(super) struct Finding {
 pub(super) struct Record {
     /// In the order in which they started.
     pub(super) stages: Vec<StageRecord>,
+    /// First and last word of what a stage did before it began, beside others: layers that are built early.
+    pub(super) early: BTreeMap<Stage, (Timestamp, Timestamp)>,
+    /// When something was heard last.
+    pub(super) last: Option<Timestamp>,
     /// Stages that do not run, and why.
     pub(super) left_out: Vec<(Stage, String)>,
     pub(super) findings: Vec<Finding>,
@@ -57,6 +71,8 @@ pub(super) struct Record {
     pub(super) rolled_back: Option<RolledBack>,
     pub(super) bundle: Option<Bundle>,
     pub(super) gates: Option<Gates>,
+    pub(super) history: Option<History>,
+    pub(super) layers: Option<Layers>,
     pub(super) parity: Option<Parity>,
     pub(super) proof: Option<Proof>,
     pub(super) trial: Option<Trial>,
@@ -64,8 +80,9 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// Takes in an event. Output and notes pass by: they belong to the log.
+    /// Takes in an event. What output and notes say passes by, it belongs to the log; that they came is kept.
     pub(super) fn take(&mut self, event: Event) {
+        self.last = Some(event.at);
         match event.kind {
             EventKind::LeftOut(why) => {
                 let left_out = event.stage.map(|stage| (stage, why));
@@ -80,6 +97,9 @@ impl Record {
                 if let Some(record) = self.stage_mut(event.stage) {
                     record.end = Some(end);
                     record.took = Some(took);
+                    if let Some(turn) = record.turns.last_mut() {
+                        turn.end = Some((event.at, end));
+                    }
                 }
             }
             EventKind::Retrying { .. } => {
@@ -91,7 +111,15 @@ impl Record {
                 self.find(event.stage, what);
             }
             EventKind::Produced(artifact) => self.keep(artifact),
-            EventKind::Output(_) | EventKind::Note(_) | EventKind::Mask(_) => {}
+            EventKind::Output(_) | EventKind::Note(_) => {
+                if let Some(stage) = event
+                    .stage
+                    .filter(|_| self.stage_mut(event.stage).is_none())
+                {
+                    self.early.entry(stage).or_insert((event.at, event.at)).1 = event.at;
+                }
+            }
+            EventKind::Mask(_) => {}
         }
     }
 
@@ -101,6 +129,10 @@ impl Record {
             known.what = what;
             known.end = None;
             known.took = None;
+            known.turns.push(Turn {
+                from: started,
+                end: None,
+            });
             return;
         }
         self.stages.push(StageRecord {
@@ -110,6 +142,10 @@ impl Record {
             end: None,
             took: None,
             retries: 0,
+            turns: vec![Turn {
+                from: started,
+                end: None,
+            }],
         });
     }
 
@@ -162,6 +198,8 @@ impl Record {
             // A later one is of a rollback that failed too: the cause of it all stands in the first.
             Artifact::Bundle(bundle) => self.bundle = self.bundle.take().or(Some(bundle)),
             Artifact::Gates(gates) => self.gates = Some(gates),
+            Artifact::History(history) => self.history = Some(history),
+            Artifact::Layers(layers) => self.layers = Some(layers),
             Artifact::Proof(proof) => self.proof = Some(proof),
             Artifact::Trial(trial) => self.trial = Some(*trial),
             Artifact::Chain(chain) => self.chain = Some(chain),
@@ -222,6 +260,8 @@ impl Record {
         scrub(&mut self.rolled_back, redactor);
         scrub(&mut self.bundle, redactor);
         scrub(&mut self.gates, redactor);
+        scrub(&mut self.history, redactor);
+        scrub(&mut self.layers, redactor);
         scrub(&mut self.parity, redactor);
         scrub(&mut self.proof, redactor);
         scrub(&mut self.trial, redactor);

@@ -1,14 +1,14 @@
 //! The job summary: verdict first, then what happened when, what came out, and every finding. It makes Markdown from the record;
 //! every foreign text passes through `markdown`.
 
+use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::event::End;
 
 use super::Status;
 use super::markdown::{block, code, link, table, text};
-use super::outputs::{Facts, metrics};
-use super::paint::{duration, size};
-use super::record::{Finding, StageRecord};
+use super::outputs::Facts;
+use super::paint::size;
+use super::record::Finding;
 use super::undone;
 
 /// GitHub takes 1 MiB for a step and loses all of a longer summary.
@@ -30,18 +30,32 @@ pub(super) fn within(facts: &Facts<'_>, limit: usize) -> String {
         undone::section(facts),
         left(facts),
         results(facts),
-        super::gates::section(facts.record.gates.as_ref()),
+        super::gates::section(facts.record),
+        super::history::section(facts.record),
+        parameters(facts),
         super::parity::section(facts.record.parity.as_ref(), facts.record.proof.as_ref()),
         super::chain::section(facts.record.chain.as_ref()),
+        super::layers::section(facts.record.layers.as_ref()),
         super::changes::section(facts),
-        timeline(&facts.record.stages),
-        numbers(facts),
         super::trial::section(facts.record.trial.as_ref()),
         checks(facts),
+        super::timeline::section(facts.record),
     ];
     sections.extend(facts.record.ranked().into_iter().map(finding));
     let report = format!("Everything as data: {}\n", code(facts.report));
     fit(sections, &report, limit)
+}
+
+/// The code, linked with its explanation in the documentation of this version.
+fn explained(code: Code) -> String {
+    let slug = code.slug();
+    let page = concat!(
+        env!("CARGO_PKG_REPOSITORY"),
+        "/blob/v",
+        env!("CARGO_PKG_VERSION"),
+        "/docs/codes.md"
+    );
+    format!("[`{slug}`](<{page}#{slug}>)")
 }
 
 /// Whole sections as long as they fit; a first section too long by itself is cut at a line's end.
@@ -97,10 +111,11 @@ pub(super) fn verdict(facts: &Facts<'_>) -> String {
                     .as_ref()
                     .map(|at| format!(" at {}", code(&at.to_string())));
                 section.push_str(&format!(
-                    "\n{}{}\n\n**Next:** {}\n",
+                    "\n{}{}\n\n**Next:** {} ({})\n",
                     text(&first.message),
                     at.unwrap_or_default(),
-                    text(first.advice())
+                    text(first.advice()),
+                    explained(first.code)
                 ));
             }
             section
@@ -185,89 +200,17 @@ pub(super) fn results(facts: &Facts<'_>) -> String {
     format!("### Results\n\n{}", table(&["", ""], &rows))
 }
 
-pub(super) fn timeline(stages: &[StageRecord]) -> String {
-    let Some(zero) = stages.iter().map(|stage| stage.started).min() else {
+/// What the training was given, folded away.
+fn parameters(facts: &Facts<'_>) -> String {
+    let model = facts.record.model.as_ref();
+    let run = model.and_then(|model| model.run.as_ref());
+    let Some(run) = run.filter(|run| !run.params.is_empty()) else {
         return String::new();
     };
-    let rows: Vec<_> = stages.iter().map(stage_row).collect();
-    let mut chart = String::from("```mermaid\ngantt\n    dateFormat x\n    axisFormat %M:%S\n");
-    for stage in stages {
-        let Some(took) = stage.took else { continue };
-        let start = stage.started.duration_since(zero).as_millis();
-        let kind = match stage.end {
-            Some(End::Failed | End::Cancelled) | None => "crit",
-            Some(End::Succeeded | End::Reused) => "done",
-        };
-        // Mermaid draws nothing for an empty bar.
-        let length = took.as_millis().max(1);
-        chart.push_str(&format!(
-            "    {} :{kind}, {start}, {}\n",
-            stage.stage,
-            start + length as i128
-        ));
-    }
-    chart.push_str("```\n");
-    format!(
-        "### Stages\n\n{}\n{chart}",
-        table(&["Stage", "Result", "Duration", "What"], &rows)
-    )
-}
-
-fn stage_row(stage: &StageRecord) -> Vec<String> {
-    let end = match stage.end {
-        Some(End::Succeeded) => "✅ done",
-        Some(End::Reused) => "✅ reused",
-        Some(End::Failed) => "❌ failed",
-        Some(End::Cancelled) => "⏹️ cancelled",
-        None => "⏹️ not finished",
-    };
-    let retries = match stage.retries {
-        0 => String::new(),
-        count => format!(", {count} retried"),
-    };
-    vec![
-        stage.stage.name().to_owned(),
-        format!("{end}{retries}"),
-        stage.took.map(duration).unwrap_or_default(),
-        text(&stage.what),
-    ]
-}
-
-fn numbers(facts: &Facts<'_>) -> String {
-    let Some(serde_json::Value::Object(metrics)) = metrics(facts.record) else {
-        return String::new();
-    };
-    let values = metrics.iter().map(|(name, value)| {
-        let value = value
-            .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned);
-        vec![code(name), text(&value)]
-    });
-    let mut section = String::new();
-    if !metrics.is_empty() {
-        section.push_str(&format!(
-            "### Metrics\n\n{}",
-            long_table(&["Metric", "Value"], values)
-        ));
-    }
-    let params = facts
-        .record
-        .model
-        .as_ref()
-        .and_then(|model| model.run.as_ref());
-    let params = params
-        .map(|run| &run.params)
-        .filter(|params| !params.is_empty());
-    if let Some(params) = params {
-        let rows = params
-            .iter()
-            .map(|(name, value)| vec![code(name), code(value)]);
-        let table = long_table(&["Parameter", "Value"], rows);
-        section.push_str(&format!(
-            "\n<details><summary>Parameters</summary>\n\n{table}\n</details>\n"
-        ));
-    }
-    section
+    let rows = run.params.iter();
+    let rows = rows.map(|(name, value)| vec![code(name), code(value)]);
+    let table = long_table(&["Parameter", "Value"], rows);
+    format!("<details><summary>Parameters</summary>\n\n{table}\n</details>\n")
 }
 
 fn long_table(head: &[&str], rows: impl ExactSizeIterator<Item = Vec<String>>) -> String {
@@ -317,7 +260,11 @@ pub(super) fn finding(finding: &Finding) -> String {
     if let Some(at) = at {
         section.push_str(&format!("At {}\n\n", code(&at.to_string())));
     }
-    section.push_str(&format!("**Help:** {}\n\n", text(finding.what.advice())));
+    section.push_str(&format!(
+        "**Help:** {} ({})\n\n",
+        text(finding.what.advice()),
+        explained(*kind)
+    ));
     if !evidence.is_empty() {
         let skipped = evidence.len().saturating_sub(EVIDENCE);
         let lines: Vec<_> = evidence[skipped..]
@@ -346,9 +293,10 @@ mod tests {
         for part in [
             "| Endpoint | [http&#58;//127.0.0.1&#58;8080](<http://127.0.0.1:8080>) |",
             "| train | ✅ done, 1 retried | 12.3 s | python train.py |",
-            "    train :done, 1000, 13300\n",
+            "    train :done, 1700000001000, 1700000013000\n",
             "| <code>accuracy</code> | 0.97 |",
             "| <code>loss</code> | NaN |",
+            "| <code>C&#124;&#60;b&#62;</code> | <code>1</code> |",
             "| ✅ | health | 200 OK |",
             "<code>ghcr.io/org/wine&#58;1a2b3c4&#64;sha256&#58;",
             "Everything as data: <code>.ml-deploy/report.json</code>",
@@ -369,6 +317,14 @@ mod tests {
             text.contains("**Next:** read the traceback above"),
             "{text}"
         );
+        let page = format!(
+            "/blob/v{}/docs/codes.md#train-failed>)",
+            env!("CARGO_PKG_VERSION")
+        );
+        // First in what to do next, then at the finding.
+        let linked = format!("([`train-failed`](<{}{page}", env!("CARGO_PKG_REPOSITORY"));
+        assert_eq!(text.matches(&linked).count(), 2, "{text}");
+        assert!(linked.contains("(<https://"), "{linked}");
         assert!(text.contains("<details open><summary>❌ train: "), "{text}");
         assert!(
             text.contains("````text\n```\nValueError: x\n````\n"),

@@ -105,6 +105,8 @@ pub(super) struct Server<'a> {
     url: &'a str,
     base: String,
     spec: &'a TrackingSpec,
+    /// How often a request is made.
+    tries: u32,
 }
 
 impl<'a> Server<'a> {
@@ -119,7 +121,32 @@ impl<'a> Server<'a> {
             url,
             base: format!("{url}/api/2.0/mlflow"),
             spec,
+            tries: TRIES,
         })
+    }
+
+    /// The same, but nothing is tried again.
+    pub(super) fn impatient(self) -> Self {
+        Self { tries: 1, ..self }
+    }
+
+    /// The runs of an experiment that began last, latest first, in one page.
+    pub(super) async fn latest(
+        &self,
+        experiment: &str,
+        count: usize,
+    ) -> anyhow::Result<Vec<FoundRun>> {
+        let body = json!({
+            "experiment_ids": [experiment],
+            "max_results": count,
+            "order_by": ["attributes.start_time DESC"],
+        });
+        let answer = self.post("runs/search", &body).await?.unwrap_or_default();
+        let found = answer.get("runs").and_then(Value::as_array);
+        let found = found.into_iter().flatten();
+        Ok(found
+            .filter_map(|run| serde_json::from_value(run.clone()).ok())
+            .collect())
     }
 
     /// The run with this id; `None` when the server does not have it.
@@ -245,7 +272,7 @@ impl<'a> Server<'a> {
     }
 
     async fn answer(&self, request: impl Fn() -> RequestBuilder) -> anyhow::Result<Option<Value>> {
-        let Some(response) = self.sent(TRIES, request).await? else {
+        let Some(response) = self.sent(self.tries, request).await? else {
             return Ok(None);
         };
         let answer = response.json().await;
@@ -276,7 +303,7 @@ impl<'a> Server<'a> {
                 Err(error) => crate::failure::chain(&error.without_url().into()),
             };
             if attempt >= tries {
-                bail!("{why}, {tries} times");
+                bail!("{why}, asked {attempt} times");
             }
             self.ctx.events.retrying(pause, why).await;
             tokio::select! {

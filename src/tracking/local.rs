@@ -17,11 +17,11 @@ const SQLITE: &str = include_str!("read_sqlite.py");
 /// Asks MLflow's own client.
 const CLIENT: &str = include_str!("read_client.py");
 
-/// All runs with a tag; with an empty name of the tag, the run whose id is its value.
+/// The runs that are asked for: `tag NAME VALUE`, `run ID` or, latest first, `latest EXPERIMENT COUNT`.
 pub(super) async fn runs(
     ctx: &Context,
     spec: &TrackingSpec,
-    (tag, value): (&str, &str),
+    wanted: [&str; 3],
     python: &Path,
 ) -> anyhow::Result<Vec<FoundRun>> {
     let mut command = Command::new(python);
@@ -36,7 +36,7 @@ pub(super) async fn runs(
         }
     };
     command
-        .args([tag, value])
+        .args(wanted)
         .current_dir(&ctx.workspace.folder)
         // A folder as store makes MLflow 3 stop unless it is told that this is meant.
         .env("MLFLOW_ALLOW_FILE_STORE", "true");

@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod client;
+mod history;
 mod local;
 mod models;
 mod preflight;
@@ -16,6 +17,7 @@ use std::path::Path;
 use anyhow::Context as _;
 
 pub(crate) use artifacts::{get, put};
+pub(crate) use history::history;
 pub(crate) use models::{Version, by_alias, register, tag_run, take_alias};
 pub(crate) use preflight::preflight;
 pub(crate) use registered::{Registered, Wanted, registered};
@@ -99,7 +101,7 @@ pub(crate) async fn find_run(
             Some(url.as_str()),
         ),
         _ => {
-            let tag = (Marker::TAG, marker.as_str());
+            let tag = ["tag", Marker::TAG, marker.as_str()];
             (local::runs(ctx, spec, tag, python).await, None)
         }
     };
@@ -140,6 +142,6 @@ pub(crate) async fn run(
     let python = python.context(
         "a store without a server is read by the training's Python, and nothing was trained here",
     )?;
-    let found = local::runs(ctx, spec, ("", id), python).await?;
+    let found = local::runs(ctx, spec, ["run", id, ""], python).await?;
     Ok(found.into_iter().next().map(|run| run.into_run(None)))
 }

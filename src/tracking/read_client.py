@@ -1,11 +1,12 @@
-# Prints the runs with a tag, or, when the tag's name is empty, the run with this id, from any store that MLflow reads as JSON, in the form of MLflow's REST interface.
+# Prints runs from any store that MLflow reads as JSON, in the form of MLflow's REST interface: `tag NAME VALUE`, `run ID ''`, or the
+# runs of an experiment that began last, `latest EXPERIMENT COUNT`.
 import json
 import sys
 
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-tag, value = sys.argv[1:3]
+wanted, name, value = sys.argv[1:4]
 # The store stands in MLFLOW_TRACKING_URI.
 client = MlflowClient()
 
@@ -25,9 +26,11 @@ def number(value):
 
 
 def search():
-    if not tag:
+    if wanted == "latest":
+        return client.search_runs([name], max_results=int(value), order_by=["attributes.start_time DESC"])
+    if wanted == "run":
         try:
-            return [client.get_run(value)]
+            return [client.get_run(name)]
         except MlflowException as error:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return []
@@ -35,8 +38,8 @@ def search():
     experiments = [found.experiment_id for found in pages(lambda token: client.search_experiments(page_token=token))]
     if not experiments:
         return []
-    wanted = "tags.`%s` = '%s'" % (tag, value)
-    return pages(lambda token: client.search_runs(experiments, filter_string=wanted, page_token=token))
+    tagged = "tags.`%s` = '%s'" % (name, value)
+    return pages(lambda token: client.search_runs(experiments, filter_string=tagged, page_token=token))
 
 
 def datasets(run):

@@ -1,11 +1,12 @@
-# Prints the runs with a tag, or, when the tag's name is empty, the run with this id, from an MLflow database as JSON, in the form of MLflow's REST interface. Standard library only.
+# Prints runs from an MLflow database as JSON, in the form of MLflow's REST interface: `tag NAME VALUE`, `run ID ''`, or the runs of
+# an experiment that began last, `latest EXPERIMENT COUNT`. Standard library only.
 import json
 import math
 import sqlite3
 import sys
 from urllib.parse import quote
 
-path, tag, value = sys.argv[1:4]
+path, wanted, name, value = sys.argv[1:5]
 # Reading must not create or change anything.
 database = sqlite3.connect("file:" + quote(path) + "?mode=ro", uri=True, timeout=20)
 tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -54,20 +55,25 @@ def datasets(run):
 
 
 columns = "SELECT r.run_uuid, r.name, r.experiment_id, r.status, r.start_time, r.artifact_uri FROM runs r "
-if tag:
+if wanted == "tag":
     found = database.execute(
-        columns + "JOIN tags t ON t.run_uuid = r.run_uuid WHERE t.key = ? AND t.value = ?", (tag, value)
+        columns + "JOIN tags t ON t.run_uuid = r.run_uuid WHERE t.key = ? AND t.value = ?", (name, value)
     ).fetchall()
+elif wanted == "run":
+    found = database.execute(columns + "WHERE r.run_uuid = ?", (name,)).fetchall()
 else:
-    found = database.execute(columns + "WHERE r.run_uuid = ?", (value,)).fetchall()
+    found = database.execute(
+        columns + "WHERE r.experiment_id = ? AND r.lifecycle_stage = 'active' ORDER BY r.start_time DESC LIMIT ?",
+        (int(name), int(value)),
+    ).fetchall()
 runs = []
-for run, name, experiment, status, start, artifacts in found:
+for run, shown, experiment, status, start, artifacts in found:
     metrics = database.execute("SELECT key, value, is_nan FROM latest_metrics WHERE run_uuid = ?", (run,))
     runs.append(
         {
             "info": {
                 "run_id": run,
-                "run_name": name or "",
+                "run_name": shown or "",
                 "experiment_id": str(experiment),
                 "status": status or "",
                 "start_time": start or 0,

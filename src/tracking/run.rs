@@ -30,7 +30,14 @@ pub(super) struct Info {
     status: String,
     /// Milliseconds; some versions write it as text.
     #[serde(deserialize_with = "number")]
-    start_time: f64,
+    pub(super) start_time: f64,
+}
+
+impl Info {
+    /// Whether it ended badly.
+    pub(super) fn failed(&self) -> bool {
+        matches!(self.status.as_str(), "FAILED" | "KILLED")
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

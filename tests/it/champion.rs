@@ -112,6 +112,19 @@ fn registers(server: &str, requirements: &str, name: &str) {
     let second = job("0.95", "/", "accuracy >= champion")
         .expect(0)
         .says("is `previous`");
+    let before = &second.report["layers"]["before"];
+    assert_eq!(
+        before["image"],
+        first.output("image-ref"),
+        "{}",
+        second.stdout
+    );
+    assert!(second.summary.contains("1 of "), "{}", second.summary);
+    assert!(
+        second.summary.contains(" layers are new, "),
+        "{}",
+        second.summary
+    );
     let newer = holder(server, &model, "champion");
     assert_eq!(newer["run_id"], second.output("run-id"));
     assert_eq!(

@@ -133,6 +133,12 @@ fn wine_goes_from_source_to_a_verified_container() {
     assert_complete(&first, &project);
     assert_leaves_only_what_is_documented(&project);
     assert_eq!(first.output("endpoint"), format!("http://127.0.0.1:{port}"));
+    for part in [
+        "Nothing of this repository was live",
+        "RUN useradd --create-home app",
+    ] {
+        assert!(first.summary.contains(part), "{part}\n{}", first.summary);
+    }
     // Independent witnesses: the registry's digest, and a prediction asked from outside.
     let seen = Command::new("skopeo")
         .args(["inspect", "--tls-verify=false", "--format", "{{.Digest}}"])

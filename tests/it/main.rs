@@ -56,6 +56,7 @@ mod servers;
 mod shared_configuration;
 mod status;
 mod strategy;
+mod summary;
 mod support;
 mod swap;
 mod swap_again;

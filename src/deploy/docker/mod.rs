@@ -72,7 +72,13 @@ pub(crate) async fn serving(engine: &Engine, spec: &DockerSpec) -> anyhow::Resul
         object: format!("container {}", spec.name),
         // A job that only deploys may not have known it; the image does.
         run_id: label(&found.labels).or_else(|| label(&image.labels)),
-        images: vec![found.image_id],
+        images: vec![
+            found
+                .labels
+                .get("ml-deploy.image")
+                .cloned()
+                .unwrap_or(found.image_id),
+        ],
     }))
 }
 
@@ -198,6 +204,7 @@ async fn container(
         ("ml-deploy", Some("1".to_owned())),
         ("ml-deploy.name", Some(spec.name.clone())),
         ("ml-deploy.commit", spec.commit.clone()),
+        ("ml-deploy.image", pushed.map(Pushed::reference)),
         (
             "ml-deploy.digest",
             pushed.map(|pushed| pushed.digest.clone()),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Serving;
-use crate::artifact::{Champion, Live, Run, label};
+use crate::artifact::{Champion, Live, Measure, Run, label};
 use crate::code::Code;
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
@@ -60,6 +60,11 @@ pub(super) async fn find(
                 run_id: id,
                 url: run.url.clone(),
                 known_by,
+                metrics: run
+                    .metrics
+                    .iter()
+                    .map(|(name, value)| (name.clone(), Measure(*value)))
+                    .collect(),
             },
             run: Box::new(run),
         },

@@ -5,7 +5,7 @@ use super::fit::{Section, fit};
 use super::place::Place;
 use crate::report::markdown::{code, link};
 use crate::report::outputs::Facts;
-use crate::report::{changes, gates, parity, skipped, summary, trial, undone};
+use crate::report::{changes, gates, layers, parity, skipped, summary, timeline, trial, undone};
 
 /// Bytes of a comment; GitHub takes 65,536 characters.
 pub(super) const COMMENT: usize = 60_000;
@@ -25,7 +25,7 @@ pub(super) fn markdown(place: &Place, facts: &Facts<'_>, marker: &str, limit: us
         section("stages left out", 1, skipped::section(&record.left_out)),
         section("rollback", 1, undone::section(facts)),
         section("what was left", 1, summary::left(facts)),
-        section("gates", 2, gates::section(record.gates.as_ref())),
+        section("metrics", 2, gates::section(record)),
         section(
             "environment",
             4,
@@ -33,6 +33,7 @@ pub(super) fn markdown(place: &Place, facts: &Facts<'_>, marker: &str, limit: us
         ),
         section("predictions", 3, trial::section(record.trial.as_ref())),
         section("changes", 5, changes::section(facts)),
+        section("image", 5, layers::section(record.layers.as_ref())),
         section("results", 6, summary::results(facts)),
         section("verification", 7, summary::checks(facts)),
     ];
@@ -45,7 +46,7 @@ pub(super) fn markdown(place: &Place, facts: &Facts<'_>, marker: &str, limit: us
         more => format!("\n… and {more} more in the summary\n"),
     };
     sections.push(section("findings", 3, findings + &more));
-    sections.push(section("stages", 8, summary::timeline(&record.stages)));
+    sections.push(section("stages", 8, timeline::section(record)));
     fit(&format!("{marker}\n"), sections, &foot(place, facts), limit)
 }
 

@@ -32,6 +32,7 @@ fn champion(pairs: &[(&str, f64)], digest: &str) -> Baseline {
         run_id: "old".to_owned(),
         url: None,
         known_by: "live as Deployment/wine".to_owned(),
+        metrics: BTreeMap::new(),
     };
     Baseline::Run {
         run: Box::new(run),
