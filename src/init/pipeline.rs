@@ -104,6 +104,10 @@ fn github(found: &Found) -> String {
     } else {
         format!("\n        with:{with}")
     };
+    let deployments = match found.manifests {
+        Some(_) => "\n      deployments: write # a GitHub Deployment with its address",
+        None => "",
+    };
     let branch = &found.branch;
     format!(
         "\
@@ -127,6 +131,8 @@ jobs:
     timeout-minutes: 120
     permissions:
       contents: read{packages}
+      checks: write # a check with annotations on the lines
+      pull-requests: write # one comment that updates itself{deployments}
     outputs:
       image-ref: ${{{{ steps.ml.outputs.image-ref }}}}
       run-id: ${{{{ steps.ml.outputs.run-id }}}}

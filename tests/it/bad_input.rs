@@ -40,7 +40,7 @@ fn a_tag_within_the_image_is_the_tag() {
         .flag("image", "127.0.0.1:1/x:v7")
         .run()
         .expect(0)
-        .says("push     127.0.0.1:1/x:v7\n");
+        .says("push        127.0.0.1:1/x:v7\n");
 }
 
 #[test]

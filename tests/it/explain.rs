@@ -99,8 +99,11 @@ fn completions_complete_and_manual_pages_describe_every_flag() {
     let script = print("completions", "bash").expect(0).stdout;
     // As bash asks: the function that was registered, with the words so far.
     let ask = "asked=$(complete -p ml-deploy | sed 's/.*-F \\([^ ]*\\).*/\\1/'); COMP_WORDS=(ml-deploy run --form); COMP_CWORD=2; $asked ml-deploy --form run; echo \"${COMPREPLY[@]}\"";
+    // By a file: it is longer than an argument may be.
+    let whole = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(whole.path(), format!("{script}\n{ask}")).unwrap();
     let output = std::process::Command::new("bash")
-        .args(["-c", &format!("{script}\n{ask}")])
+        .arg(whole.path())
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);

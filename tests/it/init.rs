@@ -77,7 +77,13 @@ fn a_usual_project_gets_a_file_that_plans_and_a_workflow_that_lints() {
         .says("k8s/deployment.yaml");
 
     let workflow = read(&project, ".github/workflows/ml-deploy.yml");
-    assert!(workflow.contains("branches: ['trunk']"), "{workflow}");
+    for wanted in [
+        "branches: ['trunk']",
+        "packages: write",
+        "deployments: write",
+    ] {
+        assert!(workflow.contains(wanted), "{workflow}");
+    }
     let linted = Command::new(bed("ACTIONLINT"))
         .arg(project.path().join(".github/workflows/ml-deploy.yml"))
         .output()
