@@ -156,11 +156,17 @@ mod tests {
     use super::*;
 
     /// What `record.py` beside it recorded.
-    const OFFLINE: &[u8] = include_bytes!("../../tests/fixtures/wandb/offline.wandb");
+    fn offline() -> Vec<u8> {
+        let recorded = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/fixtures/wandb/offline.wandb"
+        );
+        std::fs::read(recorded).unwrap()
+    }
 
     #[test]
     fn the_summary_of_an_offline_run_is_read() {
-        let found = read(OFFLINE).unwrap();
+        let found = read(&offline()[..]).unwrap();
         let value = |name: &str| found.get(name).map(String::as_str);
         assert_eq!(value("accuracy"), Some("0.93"));
         assert_eq!(value("val.acc"), Some("0.7"));
@@ -228,7 +234,8 @@ mod tests {
 
     #[test]
     fn a_log_that_is_cut_has_what_came_before_and_another_file_is_none() {
-        let found = read(&OFFLINE[..OFFLINE.len() - 20]).unwrap();
+        let whole = offline();
+        let found = read(&whole[..whole.len() - 20]).unwrap();
         assert_eq!(found["accuracy"], "0.93");
         assert!(read(&b"{\"accuracy\": 1}"[..]).is_err());
         assert!(read(&b""[..]).is_err());
