@@ -1,6 +1,6 @@
 //! Who is asked: the published port of a container, or through the API server a Service and every pod behind it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Checked, running};
 use crate::artifact::{Deployment, Pushed};
@@ -14,6 +14,8 @@ use crate::predict::{Address, Answer, Question};
 
 /// How long one answer through the API server may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Before a question is put again whose answer broke off.
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// Something that answers requests.
 pub(super) enum Service {
@@ -75,13 +77,24 @@ impl Service {
             Self::Cluster { cluster, backends } => (cluster, backends),
         };
         let backend = backends.get(place).ok_or("nothing is there to be asked")?;
-        let request = Request {
-            method: question.method,
-            path: question.path,
-            body: question.body,
-            timeout: TIMEOUT,
+        let sent = || {
+            let request = Request {
+                method: question.method,
+                path: question.path,
+                body: question.body,
+                timeout: TIMEOUT,
+            };
+            http(cluster, backend, request)
         };
-        let answer = http(cluster, backend, request).await.map_err(|failure| {
+        let began = Instant::now();
+        let mut answer = sent().await;
+        // On the way through the API server a connection may break that says nothing of the pod. A question changes nothing,
+        // so it can be put again; one that was waited for in vain is not.
+        if answer.is_err() && began.elapsed() < TIMEOUT / 2 {
+            tokio::time::sleep(PAUSE).await;
+            answer = sent().await;
+        }
+        let answer = answer.map_err(|failure| {
             let first = failure.findings().next();
             first
                 .map(|finding| finding.message.clone())
