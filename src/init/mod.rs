@@ -95,7 +95,12 @@ fn write(folder: &Path, draft: &Draft) -> Outcome<String> {
         .open(&path);
     match new {
         Ok(mut file) => {
-            std::io::Write::write_all(&mut file, draft.text.as_bytes()).map_err(failed)?;
+            let written = std::io::Write::write_all(&mut file, draft.text.as_bytes());
+            if let Err(error) = written {
+                // Half a file would be left as it is by the next `init`.
+                drop(fs_err::remove_file(&path));
+                return Err(failed(error));
+            }
             Ok(format!("wrote {}", draft.path))
         }
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(format!(
