@@ -2,9 +2,11 @@
 
 pub(crate) mod aws;
 pub(crate) mod azure;
+pub(crate) mod azureml;
 pub(crate) mod cli;
 pub(crate) mod cluster;
 mod editor;
+pub(crate) mod endpoint;
 pub(crate) mod file;
 pub(crate) mod flags;
 pub(crate) mod google;

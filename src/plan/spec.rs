@@ -192,6 +192,7 @@ pub(crate) struct PushSpec {
 pub(crate) enum DeploySpec {
     Kubernetes(KubernetesSpec),
     Docker(DockerSpec),
+    AzureMl(Box<AzureMlSpec>),
 }
 
 /// How to reach the cluster.

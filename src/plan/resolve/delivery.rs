@@ -18,8 +18,11 @@ impl Resolver<'_> {
             return self.looked_at();
         }
         if self.task != Task::Run {
+            if asked == Some("azureml") {
+                return Some("azureml");
+            }
             if !matches!(asked, None | Some("kubernetes")) {
-                self.invalid("target", "must be kubernetes here: only there deployments are recorded, to be looked at and gone back to");
+                self.invalid("target", "must be kubernetes or azureml here: only there deployments are recorded, to be looked at and gone back to");
             }
             return Some("kubernetes");
         }
@@ -27,10 +30,11 @@ impl Resolver<'_> {
             None if self.inputs.manifests.is_empty() => None,
             None | Some("kubernetes") => Some("kubernetes"),
             Some("docker") => Some("docker"),
+            Some("azureml") => Some("azureml"),
             Some("none") => None,
             Some(other) => {
                 let why = format!(
-                    "is `{other}`, expected kubernetes, docker or none; a stage of the Dockerfile is chosen by `build-target`"
+                    "is `{other}`, expected kubernetes, docker, azureml or none; a stage of the Dockerfile is chosen by `build-target`"
                 );
                 self.invalid("target", why);
                 None
@@ -50,7 +54,11 @@ impl Resolver<'_> {
             None => inputs.container_name.as_ref().map(|_| "docker"),
             Some("none") => None,
             Some(named) => {
-                let known = [("kubernetes", "kubernetes"), ("docker", "docker")];
+                let known = [
+                    ("kubernetes", "kubernetes"),
+                    ("docker", "docker"),
+                    ("azureml", "azureml"),
+                ];
                 Some(self.one_of("target", named, known, "kubernetes"))
             }
         }
@@ -66,6 +74,10 @@ impl Resolver<'_> {
     ) -> Option<DeploySpec> {
         let inputs = self.inputs;
         let commit = self.host.commit.clone();
+        if target? == "azureml" {
+            let spec = self.azureml(image.as_ref(), clouds)?;
+            return Some(DeploySpec::AzureMl(Box::new(spec)));
+        }
         if target? == "kubernetes" {
             let manifests = values::list(&inputs.manifests, false);
             if manifests.is_empty() && self.task == Task::Run {
@@ -87,22 +99,7 @@ impl Resolver<'_> {
                 without_secrets: self.host.without_secrets,
             };
             let strategy = self.strategy();
-            let on_failure = self.one_of(
-                "on-failure",
-                &inputs.on_failure,
-                [("rollback", OnFailure::Rollback), ("keep", OnFailure::Keep)],
-                OnFailure::Rollback,
-            );
-            let on_first_failure = self.one_of(
-                "on-first-failure",
-                &inputs.on_first_failure,
-                [
-                    ("keep", OnFirstFailure::Keep),
-                    ("scale-down", OnFirstFailure::ScaleDown),
-                    ("remove", OnFirstFailure::Remove),
-                ],
-                OnFirstFailure::Keep,
-            );
+            let (on_failure, on_first_failure) = self.on_failures();
             let tolerate = self.tolerated();
             return Some(DeploySpec::Kubernetes(KubernetesSpec {
                 name: inputs.deployment_name.clone(),
@@ -163,6 +160,28 @@ impl Resolver<'_> {
             commit,
             login,
         }))
+    }
+
+    /// What happens when a deployment fails, and when the first one does.
+    pub(super) fn on_failures(&mut self) -> (OnFailure, OnFirstFailure) {
+        let inputs = self.inputs;
+        let on_failure = self.one_of(
+                "on-failure",
+                &inputs.on_failure,
+                [("rollback", OnFailure::Rollback), ("keep", OnFailure::Keep)],
+                OnFailure::Rollback,
+            );
+        let on_first_failure = self.one_of(
+                "on-first-failure",
+                &inputs.on_first_failure,
+                [
+                    ("keep", OnFirstFailure::Keep),
+                    ("scale-down", OnFirstFailure::ScaleDown),
+                    ("remove", OnFirstFailure::Remove),
+                ],
+                OnFirstFailure::Keep,
+            );
+        (on_failure, on_first_failure)
     }
 
     /// The value that a word stands for; another word is a finding, and the first value stands in.
