@@ -337,11 +337,12 @@ pub(crate) const SECRET_INPUTS: &[&str] = &[
     "mlflow-tracking-token",
     "kubeconfig",
     "secrets",
+    "creds",
     "gitlab-token",
     "github-token",
 ];
 
-fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
+pub(super) fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
     Ok(SecretString::from(text))
 }
 

@@ -1,5 +1,6 @@
 //! Builds the plan from inputs and host. It reads no network and changes nothing; all findings come back at once.
 
+mod azure;
 mod clouds;
 mod delivery;
 mod gates;
