@@ -3,7 +3,7 @@
 
 use crate::artifact::{Deployment, Pushed};
 use crate::context::Context;
-use crate::deploy::{docker, kubernetes};
+use crate::deploy::{azureml, docker, kubernetes};
 use crate::engine::Engine;
 use crate::event::Stage;
 use crate::failure::Outcome;
@@ -15,6 +15,7 @@ use crate::verify;
 pub(crate) enum Deployed {
     Kubernetes(Box<kubernetes::Rollout>),
     Docker(Deployment),
+    AzureMl(Box<azureml::Rollout>),
 }
 
 impl Deployed {
@@ -23,6 +24,7 @@ impl Deployed {
         match self {
             Self::Kubernetes(rollout) => rollout.deployment(),
             Self::Docker(deployment) => deployment,
+            Self::AzureMl(rollout) => rollout.deployment(),
         }
     }
 
@@ -31,6 +33,7 @@ impl Deployed {
         match self {
             Self::Kubernetes(rollout) => rollout.judged(),
             Self::Docker(deployment) => deployment.clone(),
+            Self::AzureMl(rollout) => rollout.judged(),
         }
     }
 }
@@ -64,6 +67,14 @@ pub(crate) async fn settle(
             docker::finish(ctx, engine, spec).await;
             Ok(())
         }
+        (Some(Deployed::AzureMl(rollout)), Some(DeploySpec::AzureMl(spec)), _) => {
+            if let Err(failure) = verified {
+                return Err(azureml::undo(ctx, spec, &rollout, failure).await);
+            }
+            let recheck =
+                async |live: &Deployment| verify_stage(plan, ctx, None, Some(live), pushed).await;
+            azureml::finish(ctx, spec, &rollout, recheck).await
+        }
         _ => verified,
     }
 }
@@ -74,16 +85,24 @@ pub(crate) async fn settle(
 /// # Errors
 /// As a deployment; nothing to go back to is one too.
 pub(crate) async fn rollback(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
-    let Some(DeploySpec::Kubernetes(spec)) =
-        plan.deploy.as_ref().filter(|_| plan.runs(Stage::Deploy))
-    else {
+    let Some(spec) = plan.deploy.as_ref().filter(|_| plan.runs(Stage::Deploy)) else {
         return Ok(Ended::Done);
     };
-    let rollout = stage(plan, ctx, Stage::Deploy, async |ctx| {
-        kubernetes::rollback(ctx, spec).await
+    let deployed = stage(plan, ctx, Stage::Deploy, async |ctx| match spec {
+        DeploySpec::Kubernetes(spec) => {
+            let rollout = kubernetes::rollback(ctx, spec).await?;
+            Ok(Some(Deployed::Kubernetes(Box::new(rollout))))
+        }
+        DeploySpec::AzureMl(spec) => {
+            let rollout = azureml::rollback(ctx, spec).await?;
+            Ok(Some(Deployed::AzureMl(Box::new(rollout))))
+        }
+        DeploySpec::Docker(_) => Ok(None),
     })
     .await?;
-    let deployed = Deployed::Kubernetes(Box::new(rollout));
+    let Some(deployed) = deployed else {
+        return Ok(Ended::Done);
+    };
     let verified = verify_stage(plan, ctx, None, Some(&deployed.judged()), None).await;
     settle(plan, ctx, None, Some(deployed), None, verified).await?;
     Ok(Ended::Done)
@@ -94,9 +113,11 @@ pub(crate) async fn rollback(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
 /// # Errors
 /// What is not healthy, and what the access fails with.
 pub(crate) async fn status(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
-    if let Some(DeploySpec::Kubernetes(spec)) = &plan.deploy {
-        stage(plan, ctx, Stage::Verify, async |ctx| {
-            kubernetes::status(ctx, spec).await
+    if let Some(spec) = &plan.deploy {
+        stage(plan, ctx, Stage::Verify, async |ctx| match spec {
+            DeploySpec::Kubernetes(spec) => kubernetes::status(ctx, spec).await,
+            DeploySpec::AzureMl(spec) => azureml::status(ctx, spec).await,
+            DeploySpec::Docker(_) => Ok(()),
         })
         .await?;
     }

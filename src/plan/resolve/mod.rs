@@ -1,6 +1,7 @@
 //! Builds the plan from inputs and host. It reads no network and changes nothing; all findings come back at once.
 
 mod azure;
+mod azureml;
 mod clouds;
 mod delivery;
 mod gates;
