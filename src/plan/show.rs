@@ -111,7 +111,10 @@ impl Plan {
                 if self.task == Task::Rollback {
                     return format!("back to the deployment that was kept on {place}");
                 }
-                format!("{place}, on {} x {}", spec.instance_count, spec.instance_type)
+                format!(
+                    "{place}, on {} x {}",
+                    spec.instance_count, spec.instance_type
+                )
             }
             Some(DeploySpec::Docker(spec)) => {
                 format!("container `{}` on the local engine", spec.name)

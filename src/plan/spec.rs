@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
+use super::AzureMlSpec;
 use super::CloudCluster;
 use crate::cloud::Clouds;
 use crate::code::Code;

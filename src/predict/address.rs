@@ -189,7 +189,12 @@ mod tests {
             }
         });
         drop(rustls::crypto::ring::default_provider().install_default());
-        let address = Address::within(base, Duration::from_millis(500)).unwrap();
+        let address = Address::built(
+            base,
+            reqwest::Client::builder().no_proxy(),
+            Duration::from_millis(500),
+        )
+        .unwrap();
         let answer = address.ask(Question::get("/")).await;
         serving.abort();
         answer

@@ -40,7 +40,8 @@ pub(super) async fn azureml(
     if let Some(alone) = alone {
         headers.insert(DEPLOYMENT, alone.parse().fail(Code::Internal)?);
     }
-    let address = Address::with(scoring.base, headers, spec.request_timeout).fail(Code::Internal)?;
+    let address =
+        Address::with(scoring.base, headers, spec.request_timeout).fail(Code::Internal)?;
     let Some(pushed) = pushed else {
         return Ok((address, None));
     };

@@ -9,6 +9,8 @@
 mod access;
 mod act;
 mod architecture;
+mod azureml;
+mod azureml_fails;
 mod bad_input;
 mod blue_green;
 mod cancel;

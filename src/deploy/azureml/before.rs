@@ -40,13 +40,18 @@ pub(super) async fn read(work: &Work<'_>) -> Outcome<Before> {
                 let state = &endpoint.state;
                 work.ctx
                     .events
-                    .note(format!("endpoint `{name}` is {state}; waiting until that has ended"))
+                    .note(format!(
+                        "endpoint `{name}` is {state}; waiting until that has ended"
+                    ))
                     .await;
             }
             "Creating" | "Updating" | "Deleting" => {
                 return Err(Failure::new(
                     Code::RolloutDeadline,
-                    format!("endpoint `{name}` was still {} at the end of `deploy-timeout`", endpoint.state),
+                    format!(
+                        "endpoint `{name}` was still {} at the end of `deploy-timeout`",
+                        endpoint.state
+                    ),
                 ));
             }
             _ => break endpoint,
@@ -126,7 +131,10 @@ impl Before {
             };
             taken.push(format!("`{name}` {why}"));
         }
-        Err(format!("no name is free for the new deployment: {}", taken.join(", ")))
+        Err(format!(
+            "no name is free for the new deployment: {}",
+            taken.join(", ")
+        ))
     }
 }
 
@@ -154,7 +162,9 @@ mod tests {
 
     fn deployment(name: &str, state: &str, tags: &[(&str, &str)]) -> OnlineDeployment {
         let tags: BTreeMap<_, _> = tags.iter().copied().collect();
-        OnlineDeployment::example(&json!({"name": name, "tags": tags, "properties": {"provisioningState": state}}))
+        OnlineDeployment::example(
+            &json!({"name": name, "tags": tags, "properties": {"provisioningState": state}}),
+        )
     }
 
     fn before(traffic: serde_json::Value, deployments: Vec<OnlineDeployment>) -> Before {
@@ -177,30 +187,65 @@ mod tests {
         let one = before(json!({"blue": 100}), vec![blue()]);
         assert_eq!(one.place(), place("green", false));
         // One that was kept, or that failed, makes room; somebody else's does not.
-        let kept = before(json!({"blue": 100}), vec![blue(), deployment("green", "Failed", OURS)]);
+        let kept = before(
+            json!({"blue": 100}),
+            vec![blue(), deployment("green", "Failed", OURS)],
+        );
         assert_eq!(kept.place(), place("green", true));
-        let foreign = before(json!({"blue": 100}), vec![blue(), deployment("green", "Succeeded", &[])]);
+        let foreign = before(
+            json!({"blue": 100}),
+            vec![blue(), deployment("green", "Succeeded", &[])],
+        );
         assert_eq!(foreign.place(), place("violet", false));
         // Nor one that a run that was broken off has left in the middle.
-        let busy = before(json!({"blue": 100}), vec![blue(), deployment("green", "Creating", OURS)]);
+        let busy = before(
+            json!({"blue": 100}),
+            vec![blue(), deployment("green", "Creating", OURS)],
+        );
         assert_eq!(busy.place(), place("violet", false));
         let all = before(
             json!({"blue": 50, "green": 50}),
-            vec![blue(), deployment("green", "Succeeded", OURS), deployment("violet", "Deleting", OURS)],
+            vec![
+                blue(),
+                deployment("green", "Succeeded", OURS),
+                deployment("violet", "Deleting", OURS),
+            ],
         );
-        assert!(all.place().unwrap_err().contains("`violet` is being changed"));
+        assert!(
+            all.place()
+                .unwrap_err()
+                .contains("`violet` is being changed")
+        );
     }
 
     #[test]
     fn only_what_serves_alone_and_unchanged_is_there_already() {
-        let marks = [(body::OURS, "1"), (body::DIGEST, "sha256:a"), (body::SETTINGS, "s")];
-        let with = |traffic, state: &str| before(traffic, vec![deployment("blue", state, &marks), deployment("green", "Succeeded", OURS)]);
+        let marks = [
+            (body::OURS, "1"),
+            (body::DIGEST, "sha256:a"),
+            (body::SETTINGS, "s"),
+        ];
+        let with = |traffic, state: &str| {
+            before(
+                traffic,
+                vec![
+                    deployment("blue", state, &marks),
+                    deployment("green", "Succeeded", OURS),
+                ],
+            )
+        };
         let alone = with(json!({"blue": 100, "green": 0}), "Succeeded");
         assert_eq!(alone.already("sha256:a", "s").as_deref(), Some("blue"));
         assert_eq!(alone.already("sha256:b", "s"), None);
         assert_eq!(alone.already("sha256:a", "other"), None);
-        assert_eq!(with(json!({"blue": 90, "green": 10}), "Succeeded").already("sha256:a", "s"), None);
-        assert_eq!(with(json!({"blue": 100}), "Failed").already("sha256:a", "s"), None);
+        assert_eq!(
+            with(json!({"blue": 90, "green": 10}), "Succeeded").already("sha256:a", "s"),
+            None
+        );
+        assert_eq!(
+            with(json!({"blue": 100}), "Failed").already("sha256:a", "s"),
+            None
+        );
         assert_eq!(with(json!({}), "Succeeded").already("sha256:a", "s"), None);
     }
 }

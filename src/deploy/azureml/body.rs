@@ -71,9 +71,7 @@ pub(super) fn deployment(
 fn settled(spec: &AzureMlSpec) -> Value {
     let variables: BTreeMap<_, _> = spec.environment.iter().cloned().collect();
     // The container may take all of `deploy-timeout` to load its model, and is not killed meanwhile.
-    let probe = |failures: u64| {
-        json!({"initialDelay": "PT5S", "period": "PT10S", "timeout": "PT5S", "failureThreshold": failures, "successThreshold": 1})
-    };
+    let probe = |failures: u64| json!({"initialDelay": "PT5S", "period": "PT10S", "timeout": "PT5S", "failureThreshold": failures, "successThreshold": 1});
     let start = (spec.deadline.as_secs() / 10).clamp(3, 180);
     json!({
         "endpointComputeType": "Managed",

@@ -37,7 +37,11 @@ pub(crate) async fn finish(
         Some(_) => rollout.deployment.clone(),
         // Only now a new endpoint says where it answers.
         None => Deployment {
-            endpoint: work.ml.endpoint(&spec.endpoint).await?.and_then(|one| one.scoring),
+            endpoint: work
+                .ml
+                .endpoint(&spec.endpoint)
+                .await?
+                .and_then(|one| one.scoring),
             ..rollout.deployment.clone()
         },
     };
@@ -60,7 +64,10 @@ async fn take_over(
         if work.ctx.cancel.is_cancelled() {
             return Err(Failure::new(
                 Code::Interrupted,
-                format!("stopped before the traffic moved to {}", traffic::shown(wanted)),
+                format!(
+                    "stopped before the traffic moved to {}",
+                    traffic::shown(wanted)
+                ),
             ));
         }
         traffic::set(work, wanted).await?;
@@ -84,7 +91,14 @@ async fn tidy(work: &Work<'_>, rollout: &Rollout) {
         let replaced = live == Some(old.name.as_str());
         if !is_ours(old) || matches!(old.state.as_str(), "Creating" | "Deleting") {
             if replaced {
-                say(work, format!("deployment `{}` stays, without traffic: ml-deploy has not made it", old.name)).await;
+                say(
+                    work,
+                    format!(
+                        "deployment `{}` stays, without traffic: ml-deploy has not made it",
+                        old.name
+                    ),
+                )
+                .await;
             }
         } else if replaced && work.spec.keep_old {
             say(work, format!("deployment `{}` is kept, without traffic, for `ml-deploy rollback` (`keep-old`)", old.name)).await;

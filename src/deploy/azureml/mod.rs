@@ -108,13 +108,7 @@ pub(crate) async fn run(
     }
 }
 
-fn rollout(
-    spec: &AzureMlSpec,
-    before: Before,
-    name: String,
-    how: How,
-    image: String,
-) -> Rollout {
+fn rollout(spec: &AzureMlSpec, before: Before, name: String, how: How, image: String) -> Rollout {
     let deployment = describe(spec, &name, before.endpoint(), Some(image));
     Rollout {
         before,

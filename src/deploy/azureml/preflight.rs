@@ -125,12 +125,7 @@ fn enough(spec: &AzureMlSpec, location: &str, size: &Size) -> Option<Diagnostic>
 }
 
 /// What a person should know and no check can decide.
-async fn told(
-    work: &Work<'_>,
-    workspace: &Workspace,
-    before: &Before,
-    image: Option<&Reference>,
-) {
+async fn told(work: &Work<'_>, workspace: &Workspace, before: &Before, image: Option<&Reference>) {
     let spec = work.spec;
     let how = if before.written().is_some() {
         "is there"

@@ -29,7 +29,7 @@ pub(super) async fn make_room(
     }
     if before.written().is_none() {
         let tags = BTreeMap::from([(body::OURS.to_owned(), "1".to_owned())]);
-        let made = Endpoint::new(&workspace.location, &tags);
+        let made = Endpoint::fresh(&workspace.location, &tags);
         let what = format!("endpoint `{name}` is made");
         work.ctx.events.note(what.clone()).await;
         let operation = work.stoppable(work.ml.put_endpoint(name, &made)).await?;

@@ -16,9 +16,10 @@ pub(crate) async fn rollback(ctx: &Context, spec: &AzureMlSpec) -> Outcome<Rollo
     let work = Work::new(ctx, spec);
     let before = before::read(&work).await?;
     let traffic = before.traffic();
-    let kept = before.deployments.iter().find(|one| {
-        is_ours(one) && one.state == "Succeeded" && !traffic.contains_key(&one.name)
-    });
+    let kept = before
+        .deployments
+        .iter()
+        .find(|one| is_ours(one) && one.state == "Succeeded" && !traffic.contains_key(&one.name));
     let Some(kept) = kept.cloned() else {
         return Err(Failure::new(
             Code::RevisionMissing,

@@ -43,7 +43,10 @@ pub(crate) async fn status(ctx: &Context, spec: &AzureMlSpec) -> Outcome<()> {
         ctx.events.note(format!("{:<9} {detail}", one.name)).await;
         let passed = share == 0 || one.state == "Succeeded";
         if !passed {
-            let message = format!("deployment `{}` has {share} % of the traffic and is {}", one.name, one.state);
+            let message = format!(
+                "deployment `{}` has {share} % of the traffic and is {}",
+                one.name, one.state
+            );
             sick.push(Diagnostic::error(Code::VerifyHealth, message));
         }
         checks.push(Check {

@@ -53,11 +53,17 @@ pub(super) async fn set(work: &Work<'_>, wanted: &Traffic) -> Outcome<()> {
         Ended::Late => {
             return Err(Failure::new(
                 Code::RolloutDeadline,
-                format!("after {} s Azure has not ended this: {what}", work.spec.deadline.as_secs()),
+                format!(
+                    "after {} s Azure has not ended this: {what}",
+                    work.spec.deadline.as_secs()
+                ),
             ));
         }
         Ended::Stopped => {
-            return Err(Failure::new(Code::Interrupted, format!("stopped while {what}")));
+            return Err(Failure::new(
+                Code::Interrupted,
+                format!("stopped while {what}"),
+            ));
         }
     }
     read_back(work, wanted).await
@@ -80,12 +86,18 @@ async fn read_back(work: &Work<'_>, wanted: &Traffic) -> Outcome<()> {
         if seen == *wanted {
             work.ctx
                 .events
-                .note(format!("endpoint `{name}` sends its traffic to {}", shown(wanted)))
+                .note(format!(
+                    "endpoint `{name}` sends its traffic to {}",
+                    shown(wanted)
+                ))
                 .await;
             return Ok(());
         }
     }
-    let why = format!("Azure says that it is done, and it still goes to {}", shown(&seen));
+    let why = format!(
+        "Azure says that it is done, and it still goes to {}",
+        shown(&seen)
+    );
     Err(unmoved(name, wanted, &why))
 }
 
@@ -104,7 +116,9 @@ pub(super) fn shown(traffic: &Traffic) -> String {
     if traffic.is_empty() {
         return "nobody".to_owned();
     }
-    let shares = traffic.iter().map(|(name, share)| format!("`{name}` {share} %"));
+    let shares = traffic
+        .iter()
+        .map(|(name, share)| format!("`{name}` {share} %"));
     shares.collect::<Vec<_>>().join(", ")
 }
 
@@ -117,7 +131,9 @@ pub(super) fn steps(before: &Traffic, new: &str, step: u8) -> Vec<Traffic> {
         _ => return vec![all],
     };
     let share = u64::from(step.clamp(1, 100));
-    let parts = (1..).map(|turn| turn * share).take_while(|moved| *moved < 100);
+    let parts = (1..)
+        .map(|turn| turn * share)
+        .take_while(|moved| *moved < 100);
     let mut steps: Vec<Traffic> = parts
         .map(|moved| Traffic::from([(old.clone(), 100 - moved), (new.to_owned(), moved)]))
         .collect();
@@ -130,7 +146,9 @@ mod tests {
     use super::*;
 
     fn of(shares: &[(&str, u64)]) -> Traffic {
-        let shares = shares.iter().map(|(name, share)| ((*name).to_owned(), *share));
+        let shares = shares
+            .iter()
+            .map(|(name, share)| ((*name).to_owned(), *share));
         shares.collect()
     }
 
@@ -149,12 +167,18 @@ mod tests {
         assert_eq!(steps(&blue, "green", 50).len(), 2);
         // Nobody served, or several did: there is nothing to share.
         assert_eq!(steps(&of(&[]), "blue", 10).len(), 1);
-        assert_eq!(steps(&of(&[("blue", 50), ("red", 50)]), "green", 10).len(), 1);
+        assert_eq!(
+            steps(&of(&[("blue", 50), ("red", 50)]), "green", 10).len(),
+            1
+        );
     }
 
     #[test]
     fn shares_are_shown_in_words() {
-        assert_eq!(shown(&of(&[("blue", 60), ("green", 40)])), "`blue` 60 %, `green` 40 %");
+        assert_eq!(
+            shown(&of(&[("blue", 60), ("green", 40)])),
+            "`blue` 60 %, `green` 40 %"
+        );
         assert_eq!(shown(&of(&[])), "nobody");
     }
 }

@@ -98,7 +98,10 @@ async fn first(work: &Work<'_>, rollout: &Rollout, failure: Failure) -> Failure 
     let failure = away(work, rollout, failure.also("; nothing was live before")).await;
     let ours = rollout.before.written().is_none();
     if spec.on_first_failure != OnFirstFailure::Remove || !ours {
-        return failure.also(format!("; endpoint `{}` stays, without traffic", spec.endpoint));
+        return failure.also(format!(
+            "; endpoint `{}` stays, without traffic",
+            spec.endpoint
+        ));
     }
     match remove_endpoint(work).await {
         Ok(()) => failure.also(format!("; endpoint `{}` is removed", spec.endpoint)),
@@ -120,7 +123,8 @@ async fn remove_endpoint(work: &Work<'_>) -> Outcome<()> {
 /// A cancel: nothing is undone, and it is said what is live.
 async fn cancelled(work: &Work<'_>, rollout: &Rollout, failure: Failure) -> Failure {
     let leads = tokio::time::timeout(CANCELLED, leads(work)).await;
-    let leads = leads.unwrap_or_else(|_| "who has the traffic could not be asked in time".to_owned());
+    let leads =
+        leads.unwrap_or_else(|_| "who has the traffic could not be asked in time".to_owned());
     let made = match rollout.how {
         How::Made => format!(
             "deployment `{}` is left as Azure has it, and the next run removes it unless it serves",

@@ -35,7 +35,11 @@ pub(super) fn failed(wrong: &Wrong<'_>) -> Failure {
         // A container that runs and ends knows better than Azure why.
         (Some((Code::NotReady, ..)) | None, Some(cause)) => {
             let code = cause.code.unwrap_or(Code::EndpointFailed);
-            (code, format!("the container fails: {}", cause.what), cause.help)
+            (
+                code,
+                format!("the container fails: {}", cause.what),
+                cause.help,
+            )
         }
         (Some((code, why, help)), _) => (code, why, Some(help)),
         (None, None) => (
@@ -86,8 +90,12 @@ fn meaning(code: &str, said: &str, wrong: &Wrong<'_>) -> Option<(Code, String, S
             "Azure could not make the environment of the image".to_owned(),
             "read the log of the build in the workspace; behind a virtual network the workspace needs a compute to build on (`image-build-compute`)",
         ),
-        "ImagePullFailure" | "ImagePullLoopBackOff" | "ImagePullUnauthorized"
-        | "ACRSecretError" | "ACRAuthenticationChallengeFailed" | "ACRTokenExchangeFailed" => (
+        "ImagePullFailure"
+        | "ImagePullLoopBackOff"
+        | "ImagePullUnauthorized"
+        | "ACRSecretError"
+        | "ACRAuthenticationChallengeFailed"
+        | "ACRTokenExchangeFailed" => (
             Code::PullDenied,
             "the endpoint's identity cannot pull the image".to_owned(),
             "give the endpoint's identity the role 'AcrPull' on the registry; a registry that is not Azure's must be public, or connected to the workspace",
@@ -97,8 +105,12 @@ fn meaning(code: &str, said: &str, wrong: &Wrong<'_>) -> Option<(Code, String, S
             "Azure cannot pull the image".to_owned(),
             "give the endpoint's identity the role 'AcrPull' on the registry; a registry that is not Azure's must be public, or connected to the workspace",
         ),
-        "ResourceNotReady" | "DeploymentCrashLoopBackOff" | "KubernetesCrashLoopBackOff"
-        | "UserScriptInitFailed" | "UserScriptImportError" | "ContainerCrash" => (
+        "ResourceNotReady"
+        | "DeploymentCrashLoopBackOff"
+        | "KubernetesCrashLoopBackOff"
+        | "UserScriptInitFailed"
+        | "UserScriptImportError"
+        | "ContainerCrash" => (
             Code::NotReady,
             "the container ended, or did not answer its health path".to_owned(),
             "read its log above; `health-path` and `port` must be those of the image, and a model that loads for long needs a longer `deploy-timeout`",
@@ -150,19 +162,25 @@ mod tests {
     fn azures_codes_are_told_in_words() {
         for (code, ours, words) in [
             ("OutOfQuota", Code::QuotaExceeded, "2 x `Standard_DS3_v2`"),
-            ("ImageBuildFailure", Code::EndpointFailed, "environment of the image"),
+            (
+                "ImageBuildFailure",
+                Code::EndpointFailed,
+                "environment of the image",
+            ),
             ("ImagePullLoopBackOff", Code::PullDenied, "cannot pull"),
             ("ResourceNotReady", Code::NotReady, "health path"),
             ("OperationCanceled", Code::EndpointFailed, "gave it up"),
         ] {
             // The outer code is what Azure writes whatever happened.
-            let error = json!({"code": "UserError", "message": "It failed.", "details": [{"code": code}]});
+            let error =
+                json!({"code": "UserError", "message": "It failed.", "details": [{"code": code}]});
             let found = of(&error, &[]);
             assert_eq!(found.code, ours, "{code}");
             assert!(found.message.contains(words), "{}", found.message);
             assert_eq!(found.evidence, [format!("{code}: It failed.")]);
         }
-        let pull = json!({"code": "BadArgument", "message": "Unable to download user container image"});
+        let pull =
+            json!({"code": "BadArgument", "message": "Unable to download user container image"});
         assert_eq!(of(&pull, &[]).code, Code::PullDenied);
     }
 
@@ -177,7 +195,11 @@ mod tests {
         let error = json!({"code": "ResourceNotReady", "message": "User container has crashed."});
         let found = of(&error, &log);
         assert_eq!(found.code, Code::ModuleMissing);
-        assert!(found.message.contains("No module named 'sklearn'"), "{}", found.message);
+        assert!(
+            found.message.contains("No module named 'sklearn'"),
+            "{}",
+            found.message
+        );
         // Of a quota the log knows nothing.
         let error = json!({"code": "OutOfQuota", "message": "No."});
         assert_eq!(of(&error, &log).code, Code::QuotaExceeded);

@@ -45,10 +45,7 @@ impl<'a> Work<'a> {
     }
 
     /// A request that a cancel breaks off.
-    pub(super) async fn stoppable<T>(
-        &self,
-        asked: impl Future<Output = Outcome<T>>,
-    ) -> Outcome<T> {
+    pub(super) async fn stoppable<T>(&self, asked: impl Future<Output = Outcome<T>>) -> Outcome<T> {
         tokio::select! {
             biased;
             () = self.ctx.cancel.cancelled() => Err(stopped()),

@@ -57,7 +57,10 @@ impl Resolver<'_> {
         };
         let request_timeout = own.request_timeout.unwrap_or(ANSWER);
         if request_timeout > LONGEST_ANSWER {
-            self.invalid("request-timeout", "is above 3m, the longest that Azure allows");
+            self.invalid(
+                "request-timeout",
+                "is above 3m, the longest that Azure allows",
+            );
         }
         let step = self.step(own.traffic_step.as_deref());
         let environment = self
@@ -123,7 +126,9 @@ fn bad_name(name: &str) -> Option<String> {
     } else {
         return None;
     };
-    Some(format!("is `{name}`, and the name of an endpoint of Azure ML {why}"))
+    Some(format!(
+        "is `{name}`, and the name of an endpoint of Azure ML {why}"
+    ))
 }
 
 #[cfg(test)]

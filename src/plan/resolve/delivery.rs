@@ -166,21 +166,21 @@ impl Resolver<'_> {
     pub(super) fn on_failures(&mut self) -> (OnFailure, OnFirstFailure) {
         let inputs = self.inputs;
         let on_failure = self.one_of(
-                "on-failure",
-                &inputs.on_failure,
-                [("rollback", OnFailure::Rollback), ("keep", OnFailure::Keep)],
-                OnFailure::Rollback,
-            );
+            "on-failure",
+            &inputs.on_failure,
+            [("rollback", OnFailure::Rollback), ("keep", OnFailure::Keep)],
+            OnFailure::Rollback,
+        );
         let on_first_failure = self.one_of(
-                "on-first-failure",
-                &inputs.on_first_failure,
-                [
-                    ("keep", OnFirstFailure::Keep),
-                    ("scale-down", OnFirstFailure::ScaleDown),
-                    ("remove", OnFirstFailure::Remove),
-                ],
-                OnFirstFailure::Keep,
-            );
+            "on-first-failure",
+            &inputs.on_first_failure,
+            [
+                ("keep", OnFirstFailure::Keep),
+                ("scale-down", OnFirstFailure::ScaleDown),
+                ("remove", OnFirstFailure::Remove),
+            ],
+            OnFirstFailure::Keep,
+        );
         (on_failure, on_first_failure)
     }
 

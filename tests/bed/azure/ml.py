@@ -100,8 +100,8 @@ class Deployment:
 
 
 class Endpoint:
-    def __init__(self, body):
-        self.body, self.deployments, self.key, self.state = body, {}, "key-" + secrets.token_urlsafe(30), "Creating"
+    def __init__(self, mine, body):
+        self.log, self.body, self.deployments, self.key, self.state = mine.log["scored"], body, {}, "key-" + secrets.token_urlsafe(30), "Creating"
         self.traffic = {}
         endpoint = self
 
@@ -132,6 +132,7 @@ class Endpoint:
             if name is None:
                 served = [(one, share) for one, share in self.traffic.items() if share > 0]
                 name = random.choices([one for one, _ in served], [share for _, share in served])[0] if served else None
+            self.log.append(f"{method} {path} {'by header' if 'azureml-model-deployment' in headers else 'by traffic'} {name}")
             found = self.deployments.get(name)
             port = found.port if found and found.state == "Succeeded" else None
         if port is None:
@@ -239,7 +240,7 @@ def endpoint(mine, method, scope, name, one, body, refused):
             return 204, None
         one.end()
         del endpoints(mine)[name]
-        return 202, None, {"Location": mine.later(lambda _: ("Succeeded", None))}
+        return 202, None, {"Location": mine.later(lambda _: ("Succeeded", None), True)}
     if method == "PUT":
         if not re.fullmatch(r"[a-zA-Z][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]", name):
             raise refused(400, "UserError", f"The endpoint name {name} is not valid.")
@@ -254,7 +255,7 @@ def endpoint(mine, method, scope, name, one, body, refused):
         if not created and wanted != one.traffic and how == "refused":
             raise refused(409, "Conflict", "The endpoint is being updated by somebody else.")
         if created:
-            one = endpoints(mine)[name] = Endpoint(body)
+            one = endpoints(mine)[name] = Endpoint(mine, body)
         one.body = body
         one.state = "Creating" if created else "Updating"
         if created or how != "stuck":
@@ -284,7 +285,7 @@ def deployment(mine, method, scope, name, one, key, body, refused):
         found.end()
         del one.deployments[key]
         one.traffic.pop(key, None)
-        return 202, None, {"Location": mine.later(lambda polls: ("InProgress" if polls < 2 else "Succeeded", None))}
+        return 202, None, {"Location": mine.later(lambda polls: ("InProgress" if polls < 2 else "Succeeded", None), True)}
     if method == "PUT":
         if one.state != "Succeeded":
             raise refused(409, "Conflict", f"Endpoint {name} is in state {one.state}.")

@@ -11,7 +11,7 @@ A subscription is one test. PUT /_bed/{subscription} sets its script:
   deny           actions that are forbidden, such as Microsoft.MachineLearningServices/workspaces/read
   throttle       {"PUT deployments": 2}: so many of these requests are answered with 429 first
   and what each service reads (see ml.py)
-GET gives the log: requests, violations, scopes of tokens; DELETE ends what runs for it.
+GET gives the log: requests, violations, scopes of tokens, who answered at endpoints; DELETE ends what runs for it.
 """
 import http.server, json, re, secrets, sys, threading, time, traceback, urllib.error, urllib.parse, urllib.request
 
@@ -29,13 +29,14 @@ class Test:
 
     def __init__(self, name):
         self.name, self.script, self.state, self.tokens = name, {}, {}, {}
-        self.log = {"requests": [], "violations": [], "scopes": []}
+        self.log = {"requests": [], "violations": [], "scopes": [], "scored": []}
 
-    def later(self, work):
-        """The address of an operation that is asked about; `work(poll)` says its state and its error."""
+    def later(self, work, result=False):
+        """The address of an operation that is asked about; `work(poll)` says its state and its error. A `result` is answered with
+        202 until it is there."""
         number = secrets.token_hex(8)
         operations[number] = {"work": work, "polls": 0}
-        return f"{BASE}/_operations/{number}?api-version=2024-04-01&t={secrets.token_hex(4)}"
+        return f"{BASE}/{'_results' if result else '_operations'}/{number}?api-version=2024-04-01&t={secrets.token_hex(4)}"
 
 
 def test(name):
@@ -88,8 +89,8 @@ class Front(Handler):
             return self.control(test(found[1]))
         if found := re.fullmatch(r"/([^/]+)/oauth2/v2.0/token", path):
             return token(test(found[1]), dict(urllib.parse.parse_qsl(self.sent.decode())))
-        if found := re.fullmatch(r"/_operations/([0-9a-f]+)", path):
-            return operation(found[1])
+        if found := re.fullmatch(r"/_(operations|results)/([0-9a-f]+)", path):
+            return operation(found[2], found[1] == "results", self.path)
         found = re.match(r"/subscriptions/([^/]+)/", path)
         if not found:
             return 404, {"error": {"code": "ResourceNotFound", "message": f"nothing is at {path}"}}
@@ -162,13 +163,15 @@ def token(mine, form):
         return 200, {"token_type": "Bearer", "expires_in": life, "ext_expires_in": life, "access_token": value}
 
 
-def operation(number):
+def operation(number, result, path):
     with lock:
         known = operations.get(number)
         if known is None:
             return 404, {"error": {"code": "OperationNotFound", "message": "no such operation"}}
         known["polls"] += 1
         status, error = known["work"](known["polls"])
+    if result:
+        return (202, None, {"Location": BASE + path}) if status == "InProgress" else (204 if status == "Succeeded" else 500, error)
     return 200, {"id": number, "name": number, "status": status, **({"error": error} if error else {})}
 
 

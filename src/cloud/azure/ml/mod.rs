@@ -16,8 +16,7 @@ use serde_json::{Value, json};
 
 pub(crate) use self::operation::{Ended, Operation, Patience};
 pub(crate) use self::read::{codes, said};
-pub(crate) use self::rights::{Permissions, Size};
-pub(crate) use self::scoring::Scoring;
+pub(crate) use self::rights::Size;
 pub(crate) use self::types::{Auth, Endpoint, OnlineDeployment, Workspace};
 
 use self::request::Ask;
@@ -133,11 +132,7 @@ impl MachineLearning {
 
     /// # Errors
     /// As [`Self::put_endpoint`]; one that has traffic is not deleted.
-    pub(crate) async fn delete_deployment(
-        &self,
-        endpoint: &str,
-        name: &str,
-    ) -> Outcome<Operation> {
+    pub(crate) async fn delete_deployment(&self, endpoint: &str, name: &str) -> Outcome<Operation> {
         let tried = format!("delete deployment `{name}` of endpoint `{endpoint}`");
         let path = ["onlineEndpoints", endpoint, "deployments", name];
         let answer = self.ask(&tried, Ask::delete(&path)).await?;
@@ -152,7 +147,7 @@ impl MachineLearning {
         &self,
         endpoint: &str,
         deployment: &str,
-        lines: u32,
+        lines: usize,
     ) -> Outcome<Vec<String>> {
         let tried = format!("read the log of deployment `{deployment}`");
         let path = [
@@ -166,11 +161,14 @@ impl MachineLearning {
         // What went wrong before the server began stands in the other one.
         for container in ["StorageInitializer", "InferenceServer"] {
             let body = json!({"containerType": container, "tail": lines});
-            let answer = self.ask(&tried, Ask::post(&path, Some(&body))).await?.json();
+            let answer = self
+                .ask(&tried, Ask::post(&path, Some(&body)))
+                .await?
+                .json();
             let content = answer.get("content").and_then(Value::as_str);
             all.extend(content.unwrap_or_default().lines().map(str::to_owned));
         }
-        let surplus = all.len().saturating_sub(lines as usize);
+        let surplus = all.len().saturating_sub(lines);
         Ok(all.split_off(surplus))
     }
 

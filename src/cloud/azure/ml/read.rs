@@ -24,9 +24,12 @@ fn collect(value: &Value, left: usize, found: &mut Vec<String>) {
             if let Some(code) = map.get("code").and_then(Value::as_str) {
                 found.push(code.to_owned());
             }
-            map.values().for_each(|inner| collect(inner, left - 1, found));
+            map.values()
+                .for_each(|inner| collect(inner, left - 1, found));
         }
-        Value::Array(list) => list.iter().for_each(|inner| collect(inner, left - 1, found)),
+        Value::Array(list) => list
+            .iter()
+            .for_each(|inner| collect(inner, left - 1, found)),
         _ => {}
     }
 }
@@ -49,7 +52,10 @@ mod tests {
     fn the_innermost_code_comes_first() {
         let error = json!({"error": {"code": "UserError", "message": "It\n failed.", "additionalInfo": [
             {"type": "InnerError", "info": {"value": {"code": "BadArgument", "innerError": {"code": "ImageBuildFailure"}}}}]}});
-        assert_eq!(codes(&error), ["ImageBuildFailure", "BadArgument", "UserError"]);
+        assert_eq!(
+            codes(&error),
+            ["ImageBuildFailure", "BadArgument", "UserError"]
+        );
         assert_eq!(said(&error), "It failed.");
         assert_eq!(said(&Value::Null), "");
         assert!(codes(&json!([1, "code"])).is_empty());

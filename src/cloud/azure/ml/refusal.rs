@@ -64,14 +64,23 @@ pub(super) fn refused(asked: &Asked<'_>, status: u16, body: &Value) -> Failure {
         409 => (
             Code::EndpointFailed,
             "something else is changing it".to_owned(),
-            Some("let only one job deploy to an endpoint at a time (`concurrency:`), then run again".to_owned()),
+            Some(
+                "let only one job deploy to an endpoint at a time (`concurrency:`), then run again"
+                    .to_owned(),
+            ),
         ),
         _ if taken(&said) => (
             Code::EndpointFailed,
             "the name is taken: it must be the only one in the whole region".to_owned(),
-            Some("choose another `endpoint-name`, such as one with the team's name in it".to_owned()),
+            Some(
+                "choose another `endpoint-name`, such as one with the team's name in it".to_owned(),
+            ),
         ),
-        _ => (Code::EndpointFailed, format!("Azure answers {status}"), None),
+        _ => (
+            Code::EndpointFailed,
+            format!("Azure answers {status}"),
+            None,
+        ),
     };
     let failure = Failure::new(code, format!("failed to {tried}: {why}"));
     let failure = match help {
@@ -133,24 +142,45 @@ mod tests {
         let text = "The client 'x' does not have authorization to perform action 'Microsoft.X/write' over scope '/y'.";
         let found = of(403, "AuthorizationFailed", text);
         assert_eq!(found.code, Code::CloudDenied);
-        assert!(found.message.ends_with("lacks the right `Microsoft.X/write`"));
-        assert!(found.advice().contains("--assignee app --role 'AzureML Data Scientist'"));
+        assert!(
+            found
+                .message
+                .ends_with("lacks the right `Microsoft.X/write`")
+        );
+        assert!(
+            found
+                .advice()
+                .contains("--assignee app --role 'AzureML Data Scientist'")
+        );
         assert!(of(403, "Forbidden", "no").message.ends_with("may not"));
     }
 
     #[test]
     fn what_is_not_there_is_named() {
         let text = "The Resource 'Microsoft.MachineLearningServices/workspaces/wine-ws' under resource group 'rg' was not found.";
-        assert_eq!(of(404, "ResourceNotFound", text).code, Code::WorkspaceMissing);
-        assert_eq!(of(404, "ResourceGroupNotFound", "").code, Code::WorkspaceMissing);
-        assert_eq!(of(404, "UserError", "no endpoint").code, Code::EndpointFailed);
+        assert_eq!(
+            of(404, "ResourceNotFound", text).code,
+            Code::WorkspaceMissing
+        );
+        assert_eq!(
+            of(404, "ResourceGroupNotFound", "").code,
+            Code::WorkspaceMissing
+        );
+        assert_eq!(
+            of(404, "UserError", "no endpoint").code,
+            Code::EndpointFailed
+        );
     }
 
     #[test]
     fn other_refusals_keep_azures_words() {
         let found = of(400, "UserError", "Instance type X is odd.");
         assert_eq!(found.evidence, ["UserError: Instance type X is odd."]);
-        assert!(of(400, "UserError", "Endpoint name wine is already in use.").message.contains("taken"));
+        assert!(
+            of(400, "UserError", "Endpoint name wine is already in use.")
+                .message
+                .contains("taken")
+        );
         assert!(of(409, "Conflict", "").message.contains("something else"));
     }
 }

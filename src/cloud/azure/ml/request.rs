@@ -109,7 +109,12 @@ impl MachineLearning {
     }
 
     /// What is known of a region.
-    pub(super) async fn of_region(&self, tried: &str, location: &str, what: &str) -> Outcome<Value> {
+    pub(super) async fn of_region(
+        &self,
+        tried: &str,
+        location: &str,
+        what: &str,
+    ) -> Outcome<Value> {
         let azure = &self.clouds.azure;
         let path = [
             "subscriptions",
@@ -170,8 +175,10 @@ impl MachineLearning {
     pub(super) async fn follow(&self, tried: &str, address: &str) -> Outcome<Option<Answer>> {
         let azure = &self.clouds.azure;
         let base = &azure.identity.endpoints().resource_manager;
-        let (Ok(url), Ok(own)) = (address.parse::<reqwest::Url>(), base.parse::<reqwest::Url>())
-        else {
+        let (Ok(url), Ok(own)) = (
+            address.parse::<reqwest::Url>(),
+            base.parse::<reqwest::Url>(),
+        ) else {
             return Ok(None);
         };
         if url.origin() != own.origin() {

@@ -142,7 +142,10 @@ fn free(usages: &Value, family: &str) -> Option<u64> {
     let found = listed
         .iter()
         .find(|one| text(one, "/name/value").eq_ignore_ascii_case(family))?;
-    let (limit, used) = (found.get("limit")?.as_u64()?, found.get("currentValue")?.as_u64()?);
+    let (limit, used) = (
+        found.get("limit")?.as_u64()?,
+        found.get("currentValue")?.as_u64()?,
+    );
     Some(limit.saturating_sub(used))
 }
 
@@ -161,7 +164,9 @@ mod tests {
         let endpoint = "Microsoft.MachineLearningServices/workspaces/onlineEndpoints/write";
         assert!(scientist.allow(endpoint));
         assert!(!scientist.allow("Microsoft.MachineLearningServices/workspaces/computes/x/write"));
-        assert!(!scientist.allow("Microsoft.MachineLearningServices/workspaces/onlineEndpoints/delete"));
+        assert!(
+            !scientist.allow("Microsoft.MachineLearningServices/workspaces/onlineEndpoints/delete")
+        );
         assert!(Permissions::of(&json!({"value": [{"actions": ["*"]}]})).allow(endpoint));
         let reader = json!({"value": [{"actions": ["*/read"]}]});
         assert!(!Permissions::of(&reader).allow(endpoint));
@@ -174,8 +179,14 @@ mod tests {
         let sizes = json!({"value": [
             {"name": "Standard_DS3_v2", "family": "standardDSv2Family", "vCPUs": 4},
             {"name": "Standard_NC6s_v3", "family": "standardNCSv3Family", "vCPUs": 6}]});
-        assert_eq!(find(&sizes, "standard_ds3_v2"), Ok(("standardDSv2Family".to_owned(), 4)));
-        assert_eq!(find(&sizes, "Standard_DS3_v3").unwrap_err()[0], "Standard_DS3_v2");
+        assert_eq!(
+            find(&sizes, "standard_ds3_v2"),
+            Ok(("standardDSv2Family".to_owned(), 4))
+        );
+        assert_eq!(
+            find(&sizes, "Standard_DS3_v3").unwrap_err()[0],
+            "Standard_DS3_v2"
+        );
         let usages = json!({"value": [{"name": {"value": "standardDSv2Family"}, "limit": 10, "currentValue": 8}]});
         assert_eq!(free(&usages, "standardDSv2Family"), Some(2));
         assert_eq!(free(&usages, "standardNCSv3Family"), None);

@@ -77,13 +77,22 @@ mod tests {
             host(uri).as_deref(),
             Some("https://wine.westeurope.inference.ml.azure.com")
         );
-        assert_eq!(host("http://127.0.0.1:8080/score").as_deref(), Some("http://127.0.0.1:8080"));
+        assert_eq!(
+            host("http://127.0.0.1:8080/score").as_deref(),
+            Some("http://127.0.0.1:8080")
+        );
         assert_eq!(host("score"), None);
     }
 
     #[test]
     fn each_cloud_has_its_own_tokens() {
-        assert_eq!(scope("https://management.azure.com"), "https://ml.azure.com/.default");
-        assert_eq!(scope("https://management.chinacloudapi.cn"), "https://ml.azure.cn/.default");
+        assert_eq!(
+            scope("https://management.azure.com"),
+            "https://ml.azure.com/.default"
+        );
+        assert_eq!(
+            scope("https://management.chinacloudapi.cn"),
+            "https://ml.azure.cn/.default"
+        );
     }
 }

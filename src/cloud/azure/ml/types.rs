@@ -57,7 +57,9 @@ pub(crate) struct Endpoint {
 
 impl Endpoint {
     pub(super) fn of(body: &Value) -> Self {
-        let traffic = body.pointer("/properties/traffic").and_then(Value::as_object);
+        let traffic = body
+            .pointer("/properties/traffic")
+            .and_then(Value::as_object);
         let scoring = text(body, "/properties/scoringUri");
         Self {
             name: text(body, "/name").to_owned(),
@@ -80,7 +82,7 @@ impl Endpoint {
     }
 
     /// A new one. Without an identity of its own it could not pull from the workspace's registry.
-    pub(crate) fn new(location: &str, tags: &BTreeMap<String, String>) -> Value {
+    pub(crate) fn fresh(location: &str, tags: &BTreeMap<String, String>) -> Value {
         json!({
             "location": location,
             "tags": tags,
@@ -222,7 +224,9 @@ mod tests {
         let with = Workspace::of(&with);
         assert_eq!(with.registry.as_deref(), Some("wine"));
         assert!(with.private);
-        let without = Workspace::of(&json!({"location": "westeurope", "properties": {"containerRegistry": null}}));
+        let without = Workspace::of(
+            &json!({"location": "westeurope", "properties": {"containerRegistry": null}}),
+        );
         assert!(without.registry.is_none() && !without.private);
     }
 }
