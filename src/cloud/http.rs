@@ -1,6 +1,7 @@
 //! Requests to a cloud: one client, explicit deadlines, and retries of what may pass by itself. What an answer means is the
 //! caller's business; a denial is never tried again.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -39,29 +40,33 @@ impl Answer {
     }
 }
 
-/// The client. Cheap to clone.
+/// The client, made when it is first needed: most runs ask no cloud. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Http {
-    client: Client,
+    client: Arc<OnceLock<Client>>,
     voice: Voice,
 }
 
 impl Http {
     pub(super) fn new(voice: Voice) -> Self {
-        let client = Client::builder()
-            .user_agent(concat!("ml-deploy/", env!("CARGO_PKG_VERSION")))
-            .timeout(TIMEOUT)
-            .connect_timeout(CONNECT)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            // Only a broken TLS set-up of the system makes this fail; the first request then says so.
-            .unwrap_or_default();
-        Self { client, voice }
+        Self {
+            client: Arc::default(),
+            voice,
+        }
     }
 
     /// To begin a request with.
     pub(super) fn client(&self) -> &Client {
-        &self.client
+        self.client.get_or_init(|| {
+            Client::builder()
+                .user_agent(concat!("ml-deploy/", env!("CARGO_PKG_VERSION")))
+                .timeout(TIMEOUT)
+                .connect_timeout(CONNECT)
+                .redirect(reqwest::redirect::Policy::none())
+                .build()
+                // Only a broken TLS set-up of the system makes this fail; the first request then says so.
+                .unwrap_or_default()
+        })
     }
 
     /// Sends a request until it gets an answer that will not change by itself. `tried` completes "failed to …".

@@ -25,7 +25,7 @@ impl Azure {
 
     /// The cluster's address and tokens.
     pub(super) async fn aks(&self, cluster: &AksSpec) -> Outcome<Described> {
-        let _ = cluster;
+        let _ = (&cluster.resource_group, &cluster.name, cluster.admin);
         Err(Failure::new(Code::Internal, "not built yet"))
     }
 }

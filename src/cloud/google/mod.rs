@@ -25,7 +25,7 @@ impl Google {
 
     /// The cluster's address and tokens.
     pub(super) async fn gke(&self, cluster: &GkeSpec) -> Outcome<Described> {
-        let _ = cluster;
+        let _ = (&cluster.project, &cluster.location, &cluster.name);
         Err(Failure::new(Code::Internal, "not built yet"))
     }
 }
