@@ -169,6 +169,8 @@ pub(super) fn encode(text: &str, is_path: bool) -> String {
 mod tests {
     use super::*;
 
+    type Query = &'static [(&'static str, &'static str)];
+
     const HOST: &str = "example.amazonaws.com";
     const TOKEN: &str = "6e86291e8372ff2a2260956d9b8aae1d763fbf315fa00fa31553b73ebf194267";
 
@@ -218,7 +220,7 @@ mod tests {
 
     #[test]
     fn requests_are_signed_as_the_suite_has_it() {
-        let plain: &[(&str, &[(&str, &str)], &str)] = &[
+        let plain: &[(&str, Query, &str)] = &[
             // get-vanilla
             (
                 "/",
@@ -320,7 +322,7 @@ mod tests {
 
     #[test]
     fn addresses_are_signed_as_the_suite_has_it() {
-        let cases: &[(&[(&str, &str)], Option<&str>, &str)] = &[
+        let cases: &[(Query, Option<&str>, &str)] = &[
             // get-vanilla
             (
                 &[],
