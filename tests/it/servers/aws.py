@@ -9,7 +9,7 @@ CONFIG is JSON: `moto` (its URL), `admin` (id and secret of somebody who may do 
   keys             id and secret that a container (/container) or a machine (/latest/…) hands out
   cluster          name, server and authority of a cluster of EKS; POST /review says whether a token for it is good
 
-GET /-/log: what was asked, one a line. GET /-/secrets: everything that must never be shown."""
+POST /-/more {"cluster": …}: more of it, when it has begun. GET /-/log: what was asked, one a line. GET /-/secrets: everything that must never be shown."""
 import base64
 import http.client
 import http.server
@@ -112,6 +112,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.what = "-"
         path = self.path.partition("?")[0]
         query = dict(urllib.parse.parse_qsl(self.path.partition("?")[2]))
+        if path == "/-/more":
+            more = json.loads(self.body())
+            if more.get("cluster", {}).get("name") not in (None, config.get("cluster", {}).get("name")):
+                make_cluster(more["cluster"])
+            config.update(more)
+            return self.reply(200, {})
         if path == "/-/log":
             return self.reply(200, "\n".join(log))
         if path == "/-/secrets":
@@ -237,19 +243,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def make_cluster():
+def make_cluster(cluster):
     """moto's cluster; its address is told otherwise above."""
-    wanted = {"name": config["cluster"]["name"], "roleArn": "arn:aws:iam::123456789012:role/nodes", "resourcesVpcConfig": {"subnetIds": ["subnet-1"]}}
+    wanted = {"name": cluster["name"], "roleArn": "arn:aws:iam::123456789012:role/nodes", "resourcesVpcConfig": {"subnetIds": ["subnet-1"]}}
     request = AWSRequest("POST", f"{config['moto']}/clusters", data=json.dumps(wanted), headers={"Content-Type": "application/json"})
-    SigV4Auth(Credentials(*config["admin"]), "eks", config["cluster"]["region"]).add_auth(request)
+    SigV4Auth(Credentials(*config["admin"]), "eks", cluster["region"]).add_auth(request)
     sent = http.client.HTTPConnection(moto.netloc, timeout=60)
     sent.request("POST", "/clusters", request.body, dict(request.headers))
     answer = sent.getresponse()
     assert answer.status == 200, answer.read()
 
 
-if "cluster" in config:
-    make_cluster()
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 print(server.server_address[1], flush=True)
