@@ -189,9 +189,9 @@ def simulate(self):
     access = cls.__new__(cls)
     access.account_id, access.partition = self.current_account, "aws"
     access._owner_user_name = access._owner_role_name = name.rpartition("/")[2]
-    resource = self.querystring.get("ResourceArns.member.1", ["*"])[0]
+    resource = (self._get_param("ResourceArns") or ["*"])[0]
     rows = ""
-    for action in self._get_multi_param("ActionNames.member"):
+    for action in self._get_param("ActionNames"):
         verdicts = [IAMPolicy(policy).is_action_permitted(action, resource) for policy in access.collect_policies()]
         decision = "allowed" if PermissionResult.PERMITTED in verdicts else "implicitDeny"
         decision = "explicitDeny" if PermissionResult.DENIED in verdicts else decision
