@@ -131,7 +131,11 @@ impl Aws {
     fn secrets(&self) -> Vec<String> {
         let text = get(&format!("{}/-/secrets", self.url()));
         let mut secrets: Vec<String> = serde_json::from_str(&text).unwrap();
-        secrets.extend([bed("REGISTRY_PASSWORD"), RUNNER.to_owned(), CONTAINER.to_owned()]);
+        secrets.extend([
+            bed("REGISTRY_PASSWORD"),
+            RUNNER.to_owned(),
+            CONTAINER.to_owned(),
+        ]);
         secrets.retain(|secret| secret != "s3cret");
         secrets
     }
@@ -143,7 +147,9 @@ impl Aws {
         assert!(!secrets.is_empty());
         // The runner swallows the lines that tell it what to hide.
         let log = ended.stdout.lines();
-        let log: Vec<&str> = log.filter(|line| !line.starts_with("::add-mask::")).collect();
+        let log: Vec<&str> = log
+            .filter(|line| !line.starts_with("::add-mask::"))
+            .collect();
         let said = format!(
             "{}\n{}\n{}\n{}\n{:?}",
             log.join("\n"),
@@ -161,7 +167,11 @@ impl Aws {
     pub(crate) fn run<'a>(&self, project: &'a Project, subcommand: &str) -> Run<'a> {
         let program = |folder: std::path::PathBuf| folder.join("aws");
         let path = std::env::var_os("PATH").unwrap();
-        assert!(!std::env::split_paths(&path).map(program).any(|aws| aws.exists()));
+        assert!(
+            !std::env::split_paths(&path)
+                .map(program)
+                .any(|aws| aws.exists())
+        );
         project
             .ml_deploy(subcommand)
             .env("AWS_ENDPOINT_URL", &self.url())
@@ -174,8 +184,11 @@ impl Aws {
 
 /// A job of GitHub that may have a token of its own.
 pub(crate) fn job<'a>(run: Run<'a>, aws: &Aws) -> Run<'a> {
-    run.env("ACTIONS_ID_TOKEN_REQUEST_URL", &format!("{}/oidc?api=1", aws.url()))
-        .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", RUNNER)
+    run.env(
+        "ACTIONS_ID_TOKEN_REQUEST_URL",
+        &format!("{}/oidc?api=1", aws.url()),
+    )
+    .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", RUNNER)
 }
 
 /// A repository; what the engine has of it leaves with the test.
@@ -200,7 +213,11 @@ impl Repository {
         let login = format!("{}:{}", bed("REGISTRY_USER"), bed("REGISTRY_PASSWORD"));
         let output = Command::new("skopeo")
             .args(["inspect", "--tls-verify=false", "--creds", &login])
-            .arg(format!("docker://{}/{}:v1", bed("REGISTRY_AUTH"), self.path))
+            .arg(format!(
+                "docker://{}/{}:v1",
+                bed("REGISTRY_AUTH"),
+                self.path
+            ))
             .output()
             .unwrap();
         let found: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
@@ -211,7 +228,11 @@ impl Repository {
 impl Drop for Repository {
     fn drop(&mut self) {
         let tag = format!("{}:v1", self.image);
-        drop(Command::new(bed("DOCKER")).args(["rmi", "--force", &tag]).output());
+        drop(
+            Command::new(bed("DOCKER"))
+                .args(["rmi", "--force", &tag])
+                .output(),
+        );
     }
 }
 
@@ -254,7 +275,11 @@ fn a_push_that_outlives_its_login_goes_on_with_a_new_one() {
     let run = admin.give(repository.build(aws.run(&project, "build")));
     let ended = run.input("create-repository", "true").run().expect(0);
     assert!(aws.asked("GetAuthorizationToken") >= 2, "{}", aws.log());
-    assert!(aws.log().lines().any(|line| line.starts_with("PATCH") && line.ends_with("401")));
+    assert!(
+        aws.log()
+            .lines()
+            .any(|line| line.starts_with("PATCH") && line.ends_with("401"))
+    );
     let ended = ended
         .says("renewed the login at the registry")
         .says("which has aged meanwhile");
@@ -352,7 +377,13 @@ fn a_job_takes_a_role_with_its_own_token() {
 /// A token as the place would sign it for an audience.
 fn get_token(aws: &Aws, audience: &str) -> String {
     let output = Command::new("curl")
-        .args(["-sf", "--noproxy", "*", "-H", &format!("Authorization: Bearer {RUNNER}")])
+        .args([
+            "-sf",
+            "--noproxy",
+            "*",
+            "-H",
+            &format!("Authorization: Bearer {RUNNER}"),
+        ])
         .arg(format!("{}/oidc?audience={audience}", aws.url()))
         .output()
         .unwrap();
@@ -420,7 +451,10 @@ fn the_surroundings_have_keys_in_the_order_of_aws_s_own_tools() {
     assert_eq!(aws.asked("AssumeRole"), 1, "{}", aws.log());
     pushed(
         run()
-            .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("{}/container", aws.url()))
+            .env(
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+                &format!("{}/container", aws.url()),
+            )
             .env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &path("token")),
     );
     assert!(aws.log().contains("GET /container - 200"));

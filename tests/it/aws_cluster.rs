@@ -68,7 +68,10 @@ fn a_rollout_outlives_the_tokens_of_its_cluster() {
     let ended = ended
         .says("Deployment/wine: the new revision serves")
         .says("renewed the session at AWS")
-        .says(&format!("renewed the token for the EKS cluster `{}`", eks.name));
+        .says(&format!(
+            "renewed the token for the EKS cluster `{}`",
+            eks.name
+        ));
     let knocks = eks.door.knocks();
     // Every request came with a token that was good then.
     assert!(knocks.iter().all(|knock| knock.status != 401), "{knocks:?}");
@@ -83,7 +86,9 @@ fn a_cluster_that_lets_nobody_in_or_is_not_there_is_explained() {
     let project = Project::new().file("k8s/app.yaml", &manifest("sleep 1000"));
     let deploy = || eks.deploy(&project, "default");
 
-    let missing = deploy().input("cluster-name", "it-eks-no-such-cluster").run();
+    let missing = deploy()
+        .input("cluster-name", "it-eks-no-such-cluster")
+        .run();
     let missing = missing.expect(10).code("cluster-missing");
     missing.says(&format!("`{}`", eks.name));
 
