@@ -70,11 +70,12 @@ fn policy(actions: &[&str]) -> Value {
     json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}]})
 }
 
-/// A role that may do this; its name.
+/// A role that may do this, and that anybody of the account may take; its name.
 pub(crate) fn role(actions: &[&str]) -> String {
+    let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]});
     let made = post(
         &format!("{}/_bed/role", bed("AWS")),
-        &json!({"name": unique("it-role"), "policy": policy(actions)}),
+        &json!({"name": unique("it-role"), "policy": policy(actions), "trust": trust}),
     );
     made["arn"].as_str().unwrap().to_owned()
 }
