@@ -339,6 +339,8 @@ pub(crate) const SECRET_INPUTS: &[&str] = &[
     "secrets",
     "creds",
     "gitlab-token",
+    "aws-secret-access-key",
+    "aws-session-token",
     "github-token",
 ];
 

@@ -142,7 +142,7 @@ fn what_is_denied_or_missing_is_said_before_anything_is_changed() {
     let ended = azure
         .deploy("good")
         .input("instance-type", "Standard_DS2_v3");
-    azure.held(ended.run().expect(10).says("Standard_DS2_v2"));
+    azure.held(ended.run().expect(2).says("Standard_DS2_v2"));
     assert_eq!(azure.count("PUT"), 0);
 
     let named = azure

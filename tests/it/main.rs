@@ -9,9 +9,12 @@
 mod access;
 mod act;
 mod architecture;
+mod aws;
+mod aws_cluster;
 mod azureml;
 mod azureml_fails;
 mod bad_input;
+mod bearer;
 mod blue_green;
 mod cancel;
 mod chain;
