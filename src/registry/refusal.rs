@@ -36,11 +36,8 @@ pub(crate) fn denied(
             right: Some(right),
             origin,
             ..
-        }) => Diagnostic::error(
-            code,
-            format!("{what}: registry `{host}` refuses {origin}"),
-        )
-        .help(right),
+        }) => Diagnostic::error(code, format!("{what}: registry `{host}` refuses {origin}"))
+            .help(right),
         Some(login) => {
             let help = if host == "ghcr.io" {
                 "give the job `permissions: packages: write`, and give this repository access in the package's settings"

@@ -37,7 +37,12 @@ impl Azure {
             "get the {whose} kubeconfig of AKS cluster `{}` in resource group `{}`",
             cluster.name, cluster.resource_group
         );
-        let mut path = vec!["subscriptions", subscription, "resourceGroups", &cluster.resource_group];
+        let mut path = vec![
+            "subscriptions",
+            subscription,
+            "resourceGroups",
+            &cluster.resource_group,
+        ];
         path.extend(PROVIDER);
         path.extend([cluster.name.as_str(), action]);
         let mut query = vec![("api-version", VERSION)];
@@ -65,33 +70,62 @@ impl Azure {
         Ok(Described::Kubeconfig { text, bearer })
     }
 
-    async fn refused(&self, cluster: &AksSpec, subscription: &str, tried: &str, answer: &Answer) -> Failure {
+    async fn refused(
+        &self,
+        cluster: &AksSpec,
+        subscription: &str,
+        tried: &str,
+        answer: &Answer,
+    ) -> Failure {
         let refusal = Refusal::of(&answer.json());
         let missing = answer.status.as_u16() == 404 && refusal.code != "SubscriptionNotFound";
-        let there = if missing { self.clusters(subscription).await } else { Vec::new() };
+        let there = if missing {
+            self.clusters(subscription).await
+        } else {
+            Vec::new()
+        };
         let assignee = self.identity.assignee();
-        explain(cluster, subscription, assignee, &there, &refusal, answer.status.as_u16())
-            .tell(tried, &refusal)
+        explain(
+            cluster,
+            subscription,
+            assignee,
+            &there,
+            &refusal,
+            answer.status.as_u16(),
+        )
+        .tell(tried, &refusal)
     }
 
     /// The clusters of the subscription, as resource group and name; empty when we may not list them.
     async fn clusters(&self, subscription: &str) -> Vec<(String, String)> {
         let mut path = vec!["subscriptions", subscription];
         path.extend(PROVIDER);
-        let listed = self.arm("list the AKS clusters", Method::GET, &path, &[("api-version", VERSION)]);
+        let listed = self.arm(
+            "list the AKS clusters",
+            Method::GET,
+            &path,
+            &[("api-version", VERSION)],
+        );
         let Ok(answer) = listed.await else {
             return Vec::new();
         };
         let body = answer.json();
-        let ids = body.get("value").and_then(Value::as_array).into_iter().flatten();
-        ids.filter_map(|one| place(one.get("id")?.as_str()?)).collect()
+        let ids = body
+            .get("value")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        ids.filter_map(|one| place(one.get("id")?.as_str()?))
+            .collect()
     }
 }
 
 /// Resource group and name of `/subscriptions/S/resourceGroups/G/providers/P/managedClusters/N`.
 fn place(id: &str) -> Option<(String, String)> {
     let parts: Vec<&str> = id.split('/').collect();
-    let group = parts.iter().position(|part| part.eq_ignore_ascii_case("resourceGroups"))?;
+    let group = parts
+        .iter()
+        .position(|part| part.eq_ignore_ascii_case("resourceGroups"))?;
     Some((parts.get(group + 1)?.to_string(), parts.last()?.to_string()))
 }
 
@@ -128,7 +162,9 @@ fn explain(
         why: why.to_owned(),
         help,
     };
-    let roles = format!("`az role assignment list --assignee {assignee} --all` shows what the identity has");
+    let roles = format!(
+        "`az role assignment list --assignee {assignee} --all` shows what the identity has"
+    );
     match refusal.code.as_str() {
         "SubscriptionNotFound" | "InvalidSubscriptionId" => meaning(
             Code::CloudDenied,
@@ -171,12 +207,17 @@ fn explain(
 
 /// The cluster is not where it was looked for: the nearest that is there.
 fn missing(cluster: &AksSpec, there: &[(String, String)], why: &str) -> Meaning {
-    // The name counts twice: the same cluster in another group is nearer than another one in this group.
+    // The same name in another group is nearer than a similar name in this one.
     let score = |(group, name): &(String, String)| {
-        2.0 * strsim::jaro_winkler(name, &cluster.name) + strsim::jaro_winkler(group, &cluster.resource_group)
+        let name = if *name == cluster.name {
+            2.0
+        } else {
+            strsim::jaro_winkler(name, &cluster.name)
+        };
+        name + strsim::jaro_winkler(group, &cluster.resource_group) / 2.0
     };
     let nearest = there.iter().max_by(|a, b| score(a).total_cmp(&score(b)));
-    let help = match nearest.filter(|place| score(place) > 1.8) {
+    let help = match nearest.filter(|place| score(place) > 1.2) {
         Some((group, name)) => format!("did you mean `cluster-name: {name}` with `resource-group: {group}`?"),
         None => "correct `cluster-name`, `resource-group` and `subscription-id`: `az aks list --output table`".to_owned(),
     };
@@ -199,19 +240,34 @@ fn kubeconfig(answer: &Value) -> Option<SecretString> {
 fn server(kubeconfig: &str) -> Option<String> {
     let document: Value = serde_saphyr::from_str(kubeconfig).ok()?;
     let users = document.get("users")?.as_array()?;
-    users.iter().filter_map(|named| named.get("user")).find_map(|user| {
-        let own = || SERVER.to_owned();
-        if let Some(exec) = user.get("exec") {
-            let command = exec.get("command")?.as_str()?;
-            let program = command.rsplit(['/', '\\']).next()?.trim_end_matches(".exe");
-            let words: Vec<&str> = exec.get("args").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-            let named = words.iter().position(|word| *word == "--server-id").and_then(|at| words.get(at + 1));
-            return (program == "kubelogin").then(|| named.map_or_else(own, |id| (*id).to_owned()));
-        }
-        let provider = user.get("auth-provider")?;
-        let named = provider.pointer("/config/apiserver-id").and_then(Value::as_str);
-        (provider.get("name")? == "azure").then(|| named.map_or_else(own, str::to_owned))
-    })
+    users
+        .iter()
+        .filter_map(|named| named.get("user"))
+        .find_map(|user| {
+            let own = || SERVER.to_owned();
+            if let Some(exec) = user.get("exec") {
+                let command = exec.get("command")?.as_str()?;
+                let program = command.rsplit(['/', '\\']).next()?.trim_end_matches(".exe");
+                let words: Vec<&str> = exec
+                    .get("args")
+                    .and_then(Value::as_array)
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_str)
+                    .collect();
+                let named = words
+                    .iter()
+                    .position(|word| *word == "--server-id")
+                    .and_then(|at| words.get(at + 1));
+                return (program == "kubelogin")
+                    .then(|| named.map_or_else(own, |id| (*id).to_owned()));
+            }
+            let provider = user.get("auth-provider")?;
+            let named = provider
+                .pointer("/config/apiserver-id")
+                .and_then(Value::as_str);
+            (provider.get("name")? == "azure").then(|| named.map_or_else(own, str::to_owned))
+        })
 }
 
 #[cfg(test)]
@@ -221,15 +277,21 @@ mod tests {
     use super::*;
 
     fn of(user: &str) -> Option<String> {
-        server(&format!("apiVersion: v1\nkind: Config\nusers:\n- name: clusterUser\n  user:\n{user}"))
+        server(&format!(
+            "apiVersion: v1\nkind: Config\nusers:\n- name: clusterUser\n  user:\n{user}"
+        ))
     }
 
     #[test]
     fn a_user_that_needs_kubelogin_is_known() {
         let exec = "    exec:\n      command: kubelogin\n      args: [get-token, --environment, AzurePublicCloud, --server-id, aaaa, --login, devicecode]\n";
         assert_eq!(of(exec).as_deref(), Some("aaaa"));
-        assert_eq!(of("    exec: {command: /usr/bin/kubelogin, args: [get-token]}\n").as_deref(), Some(SERVER));
-        let older = "    auth-provider: {name: azure, config: {apiserver-id: bbbb, tenant-id: t}}\n";
+        assert_eq!(
+            of("    exec: {command: /usr/bin/kubelogin, args: [get-token]}\n").as_deref(),
+            Some(SERVER)
+        );
+        let older =
+            "    auth-provider: {name: azure, config: {apiserver-id: bbbb, tenant-id: t}}\n";
         assert_eq!(of(older).as_deref(), Some("bbbb"));
         assert_eq!(of("    token: abc\n"), None);
         assert_eq!(of("    exec: {command: aws, args: []}\n"), None);
@@ -242,13 +304,22 @@ mod tests {
         assert!(kubeconfig(&json!({"kubeconfigs": []})).is_none());
     }
 
-    fn meant(admin: bool, there: &[(&str, &str)], code: &str, message: &str, status: u16) -> Meaning {
+    fn meant(
+        admin: bool,
+        there: &[(&str, &str)],
+        code: &str,
+        message: &str,
+        status: u16,
+    ) -> Meaning {
         let cluster = AksSpec {
             resource_group: "ml-prod".to_owned(),
             name: "serving".to_owned(),
             admin,
         };
-        let there: Vec<_> = there.iter().map(|&(group, name)| (group.to_owned(), name.to_owned())).collect();
+        let there: Vec<_> = there
+            .iter()
+            .map(|&(group, name)| (group.to_owned(), name.to_owned()))
+            .collect();
         let refusal = Refusal {
             code: code.to_owned(),
             message: message.to_owned(),
@@ -260,18 +331,41 @@ mod tests {
     fn a_missing_right_is_named_as_the_role_that_holds_it() {
         let user = meant(false, &[], "AuthorizationFailed", "", 403);
         assert_eq!(user.code, Code::CloudDenied);
-        assert!(user.help.contains("--assignee app --role 'Azure Kubernetes Service Cluster User Role'"));
-        assert!(user.help.contains("resourceGroups/ml-prod/providers/Microsoft.ContainerService/managedClusters/serving"));
-        assert!(meant(true, &[], "AuthorizationFailed", "", 403).help.contains("Cluster Admin Role"));
-        assert!(meant(false, &[], "SubscriptionNotFound", "", 404).why.contains("`sub`"));
+        assert!(
+            user.help
+                .contains("--assignee app --role 'Azure Kubernetes Service Cluster User Role'")
+        );
+        assert!(user.help.contains(
+            "resourceGroups/ml-prod/providers/Microsoft.ContainerService/managedClusters/serving"
+        ));
+        assert!(
+            meant(true, &[], "AuthorizationFailed", "", 403)
+                .help
+                .contains("Cluster Admin Role")
+        );
+        assert!(
+            meant(false, &[], "SubscriptionNotFound", "", 404)
+                .why
+                .contains("`sub`")
+        );
     }
 
     #[test]
     fn a_cluster_elsewhere_is_found() {
-        let there = [("ml-prod", "other"), ("ml-staging", "serving"), ("ml-prod", "servign2")];
+        let there = [
+            ("ml-prod", "other"),
+            ("ml-staging", "serving"),
+            ("ml-prod", "servign2"),
+        ];
         let found = meant(false, &there, "ResourceNotFound", "", 404);
         assert_eq!(found.code, Code::ClusterMissing);
-        assert!(found.help.contains("`cluster-name: serving` with `resource-group: ml-staging`"), "{}", found.help);
+        assert!(
+            found
+                .help
+                .contains("`cluster-name: serving` with `resource-group: ml-staging`"),
+            "{}",
+            found.help
+        );
         let far = meant(false, &[("x", "y")], "ResourceGroupNotFound", "", 404);
         assert!(far.help.contains("az aks list"), "{}", far.help);
         let id = "/subscriptions/s/resourcegroups/G/providers/Microsoft.ContainerService/managedClusters/n";
@@ -281,7 +375,15 @@ mod tests {
     #[test]
     fn clusters_without_local_accounts_have_no_administrator() {
         let text = "Getting static credential is not allowed because this cluster is set to disable local accounts.";
-        assert!(meant(true, &[], "BadRequest", text, 400).help.contains("remove `admin: true`"));
-        assert!(meant(false, &[], "BadRequest", text, 400).why.contains("400"));
+        assert!(
+            meant(true, &[], "BadRequest", text, 400)
+                .help
+                .contains("remove `admin: true`")
+        );
+        assert!(
+            meant(false, &[], "BadRequest", text, 400)
+                .why
+                .contains("400")
+        );
     }
 }

@@ -74,7 +74,10 @@ impl Azure {
             )
         };
         let mut url: reqwest::Url = base.parse().map_err(|_| unusable())?;
-        url.path_segments_mut().map_err(|()| unusable())?.pop_if_empty().extend(path);
+        url.path_segments_mut()
+            .map_err(|()| unusable())?
+            .pop_if_empty()
+            .extend(path);
         let scope = format!("{base}/.default");
         let token = self.identity.token(&scope, "Resource Manager").await?;
         let request = self

@@ -121,7 +121,9 @@ fn unmatched(client_id: &str, proof: &Proof, number: Option<u64>) -> (String, St
     };
     (
         why.to_owned(),
-        format!("add one: az ad app federated-credential create --id {client_id} --parameters {parameters}"),
+        format!(
+            "add one: az ad app federated-credential create --id {client_id} --parameters {parameters}"
+        ),
     )
 }
 
@@ -130,7 +132,9 @@ fn number(answer: &Value, said: &str) -> Option<u64> {
     let listed = answer.get("error_codes").and_then(|codes| codes.get(0));
     listed.and_then(Value::as_u64).or_else(|| {
         let digits = said.split_once("AADSTS")?.1;
-        let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+        let end = digits
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(digits.len());
         digits.get(..end)?.parse().ok()
     })
 }
@@ -161,7 +165,9 @@ mod tests {
     }
 
     fn of(proof: Proof, number: u64) -> crate::diagnostic::Diagnostic {
-        denied(&asker(proof), 401, &refusal(number, "Something.")).into_findings().remove(0)
+        denied(&asker(proof), 401, &refusal(number, "Something."))
+            .into_findings()
+            .remove(0)
     }
 
     #[test]
@@ -188,8 +194,16 @@ mod tests {
             issuer: "https://token.actions.githubusercontent.com".to_owned(),
         };
         let finding = of(Proof::Assertion(claims.clone()), 700_213);
-        assert!(finding.message.contains("subject `repo:org/wine:ref:refs/heads/it's-$(id)`"));
-        assert!(finding.message.contains("audience `api://AzureADTokenExchange`"));
+        assert!(
+            finding
+                .message
+                .contains("subject `repo:org/wine:ref:refs/heads/it's-$(id)`")
+        );
+        assert!(
+            finding
+                .message
+                .contains("audience `api://AzureADTokenExchange`")
+        );
         let words = shell_words::split(finding.advice().split_once(": ").unwrap().1).unwrap();
         let parameters: Value = serde_json::from_str(words.last().unwrap()).unwrap();
         assert_eq!(parameters["subject"], claims.subject.as_str());
@@ -200,9 +214,20 @@ mod tests {
     #[test]
     fn an_unknown_number_keeps_azures_own_words() {
         let finding = of(Proof::Secret("input `creds`"), 123);
-        assert!(finding.message.contains("AADSTS123: Something."), "{}", finding.message);
+        assert!(
+            finding.message.contains("AADSTS123: Something."),
+            "{}",
+            finding.message
+        );
         assert!(!finding.message.contains("Trace ID"));
         let failure = denied(&asker(Proof::Secret("input `creds`")), 418, &Value::Null);
-        assert!(failure.findings().next().unwrap().message.contains("answers 418"));
+        assert!(
+            failure
+                .findings()
+                .next()
+                .unwrap()
+                .message
+                .contains("answers 418")
+        );
     }
 }

@@ -164,8 +164,7 @@ fn who(spec: &AzureSpec, around: &Surroundings) -> Who {
             client_id,
             tenant_id,
         }) => federated(client_id, tenant_id),
-        None => of_variables(env, file, job)
-            .unwrap_or_else(|| Who::Managed(Managed::new(env))),
+        None => of_variables(env, file, job).unwrap_or_else(|| Who::Managed(Managed::new(env))),
     }
 }
 
@@ -217,7 +216,9 @@ impl Inner {
         if !may_carry_secrets(authority) {
             return Err(Failure::new(
                 Code::CloudIdentity,
-                format!("failed to log in to Azure: AZURE_AUTHORITY_HOST is `{authority}`, which is no https:// URL, and a secret would be sent there readably"),
+                format!(
+                    "failed to log in to Azure: AZURE_AUTHORITY_HOST is `{authority}`, which is no https:// URL, and a secret would be sent there readably"
+                ),
             ));
         }
         let (proof, fields) = self.proof(by).await?;
@@ -226,7 +227,11 @@ impl Inner {
             ("scope", scope),
             ("grant_type", "client_credentials"),
         ];
-        form.extend(fields.iter().map(|(name, value)| (*name, value.expose_secret())));
+        form.extend(
+            fields
+                .iter()
+                .map(|(name, value)| (*name, value.expose_secret())),
+        );
         let request: RequestBuilder = self
             .around
             .http
@@ -251,10 +256,15 @@ impl Inner {
         let token = match by {
             By::Secret { secret, place } => {
                 self.around.voice.mask(secret).await;
-                return Ok((Proof::Secret(place), vec![("client_secret", secret.clone())]));
+                return Ok((
+                    Proof::Secret(place),
+                    vec![("client_secret", secret.clone())],
+                ));
             }
             By::Job => {
-                let Surroundings { http, voice, job, .. } = &self.around;
+                let Surroundings {
+                    http, voice, job, ..
+                } = &self.around;
                 job.token(self.endpoints.audience, http, voice).await?
             }
             By::File(path) => {

@@ -41,7 +41,9 @@ impl Managed {
         let place = match (url, env.secret("IDENTITY_HEADER")) {
             (Some(url), Some(header)) => Place::Service { url, header },
             _ => {
-                let host = env.get("AZURE_POD_IDENTITY_AUTHORITY_HOST").unwrap_or(METADATA);
+                let host = env
+                    .get("AZURE_POD_IDENTITY_AUTHORITY_HOST")
+                    .unwrap_or(METADATA);
                 let host = host.trim_end_matches('/');
                 Place::Machine {
                     url: format!("{host}/metadata/identity/oauth2/token"),
@@ -74,13 +76,20 @@ impl Managed {
             query.push(("client_id", client_id));
         }
         // What stands at the machine's own address is not behind the company's proxy.
-        let client = Client::builder().no_proxy().connect_timeout(CONNECT).timeout(TIMEOUT).build();
+        let client = Client::builder()
+            .no_proxy()
+            .connect_timeout(CONNECT)
+            .timeout(TIMEOUT)
+            .build();
         let client = client.unwrap_or_default();
         let (request, tries) = match &self.place {
             Place::Service { url, header } => {
                 query.push(("api-version", "2019-08-01"));
                 let request = client.get(url).query(&query);
-                (request.header("X-IDENTITY-HEADER", header.expose_secret()), 5)
+                (
+                    request.header("X-IDENTITY-HEADER", header.expose_secret()),
+                    5,
+                )
             }
             Place::Machine { url } => {
                 query.push(("api-version", "2018-02-01"));
@@ -103,7 +112,9 @@ impl Managed {
             return Ok(answer.json());
         }
         let said = answer.json();
-        let why = ["error_description", "message", "error"].iter().find_map(|key| said.get(key)?.as_str());
+        let why = ["error_description", "message", "error"]
+            .iter()
+            .find_map(|key| said.get(key)?.as_str());
         Err(Failure::new(
             Code::CloudIdentity,
             format!("failed to {tried}: it answers {}", answer.status),

@@ -30,7 +30,11 @@ impl Azure {
     ///
     /// # Errors
     /// Those of having a token; `CloudDenied` when the registry does not let us in.
-    pub(in super::super) async fn registry(&self, host: &str, named: bool) -> Outcome<Option<Login>> {
+    pub(in super::super) async fn registry(
+        &self,
+        host: &str,
+        named: bool,
+    ) -> Outcome<Option<Login>> {
         if named != self.identity.is_named() {
             return Ok(None);
         }
@@ -60,7 +64,8 @@ impl Azure {
         if let Some(known) = registries.get(host) {
             return known.clone();
         }
-        let ours = is_registry(host) || named && is_loopback(host) && self.asks_as_ours(host).await?;
+        let ours =
+            is_registry(host) || named && is_loopback(host) && self.asks_as_ours(host).await?;
         let kept = || {
             let what = format!("login for registry `{host}`");
             Arc::new(Kept::new(what, self.around.voice.clone()))
@@ -74,10 +79,18 @@ impl Azure {
     /// `/oauth2/token`. Elsewhere the name decides, so that no token of ours goes to a stranger. `None`: it does not answer.
     async fn asks_as_ours(&self, host: &str) -> Option<bool> {
         let request = self.around.http.client().get(format!("http://{host}/v2/"));
-        let answer = self.around.http.send_at_most(1, "ask the registry how to log in", request).await;
+        let answer = self
+            .around
+            .http
+            .send_at_most(1, "ask the registry how to log in", request)
+            .await;
         let answer = answer.ok()?;
         let asked = answer.headers.get_all(WWW_AUTHENTICATE).iter();
-        Some(asked.filter_map(|value| value.to_str().ok()).any(|value| is_ours(value, host)))
+        Some(
+            asked
+                .filter_map(|value| value.to_str().ok())
+                .any(|value| is_ours(value, host)),
+        )
     }
 
     async fn exchange(&self, host: &str) -> Outcome<Fresh<SecretString>> {
@@ -106,9 +119,11 @@ impl Azure {
             } else {
                 format!("it answers {}", answer.status)
             };
-            return Err(Failure::new(Code::CloudDenied, format!("failed to {tried}: {why}"))
-                .help(self.push_right(host))
-                .evidence(said.map(str::to_owned)));
+            return Err(
+                Failure::new(Code::CloudDenied, format!("failed to {tried}: {why}"))
+                    .help(self.push_right(host))
+                    .evidence(said.map(str::to_owned)),
+            );
         };
         let value = SecretString::from(text);
         self.around.voice.mask(&value).await;
@@ -149,7 +164,9 @@ fn life(token: &str) -> Option<Duration> {
     let claims: Value = serde_json::from_slice(&bytes).ok()?;
     let time = |name: &str| claims.get(name).and_then(Value::as_i64);
     let made = time("iat").unwrap_or_else(|| jiff::Timestamp::now().as_second());
-    u64::try_from(time("exp")?.checked_sub(made)?).ok().map(Duration::from_secs)
+    u64::try_from(time("exp")?.checked_sub(made)?)
+        .ok()
+        .map(Duration::from_secs)
 }
 
 #[cfg(test)]
@@ -160,8 +177,14 @@ mod tests {
     fn only_azures_registries_ask_like_this() {
         let host = "127.0.0.1:5000";
         let challenge = |realm: &str| format!(r#"Bearer realm="{realm}",service="{host}""#);
-        assert!(is_ours(&challenge("http://127.0.0.1:5000/oauth2/token"), host));
-        assert!(!is_ours(&challenge("http://127.0.0.1:6000/oauth2/token"), host));
+        assert!(is_ours(
+            &challenge("http://127.0.0.1:5000/oauth2/token"),
+            host
+        ));
+        assert!(!is_ours(
+            &challenge("http://127.0.0.1:6000/oauth2/token"),
+            host
+        ));
         assert!(!is_ours(&challenge("http://127.0.0.1:5000/token"), host));
         assert!(!is_ours("Basic realm=\"x\"", host));
         assert!(is_loopback(host) && !is_loopback("wine.azurecr.io"));

@@ -21,15 +21,20 @@ impl Endpoints {
     /// Those of the inputs, else of the surroundings, else the world's. `creds` may name servers of its own, as Azure Stack's.
     pub(super) fn new(spec: &AzureSpec, surroundings: &Environment) -> Self {
         let told = surroundings.get("AZURE_AUTHORITY_HOST").map(bare);
-        let cloud = spec.environment.or_else(|| told.as_deref().and_then(of_authority));
-        let (authority, resource_manager, audience) = known(cloud.unwrap_or(AzureEnvironment::Public));
+        let cloud = spec
+            .environment
+            .or_else(|| told.as_deref().and_then(of_authority));
+        let (authority, resource_manager, audience) =
+            known(cloud.unwrap_or(AzureEnvironment::Public));
         let resource_manager = match &spec.resource_manager {
             Some(url) => bare(url),
             None => resource_manager.to_owned(),
         };
         let registry_scope = match cloud {
             // Registries may refuse tokens that are good for all of Resource Manager; this one is good for registries only.
-            None | Some(AzureEnvironment::Public) => "https://containerregistry.azure.net/.default".to_owned(),
+            None | Some(AzureEnvironment::Public) => {
+                "https://containerregistry.azure.net/.default".to_owned()
+            }
             Some(_) => format!("{resource_manager}/.default"),
         };
         let authority = match (&spec.authority, spec.environment) {
@@ -111,7 +116,10 @@ mod tests {
             ..AzureSpec::default()
         };
         let china = Endpoints::new(&china, &none);
-        assert_eq!(china.resource_manager, "https://management.chinacloudapi.cn");
+        assert_eq!(
+            china.resource_manager,
+            "https://management.chinacloudapi.cn"
+        );
         assert_eq!(
             china.registry_scope,
             "https://management.chinacloudapi.cn/.default"
@@ -136,7 +144,10 @@ mod tests {
         let told = variables(&[("AZURE_AUTHORITY_HOST", "https://other.example")]);
         let endpoints = Endpoints::new(&spec, &told);
         assert_eq!(endpoints.authority, "https://login.stack.example");
-        assert_eq!(endpoints.resource_manager, "https://management.stack.example");
+        assert_eq!(
+            endpoints.resource_manager,
+            "https://management.stack.example"
+        );
     }
 
     #[test]

@@ -32,7 +32,10 @@ impl Resolver<'_> {
             ("subscription-id", &inputs.subscription_id),
         ] {
             if id.as_deref().is_some_and(|id| !is_guid(id)) {
-                self.invalid(name, "is not an ID of Azure, such as 01234567-89ab-cdef-0123-456789abcdef");
+                self.invalid(
+                    name,
+                    "is not an ID of Azure, such as 01234567-89ab-cdef-0123-456789abcdef",
+                );
             }
         }
         let mut spec = AzureSpec {
@@ -83,7 +86,10 @@ impl Resolver<'_> {
             _ => {
                 self.invalid(
                     "azure-environment",
-                    format!("is `{}`, expected AzureCloud, AzureChinaCloud or AzureUSGovernment", name.unwrap_or_default()),
+                    format!(
+                        "is `{}`, expected AzureCloud, AzureChinaCloud or AzureUSGovernment",
+                        name.unwrap_or_default()
+                    ),
                 );
                 None
             }
@@ -107,7 +113,12 @@ impl Principal {
     fn read(creds: &SecretString) -> Result<Self, Vec<String>> {
         let document = match serde_json::from_str(creds.expose_secret()) {
             Ok(Value::Object(document)) => document,
-            Ok(_) => return Err(vec![format!("is JSON, but not an object with {}", all(NEEDED))]),
+            Ok(_) => {
+                return Err(vec![format!(
+                    "is JSON, but not an object with {}",
+                    all(NEEDED)
+                )]);
+            }
             // The parser's own words may quote what it read.
             Err(error) => {
                 return Err(vec![format!(
@@ -133,7 +144,11 @@ impl Principal {
 
     fn findings(&self) -> Vec<String> {
         let mut findings: Vec<String> = self.0.keys().filter_map(|key| unknown(key)).collect();
-        let lacking: Vec<&str> = NEEDED.iter().copied().filter(|key| self.text(key).is_none()).collect();
+        let lacking: Vec<&str> = NEEDED
+            .iter()
+            .copied()
+            .filter(|key| self.text(key).is_none())
+            .collect();
         if !lacking.is_empty() {
             let secret = lacking == ["clientSecret"];
             let hint = if secret {
@@ -143,10 +158,13 @@ impl Principal {
             };
             findings.push(format!("lacks {}{hint}", all(&lacking)));
         }
-        let wrong = |key: &str, fits: fn(&str) -> bool| self.text(key).is_some_and(|text| !fits(text));
+        let wrong =
+            |key: &str, fits: fn(&str) -> bool| self.text(key).is_some_and(|text| !fits(text));
         for key in ["clientId", SUBSCRIPTION] {
             if wrong(key, is_guid) {
-                findings.push(format!("has a `{key}` that is not an ID of Azure (the value is not shown)"));
+                findings.push(format!(
+                    "has a `{key}` that is not an ID of Azure (the value is not shown)"
+                ));
             }
         }
         if wrong("tenantId", is_tenant) {
@@ -154,7 +172,9 @@ impl Principal {
         }
         for key in [AUTHORITY, RESOURCE_MANAGER] {
             if wrong(key, may_carry_secrets) {
-                findings.push(format!("has a `{key}` that is no https:// URL: a secret would be sent there readably"));
+                findings.push(format!(
+                    "has a `{key}` that is no https:// URL: a secret would be sent there readably"
+                ));
             }
         }
         findings
@@ -184,11 +204,17 @@ impl Principal {
 
 /// The finding for a key that nobody knows. What does not look like a name may be a secret that slipped.
 fn unknown(key: &str) -> Option<String> {
-    let known = NEEDED.iter().chain(UNUSED).chain(&[SUBSCRIPTION, AUTHORITY, RESOURCE_MANAGER]);
+    let known = NEEDED
+        .iter()
+        .chain(UNUSED)
+        .chain(&[SUBSCRIPTION, AUTHORITY, RESOURCE_MANAGER]);
     if known.clone().any(|name| *name == key) {
         return None;
     }
-    let name = key.len() <= 40 && key.chars().all(|c| c.is_ascii_alphabetic() || c == '_' || c == '-');
+    let name = key.len() <= 40
+        && key
+            .chars()
+            .all(|c| c.is_ascii_alphabetic() || c == '_' || c == '-');
     if !name {
         return Some("has a key that is no name (it is not shown)".to_owned());
     }
@@ -197,7 +223,10 @@ fn unknown(key: &str) -> Option<String> {
     let nearest = known.max_by(|a, b| score(a).total_cmp(&score(b)));
     let meant = nearest.filter(|name| score(name) > 0.6);
     let meant = meant.map(|name| format!("; did you mean `{name}`?"));
-    Some(format!("has the unknown key `{key}`{}", meant.unwrap_or_default()))
+    Some(format!(
+        "has the unknown key `{key}`{}",
+        meant.unwrap_or_default()
+    ))
 }
 
 fn all(names: &[&str]) -> String {
@@ -211,7 +240,10 @@ fn is_guid(text: &str) -> bool {
 }
 
 fn is_tenant(text: &str) -> bool {
-    let domain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'));
+    let domain = |text: &str| {
+        text.chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'))
+    };
     is_guid(text) || text.contains('.') && domain(text)
 }
 
@@ -248,12 +280,27 @@ mod tests {
         for (text, expected) in [
             ("hunter22-secret", "is not JSON at line 1"),
             ("\"hunter22-secret\"", "not an object"),
-            (r#"{"clientSecret":"hunter22-secret"}"#, "lacks `clientId`, `tenantId`"),
-            (r#"{"client_id":"hunter22-secret"}"#, "did you mean `clientId`?"),
+            (
+                r#"{"clientSecret":"hunter22-secret"}"#,
+                "lacks `clientId`, `tenantId`",
+            ),
+            (
+                r#"{"client_id":"hunter22-secret"}"#,
+                "did you mean `clientId`?",
+            ),
             (r#"{"hunter22-secret":1}"#, "no name (it is not shown)"),
-            (r#"{"appId":"a","password":"hunter22-secret","tenant":"t"}"#, "without `--json-auth`"),
-            (r#"{"clientId":"hunter22-secret"}"#, "`clientId` that is not an ID"),
-            (r#"{"activeDirectoryEndpointUrl":"http://hunter22-secret.example"}"#, "no https:// URL"),
+            (
+                r#"{"appId":"a","password":"hunter22-secret","tenant":"t"}"#,
+                "without `--json-auth`",
+            ),
+            (
+                r#"{"clientId":"hunter22-secret"}"#,
+                "`clientId` that is not an ID",
+            ),
+            (
+                r#"{"activeDirectoryEndpointUrl":"http://hunter22-secret.example"}"#,
+                "no https:// URL",
+            ),
         ] {
             let said = refused(text);
             assert!(said.contains(expected), "{said}");

@@ -64,7 +64,11 @@ pub(crate) fn of_inputs(inputs: &Inputs) -> Vec<SecretString> {
         .flatten()
         .chain(&inputs.mlflow_tracking_uri)
         .flat_map(|text| passwords::in_urls(text));
-    let principal = inputs.azure.creds.iter().filter_map(super::azure::secret_of);
+    let principal = inputs
+        .azure
+        .creds
+        .iter()
+        .filter_map(super::azure::secret_of);
     build
         .chain(named)
         .chain(urls)
