@@ -9,6 +9,9 @@
 mod access;
 mod act;
 mod architecture;
+mod azure;
+mod azure_clusters;
+mod azure_registries;
 mod bad_input;
 mod bearer;
 mod blue_green;

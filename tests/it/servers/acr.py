@@ -1,5 +1,5 @@
 """A registry of Azure: `acr.py CONFIG`, before a real one that trusts tokens of ours. CONFIG is JSON: `folder` (the real one's address is
-in its file `upstream`, and `log` gets `METHOD PATH STATUS`, one a line), `prism` (which holds requests for tokens to Azure's own
+in its file `upstream`; `log` gets `METHOD PATH STATUS` and `tokens` what was handed out, one a line), `prism` (which holds requests for tokens to Azure's own
 description), `review` (a URL that says whether a token of the directory is good), `cert` and `key` (what the real one trusts), `life`
 (seconds that logins live), `roles` (AcrPush, AcrPull or nothing), `slow` (seconds that the first upload of a layer takes)."""
 import http.client, http.server, json, os, secrets, sys, threading, time, urllib.error, urllib.parse, urllib.request
@@ -24,8 +24,9 @@ def ask(url, body, kind):
 
 
 def handed_out(text):
-    with lock:
+    with lock, open(folder + "/tokens", "a") as tokens:
         ends[text] = time.time() + life
+        tokens.write(text + "\n")
     return text
 
 
