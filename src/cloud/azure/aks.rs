@@ -207,13 +207,17 @@ fn explain(
 
 /// The cluster is not where it was looked for: the nearest that is there.
 fn missing(cluster: &AksSpec, there: &[(String, String)], why: &str) -> Meaning {
-    // The name counts twice: the same cluster in another group is nearer than another one in this group.
+    // The same name in another group is nearer than a similar name in this one.
     let score = |(group, name): &(String, String)| {
-        2.0 * strsim::jaro_winkler(name, &cluster.name)
-            + strsim::jaro_winkler(group, &cluster.resource_group)
+        let name = if *name == cluster.name {
+            2.0
+        } else {
+            strsim::jaro_winkler(name, &cluster.name)
+        };
+        name + strsim::jaro_winkler(group, &cluster.resource_group) / 2.0
     };
     let nearest = there.iter().max_by(|a, b| score(a).total_cmp(&score(b)));
-    let help = match nearest.filter(|place| score(place) > 1.8) {
+    let help = match nearest.filter(|place| score(place) > 1.2) {
         Some((group, name)) => format!("did you mean `cluster-name: {name}` with `resource-group: {group}`?"),
         None => "correct `cluster-name`, `resource-group` and `subscription-id`: `az aks list --output table`".to_owned(),
     };

@@ -7,19 +7,21 @@ stands in the log of the subscription, and the request is answered with 400.
 
 A subscription is one test. PUT /_bed/{subscription} sets its script:
   secret         what the directory takes as client secret; `tenant` is the subscription's own id
+                 (the rest of what the directory knows: directory.py)
   token_seconds  how long its tokens live
   deny           actions that are forbidden, such as Microsoft.MachineLearningServices/workspaces/read
   throttle       {"PUT deployments": 2}: so many of these requests are answered with 429 first
-  and what each service reads (see ml.py)
-GET gives the log: requests, violations, scopes of tokens, who answered at endpoints; DELETE ends what runs for it.
+  and what each service reads (see ml.py, aks.py)
+GET gives the log: requests, violations, scopes of tokens, who answered at endpoints; DELETE ends what runs for it. POST …/review says by 200 whether a token
+is good for a `registry` or a `cluster`, as such ones ask; GET …/job-token is the identity of a job of GitHub.
 """
 import http.server, json, re, secrets, sys, threading, time, traceback, urllib.error, urllib.parse, urllib.request
 
-import ml
+import aks, directory, ml
 
 PORT, BACK = int(sys.argv[1]), int(sys.argv[2])
 PRISMS = dict(word.split("=", 1) for word in sys.argv[3:])
-SERVICES = {"Microsoft.MachineLearningServices": ("ml", ml)}
+SERVICES = {"Microsoft.MachineLearningServices": ("ml", ml), "Microsoft.ContainerService": ("aks", aks)}
 BASE = f"http://127.0.0.1:{PORT}"
 tests, operations, lock = {}, {}, threading.RLock()
 
@@ -48,6 +50,11 @@ class Refused(Exception):
     def __init__(self, status, code, message, headers=()):
         super().__init__(message)
         self.status, self.headers, self.body = status, dict(headers), {"error": {"code": code, "message": message}}
+
+
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 128  # many tests ask at once
+    daemon_threads = True
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -84,11 +91,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Front(Handler):
-    def serve(self, path, _):
+    def serve(self, path, query):
         if found := re.fullmatch(r"/_bed/([^/]+)", path):
             return self.control(test(found[1]))
         if found := re.fullmatch(r"/([^/]+)/oauth2/v2.0/token", path):
-            return token(test(found[1]), dict(urllib.parse.parse_qsl(self.sent.decode())))
+            mine = test(found[1])
+            with lock:
+                return directory.token(mine, dict(urllib.parse.parse_qsl(self.sent.decode())))
+        if found := re.fullmatch(r"/_bed/([^/]+)/review", path):
+            with lock:
+                return directory.review(test(found[1]), json.loads(self.sent))
+        if found := re.fullmatch(r"/_bed/([^/]+)/job-token", path):
+            return directory.job_token(test(found[1]), query.get("audience", ""))
         if found := re.fullmatch(r"/_(operations|results)/([0-9a-f]+)", path):
             return operation(found[2], found[1] == "results", self.path)
         found = re.match(r"/subscriptions/([^/]+)/", path)
@@ -152,17 +166,6 @@ class Back(Handler):
             return service.serve(mine, self.command, path, json.loads(self.sent or b"null"), Refused)
 
 
-def token(mine, form):
-    """The directory: a client secret, or an assertion of somebody that it trusts."""
-    with lock:
-        mine.log["scopes"].append(form.get("scope"))
-        if "client_assertion" not in form and form.get("client_secret") != mine.script.get("secret"):
-            return 401, {"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID.", "error_codes": [7000215]}
-        value, life = "azure-" + secrets.token_urlsafe(40), mine.script.get("token_seconds", 3600)
-        mine.tokens[value] = time.time() + life
-        return 200, {"token_type": "Bearer", "expires_in": life, "ext_expires_in": life, "access_token": value}
-
-
 def operation(number, result, path):
     with lock:
         known = operations.get(number)
@@ -175,7 +178,7 @@ def operation(number, result, path):
     return 200, {"id": number, "name": number, "status": status, **({"error": error} if error else {})}
 
 
-ml.lock = lock
-back = http.server.ThreadingHTTPServer(("127.0.0.1", BACK), Back)
+ml.lock = aks.lock = lock
+back = Server(("127.0.0.1", BACK), Back)
 threading.Thread(target=back.serve_forever, daemon=True).start()
-http.server.ThreadingHTTPServer(("127.0.0.1", PORT), Front).serve_forever()
+Server(("127.0.0.1", PORT), Front).serve_forever()

@@ -2,14 +2,16 @@
 # Azure: its own descriptions, held by Prism, before a server that keeps the state (azure/server.py). From npm, in the cache; Prism
 # needs a newer Node than Debian's, which npm brings too.
 what="Azure, by its own descriptions"
-PORT=5130 BACK=5131 ML=5132
+PORT=5130 BACK=5131 ML=5132 AKS=5133 ACR=5134
 NPM=(@stoplight/prism-cli@5.16.0 "node-linux-$(case $(uname -m) in aarch64) echo arm64 ;; *) echo x64 ;; esac)@24.21.0")
 PLACE=$CACHE/npm-$(printf '%s\n' "${NPM[@]}" | sha256sum | cut -c1-12)
 
 health() { # Prism refuses what is not in the description
-  local said
-  curl -sf -m 10 --noproxy '*' -o /dev/null "http://127.0.0.1:$PORT/_bed/health" &&
-    said=$(curl -s -m 10 --noproxy '*' "http://127.0.0.1:$ML/") && grep -q stoplight <<<"$said"
+  local said port
+  curl -sf -m 10 --noproxy '*' -o /dev/null "http://127.0.0.1:$PORT/_bed/health" || return
+  for port in $ML $AKS $ACR; do
+    said=$(curl -s -m 10 --noproxy '*' "http://127.0.0.1:$port/") && grep -q stoplight <<<"$said" || return
+  done
 }
 
 up() {
@@ -26,8 +28,10 @@ up() {
   # shellcheck disable=SC2016
   start sh -c '
     "$1" proxy --errors --host 127.0.0.1 --port "$5" "$2/ml.json" "http://127.0.0.1:$4" &
-    exec python3 "$2/server.py" "$3" "$4" "ml=http://127.0.0.1:$5"' \
-    azure "$PLACE/prism" "$HERE/azure" $PORT $BACK $ML
+    "$1" proxy --errors --host 127.0.0.1 --port "$6" "$2/aks.json" "http://127.0.0.1:$4" &
+    "$1" mock --errors --host 127.0.0.1 --port "$7" "$2/acr.json" &
+    exec python3 "$2/server.py" "$3" "$4" "ml=http://127.0.0.1:$5" "aks=http://127.0.0.1:$6"' \
+    azure "$PLACE/prism" "$HERE/azure" $PORT $BACK $ML $AKS $ACR
   wait_for 60 health
 }
 
@@ -40,5 +44,6 @@ down() {
 where() { echo "http://127.0.0.1:$PORT"; }
 vars() {
   export_var ML_DEPLOY_BED_AZURE "http://127.0.0.1:$PORT"
+  export_var ML_DEPLOY_BED_AZURE_REGISTRY "http://127.0.0.1:$ACR"
   export_var ML_DEPLOY_BED_PRISM "$PLACE/prism"
 }
