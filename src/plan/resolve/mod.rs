@@ -317,7 +317,7 @@ impl Resolver<'_> {
                 )),
                 Stage::Deploy | Stage::Verify if !deploy => Some((
                     "manifests",
-                    "there is nothing to deploy to: no manifests, and no `target: docker`",
+                    "there is nothing to deploy to: no manifests, and no other `target`",
                 )),
                 _ => None,
             };
