@@ -150,7 +150,7 @@ fn what_is_denied_or_missing_is_said_before_anything_is_changed() {
         .input("endpoint-name", "wine_1")
         .input("traffic-step", "0%");
     let named = named.run().expect(2).code("input-invalid");
-    named.says("hyphens").says("`traffic-step` is `0%`");
+    named.says("hyphens").says("`traffic-step` is `0");
 }
 
 #[test]
