@@ -404,11 +404,12 @@ impl Site {
         let backwards: Vec<String> = secrets
             .map(|secret| secret.chars().rev().collect())
             .collect();
-        std::fs::write(
-            self.around.path().join("backwards"),
-            json!(backwards).to_string(),
-        )
-        .unwrap();
+        self.known_to_training(&backwards);
+    }
+
+    fn known_to_training(&self, backwards: &[String]) {
+        let file = self.around.path().join("backwards");
+        std::fs::write(file, json!(backwards).to_string()).unwrap();
     }
 
     fn prepared(&self, subcommand: &str) -> Run<'_> {
@@ -595,6 +596,9 @@ fn no_planted_secret_is_to_be_read_anywhere() {
     site.write_manifests("second", "yes");
     let address = bed("MLFLOW").replace("://", &format!("://robot:{}@", url_encoded(&password)));
     site.inputs.retain(|(name, _)| !name.starts_with("mlflow"));
+    // The training prints the one of before too; it is known by a variable now.
+    let before = site.planted.0["mlflow-password"].clone();
+    site.variables.push(("PASSWORD_OF_BEFORE", before));
     let run = site
         .prepared("run")
         .input("train", "python train.py fail")
@@ -607,7 +611,9 @@ fn no_planted_secret_is_to_be_read_anywhere() {
 
     // The tracking server's other credential.
     let token = site.planted.one("mlflow-token");
-    site.write_manifests("second", "yes");
+    // This run reads no manifest.
+    let backwards: String = token.chars().rev().collect();
+    site.known_to_training(&[backwards]);
     let run = site
         .prepared("train")
         .input("train", "python train.py fail")
