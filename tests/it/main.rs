@@ -9,7 +9,10 @@
 mod access;
 mod act;
 mod architecture;
+mod aws;
+mod aws_cluster;
 mod bad_input;
+mod bearer;
 mod blue_green;
 mod cancel;
 mod chain;
