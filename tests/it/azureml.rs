@@ -156,6 +156,18 @@ pub(crate) fn image() -> &'static str {
 }
 
 #[test]
+fn an_endpoint_of_somebody_else_is_asked_as_it_wants_to_be() {
+    let azure = Azure::new(json!({"endpoint": {"authMode": "AADToken", "description": "Wine"}}));
+    azure.held(azure.deploy("good").run().expect(0));
+    // A token of the directory for endpoints, and no key.
+    let log = azure.log();
+    let scopes = log["scopes"].to_string();
+    assert!(scopes.contains("https://ml.azure.com/.default"), "{scopes}");
+    assert!(!log["requests"].to_string().contains("listKeys"), "{log}");
+    assert_eq!(azure.endpoint()["traffic"], json!({"blue": 100}));
+}
+
+#[test]
 fn a_new_version_takes_over_only_after_it_has_answered_beside_the_old_one() {
     // No command-line tool of Azure is here to help.
     let found = Command::new("sh").args(["-c", "command -v az"]).output();

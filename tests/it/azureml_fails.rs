@@ -112,7 +112,7 @@ fn what_is_denied_or_missing_is_said_before_anything_is_changed() {
     let right = |name: &str| format!("Microsoft.MachineLearningServices/workspaces/{name}");
     let (write, logs) = (
         right("onlineEndpoints/deployments/write"),
-        right("onlineEndpoints/deployments/getLogs/action"),
+        right("onlineEndpoints/deployments/delete"),
     );
     let azure =
         Azure::new(json!({"deny": [write, logs], "usages": {"standardDSv2Family": [3, 4]}}));

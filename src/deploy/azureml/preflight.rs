@@ -9,19 +9,14 @@ use crate::diagnostic::Diagnostic;
 use crate::plan::AzureMlSpec;
 use crate::registry::Reference;
 
-/// Rights that a deployment needs below `Microsoft.MachineLearningServices/workspaces/`.
-const RIGHTS: [&str; 11] = [
+/// Rights that a deployment needs below `Microsoft.MachineLearningServices/workspaces/onlineEndpoints/`.
+const RIGHTS: [&str; 6] = [
     "read",
-    "environments/read",
-    "environments/write",
-    "onlineEndpoints/read",
-    "onlineEndpoints/write",
-    "onlineEndpoints/listKeys/action",
-    "onlineEndpoints/deployments/read",
-    "onlineEndpoints/deployments/write",
-    "onlineEndpoints/deployments/delete",
-    "onlineEndpoints/deployments/getLogs/action",
-    "environments/versions/write",
+    "write",
+    "listKeys/action",
+    "deployments/read",
+    "deployments/write",
+    "deployments/delete",
 ];
 
 /// Checks what the deployment will touch. What may not be asked is no finding: the deployment itself meets it again.
@@ -36,28 +31,32 @@ pub(crate) async fn preflight(
         // Without it nothing else can be asked.
         Err(failure) => return failure.into_findings(),
     };
-    let (rights, before, machines) = tokio::join!(
-        rights(&work),
+    let (before, mut findings) = tokio::join!(
         work.stoppable(before::read(&work)),
         machines(&work, &workspace)
     );
-    let mut findings = rights;
     match before {
-        Ok(before) => told(&work, &workspace, &before, image).await,
+        Ok(before) => {
+            findings.splice(0..0, rights(&work, before.written().is_some()).await);
+            told(&work, &workspace, &before, image).await;
+        }
         Err(failure) => findings.extend(failure.into_findings()),
     }
-    findings.extend(machines);
     findings
 }
 
-/// Rights that no role of the identity holds. Resource Manager says so itself, to whoever may read the workspace.
-async fn rights(work: &Work<'_>) -> Vec<Diagnostic> {
-    let Ok(permissions) = work.stoppable(work.ml.permissions()).await else {
+/// Rights that no role of the identity holds. Resource Manager says so itself, to whoever may read there. A role may hold for the
+/// endpoint alone.
+async fn rights(work: &Work<'_>, is_there: bool) -> Vec<Diagnostic> {
+    let endpoint = is_there.then_some(work.spec.endpoint.as_str());
+    let Ok(permissions) = work.stoppable(work.ml.permissions(endpoint)).await else {
         return Vec::new();
     };
     let missing: Vec<String> = RIGHTS
         .iter()
-        .map(|right| format!("Microsoft.MachineLearningServices/workspaces/{right}"))
+        .map(|right| {
+            format!("Microsoft.MachineLearningServices/workspaces/onlineEndpoints/{right}")
+        })
         .filter(|right| !permissions.allow(right))
         .collect();
     let Some(first) = missing.first() else {

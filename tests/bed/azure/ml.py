@@ -8,6 +8,7 @@ Of the script it reads:
   traffic     "stuck": endpoints take another traffic and keep their own; "refused": they do not take it
   slow        a deployment is not ready before so many seconds
   usages      what the quota request answers, in place of plenty
+  endpoint    properties of an endpoint `wine` that is there already
 """
 import http.server, json, os, random, re, secrets, subprocess, threading, time, urllib.error, urllib.request
 
@@ -102,7 +103,7 @@ class Deployment:
 class Endpoint:
     def __init__(self, mine, body):
         self.log, self.body, self.deployments, self.key, self.state = mine.log["scored"], body, {}, "key-" + secrets.token_urlsafe(30), "Creating"
-        self.traffic = {}
+        self.traffic, self.issued = {}, mine.log.setdefault("issued", {})
         endpoint = self
 
         class Scoring(http.server.BaseHTTPRequestHandler):
@@ -125,7 +126,12 @@ class Endpoint:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def score(self, method, path, headers, sent):
-        if headers.get("authorization") != f"Bearer {self.key}":
+        given = (headers.get("authorization") or "").removeprefix("Bearer ")
+        if self.body["properties"].get("authMode") == "AADToken":
+            known = self.issued.get(given) == "https://ml.azure.com/.default"
+        else:
+            known = given == self.key
+        if not known:
             return 401, b'{"message": "Key not valid or missing"}'
         with lock:
             name = headers.get("azureml-model-deployment")
@@ -213,6 +219,9 @@ def serve(mine, method, path, body, refused):
             raise refused(404, "UserError", f"Environment {key} is not there.")
         return 200, {"id": f"{scope}/environments/{rest[1]}/versions/{rest[3]}", "name": rest[3], "type": "x", "properties": kept[key]}
     every = endpoints(mine)
+    if "endpoint" in mine.script and "wine" not in every:
+        every["wine"] = Endpoint(mine, {"location": location, "identity": {"type": "SystemAssigned"}, "properties": mine.script.pop("endpoint")})
+        every["wine"].state = "Succeeded"
     if len(rest) == 1:
         return 200, {"value": [shown_endpoint(scope, name, one) for name, one in every.items()]}
     name, one = rest[1], every.get(rest[1])

@@ -143,6 +143,8 @@ class Front(Handler):
 
 
 class Back(Handler):
+    protocol_version = "HTTP/1.0"  # Prism would use a connection again that has just been closed
+
     def serve(self, path, _):
         found = re.match(r"/subscriptions/([^/]+)/", path)
         if not found:

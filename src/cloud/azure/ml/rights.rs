@@ -67,12 +67,18 @@ pub(crate) struct Size {
 }
 
 impl MachineLearning {
-    /// What the identity may do here.
+    /// What the identity may do in the workspace, or with an endpoint that is there.
     ///
     /// # Errors
     /// As `workspace`.
-    pub(crate) async fn permissions(&self) -> Outcome<Permissions> {
-        let path = ["providers", "Microsoft.Authorization", "permissions"];
+    pub(crate) async fn permissions(&self, endpoint: Option<&str>) -> Outcome<Permissions> {
+        let mut path = Vec::new();
+        path.extend(
+            endpoint
+                .into_iter()
+                .flat_map(|name| ["onlineEndpoints", name]),
+        );
+        path.extend(["providers", "Microsoft.Authorization", "permissions"]);
         let tried = "read the identity's own rights";
         let answer = self.ask(tried, Ask::get(&path).version(VERSION)).await?;
         Ok(Permissions::of(&answer.json()))
