@@ -39,6 +39,7 @@ mod registry;
 mod report;
 mod reporting;
 mod reuse;
+mod secret_names;
 mod sha256;
 mod shutdown;
 mod stage;

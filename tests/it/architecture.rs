@@ -24,6 +24,7 @@ const WORDS: &[&str] = &[
     "failure",
     "format",
     "passwords",
+    "secret_names",
     "sha256",
     "shutdown",
 ];
