@@ -48,7 +48,23 @@ impl SageMaker {
         })
     }
 
-    /// Those of the actions that we may not do, as IAM judges it; `None` when we may not ask. `role` is what `iam:PassRole` is for.
+    /// The role's ARN: a name alone is one of the identity's own account.
+    ///
+    /// # Errors
+    /// Those of finding the identity, `CloudUnreachable`.
+    pub(crate) async fn role_arn(&self, role: &str) -> Outcome<String> {
+        if role.starts_with("arn:") {
+            return Ok(role.to_owned());
+        }
+        let who = self.aws().principal().await?;
+        let mut parts = who.split(':');
+        let partition = parts.nth(1).unwrap_or("aws");
+        let account = parts.nth(2).unwrap_or_default();
+        Ok(format!("arn:{partition}:iam::{account}:role/{role}"))
+    }
+
+    /// Those of the actions that we may not do, as IAM judges it; `None` when we may not ask. What depends on a condition
+    /// that only the request itself shows is not judged.
     ///
     /// # Errors
     /// As `role`.
@@ -61,6 +77,10 @@ impl SageMaker {
             ("Action", "SimulatePrincipalPolicy"),
             ("PolicySourceArn", &principal),
             ("ResourceArns.member.1", resource),
+            // `iam:PassRole` is mostly allowed for one service alone.
+            ("ContextEntries.member.1.ContextKeyName", "iam:PassedToService"),
+            ("ContextEntries.member.1.ContextKeyType", "string"),
+            ("ContextEntries.member.1.ContextKeyValues.member.1", "sagemaker.amazonaws.com"),
             ("Version", VERSION),
         ];
         form.extend(names.iter().map(String::as_str).zip(actions.iter().copied()));
@@ -70,7 +90,8 @@ impl SageMaker {
         let verdicts = answer.split("<EvalActionName>").skip(1).filter_map(|part| {
             let (action, _) = part.split_once('<')?;
             let allowed = element(part, "EvalDecision")? == "allowed";
-            (!allowed).then(|| action.to_owned())
+            let missing = element(part, "MissingContextValues").unwrap_or_default();
+            (!allowed && missing.trim().is_empty()).then(|| action.to_owned())
         });
         Ok(Some(verdicts.collect()))
     }

@@ -3,11 +3,13 @@
 mod call;
 mod ecr;
 mod eks;
+mod iam;
 mod identity;
 mod keys;
 mod metadata;
 mod place;
 mod profile;
+mod sagemaker;
 mod sign;
 mod sts;
 
@@ -16,7 +18,9 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
+pub(crate) use self::iam::Role;
 use self::keys::Keys;
+pub(crate) use self::sagemaker::{ImagePlace, Invoked, SageMaker, Thing};
 use super::Surroundings;
 use super::kept::Kept;
 use super::registry::Login;

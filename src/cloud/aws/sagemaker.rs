@@ -2,13 +2,14 @@
 //! Sources: Amazon SageMaker API Reference (2017-07-24), Amazon SageMaker Runtime, Amazon CloudWatch Logs API Reference.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::Aws;
 use super::call::{Call, Refused};
-use super::place::{Registry, Service};
+use super::place::{self, Registry, Service};
 use crate::cloud::Clouds;
 use crate::code::Code;
 use crate::failure::{Failure, Outcome};
@@ -17,6 +18,9 @@ const JSON: &str = "application/x-amz-json-1.1";
 
 /// Most pages of a list that are read: each has a hundred names.
 const PAGES: usize = 20;
+
+/// How far AWS's clock may be behind ours.
+const CLOCKS: Duration = Duration::from_secs(5);
 
 /// SageMaker in the region of the identity. Cheap to clone.
 #[derive(Clone)]
@@ -59,6 +63,31 @@ impl SageMaker {
     /// `CloudIdentity` when none is given.
     pub(crate) fn region(&self) -> Outcome<String> {
         self.aws().region_for("SageMaker")
+    }
+
+    /// Where the endpoint is asked by its callers.
+    ///
+    /// # Errors
+    /// `CloudIdentity` when no region is given.
+    pub(crate) fn url(&self, endpoint: &str) -> Outcome<String> {
+        let base = place::endpoint(
+            Service::SageMakerRuntime,
+            &self.region()?,
+            &self.aws().around.environment,
+        );
+        Ok(format!("{base}/endpoints/{endpoint}/invocations"))
+    }
+
+    /// The beginning of the ARN of something of SageMaker in the account of a role.
+    ///
+    /// # Errors
+    /// `CloudIdentity` when no region is given.
+    pub(crate) fn arn(&self, role: &str, thing: &str) -> Outcome<String> {
+        let mut parts = role.split(':');
+        let partition = parts.nth(1).unwrap_or("aws");
+        let account = parts.nth(2).unwrap_or_default();
+        let region = self.region()?;
+        Ok(format!("arn:{partition}:sagemaker:{region}:{account}:{thing}/"))
     }
 
     /// Where the image's registry is.
@@ -202,18 +231,27 @@ impl SageMaker {
         }
     }
 
-    /// The last lines of the endpoint's newest log; none when there is no log yet.
+    /// The last lines of the newest container that has logged since a moment (time since 1970); none when there is none.
     ///
     /// # Errors
     /// As `describe`.
-    pub(crate) async fn log(&self, endpoint: &str, lines: u32) -> Outcome<Vec<String>> {
+    pub(crate) async fn log(
+        &self,
+        endpoint: &str,
+        since: Duration,
+        lines: u32,
+    ) -> Outcome<Vec<String>> {
         let group = format!("/aws/sagemaker/Endpoints/{endpoint}");
         let tried = format!("read the log `{group}`");
-        let newest = json!({"logGroupName": group, "orderBy": "LastEventTime", "descending": true, "limit": 1});
+        let newest = json!({"logGroupName": group, "orderBy": "LastEventTime", "descending": true, "limit": 50});
         let Some(streams) = self.logs("DescribeLogStreams", &newest, &tried).await? else {
             return Ok(Vec::new());
         };
-        let Some(stream) = streams["logStreams"][0]["logStreamName"].as_str() else {
+        // The containers that served before go on logging, so the newest line is not of the newest container.
+        let since = u64::try_from(since.saturating_sub(CLOCKS).as_millis()).unwrap_or(u64::MAX);
+        let new = |stream: &&Value| stream["creationTime"].as_u64().is_some_and(|at| at >= since);
+        let mut streams = streams["logStreams"].as_array().into_iter().flatten();
+        let Some(stream) = streams.find(new).and_then(|found| found["logStreamName"].as_str()) else {
             return Ok(Vec::new());
         };
         let wanted = json!({"logGroupName": group, "logStreamName": stream, "limit": lines, "startFromHead": false});

@@ -5,6 +5,7 @@ mod delivery;
 mod gates;
 mod image;
 mod parity;
+mod sagemaker;
 mod secrets;
 mod train;
 mod trial;

@@ -7,6 +7,7 @@ A test scripts an endpoint before it acts (see server.py); without a script the 
 import http.client
 import json
 import os
+import secrets
 import subprocess
 import threading
 import time
@@ -102,7 +103,7 @@ def stop(config_name):
 
 def write_log(backend, name, lines):
     logs_backend = logs_backends[backend.account_id][backend.region_name]
-    group, stream = f"/aws/sagemaker/Endpoints/{name}", "AllTraffic/i-0123456789abcdef0"
+    group, stream = f"/aws/sagemaker/Endpoints/{name}", f"AllTraffic/i-0{secrets.token_hex(8)}"
     if group not in logs_backend.groups:
         logs_backend.create_log_group(group, {})
     if stream not in logs_backend.groups[group].streams:
