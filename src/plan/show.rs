@@ -108,6 +108,17 @@ impl Plan {
             Some(DeploySpec::Docker(spec)) => {
                 format!("container `{}` on the local engine", spec.name)
             }
+            Some(DeploySpec::SageMaker(spec)) => {
+                let endpoint = &spec.endpoint;
+                if self.task == Task::Rollback {
+                    return format!("back to the last verified configuration, SageMaker endpoint `{endpoint}`");
+                }
+                let machines = match &spec.capacity {
+                    Capacity::Instances { kind, count } => format!("{count} × {kind}"),
+                    Capacity::Serverless { memory, .. } => format!("serverless, {memory} MiB"),
+                };
+                format!("SageMaker endpoint `{endpoint}`, {machines}")
+            }
             None => String::new(),
         }
     }

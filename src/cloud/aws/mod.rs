@@ -9,6 +9,7 @@ mod keys;
 mod metadata;
 mod place;
 mod profile;
+mod runtime;
 mod sagemaker;
 mod sign;
 mod sts;
@@ -20,7 +21,8 @@ use tokio::sync::Mutex;
 
 pub(crate) use self::iam::Role;
 use self::keys::Keys;
-pub(crate) use self::sagemaker::{ImagePlace, Invoked, SageMaker, Thing};
+pub(crate) use self::runtime::Invoked;
+pub(crate) use self::sagemaker::{ImagePlace, SageMaker, Thing};
 use super::Surroundings;
 use super::kept::Kept;
 use super::registry::Login;

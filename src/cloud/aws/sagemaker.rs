@@ -1,8 +1,7 @@
-//! SageMaker, and the log of what it runs, as its interfaces have them: questions and changes, one at a time. It decides nothing.
-//! Sources: Amazon SageMaker API Reference (2017-07-24), Amazon SageMaker Runtime, Amazon CloudWatch Logs API Reference.
+//! SageMaker as its interface has it: questions and changes, one at a time. It decides nothing.
+//! Source: Amazon SageMaker API Reference (2017-07-24).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -19,20 +18,9 @@ const JSON: &str = "application/x-amz-json-1.1";
 /// Most pages of a list that are read: each has a hundred names.
 const PAGES: usize = 20;
 
-/// How far AWS's clock may be behind ours.
-const CLOCKS: Duration = Duration::from_secs(5);
-
 /// SageMaker in the region of the identity. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct SageMaker(Arc<Clouds>);
-
-/// What a model answered.
-pub(crate) struct Invoked {
-    /// Of the container, also where SageMaker wraps it into an error of its own.
-    pub(crate) status: u16,
-    /// Untrusted.
-    pub(crate) body: String,
-}
 
 /// Where an image lies, as SageMaker sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +41,7 @@ impl Clouds {
 }
 
 impl SageMaker {
-    fn aws(&self) -> &Aws {
+    pub(super) fn aws(&self) -> &Aws {
         &self.0.aws
     }
 
@@ -203,76 +191,6 @@ impl SageMaker {
         self.done("AddTags", &body, &tried).await.map(drop)
     }
 
-    /// Asks the model behind the endpoint.
-    ///
-    /// # Errors
-    /// As `describe`. An error of the container is an answer with its status.
-    pub(crate) async fn invoke(&self, endpoint: &str, body: &str) -> Outcome<Invoked> {
-        let tried = format!("ask the endpoint `{endpoint}`");
-        let path = format!("/endpoints/{endpoint}/invocations");
-        let region = self.region()?;
-        let call = Call {
-            service: Service::SageMakerRuntime,
-            region: &region,
-            method: Method::POST,
-            path: &path,
-            headers: &[("accept", "application/json"), ("content-type", "application/json")],
-            body: body.as_bytes().to_vec(),
-            tried: &tried,
-        };
-        let keys = self.aws().keys().await?;
-        match self.aws().send(&call, &keys).await? {
-            Ok(answer) => Ok(Invoked {
-                status: answer.status.as_u16(),
-                body: answer.text(),
-            }),
-            Err(refused) if refused.kind == "ModelError" => Ok(of_model(&refused.message)),
-            Err(refused) => Err(self.failure(&refused, &tried, "InvokeEndpoint").await),
-        }
-    }
-
-    /// The last lines of the newest container that has logged since a moment (time since 1970); none when there is none.
-    ///
-    /// # Errors
-    /// As `describe`.
-    pub(crate) async fn log(
-        &self,
-        endpoint: &str,
-        since: Duration,
-        lines: u32,
-    ) -> Outcome<Vec<String>> {
-        let group = format!("/aws/sagemaker/Endpoints/{endpoint}");
-        let tried = format!("read the log `{group}`");
-        let newest = json!({"logGroupName": group, "orderBy": "LastEventTime", "descending": true, "limit": 50});
-        let Some(streams) = self.logs("DescribeLogStreams", &newest, &tried).await? else {
-            return Ok(Vec::new());
-        };
-        // The containers that served before go on logging, so the newest line is not of the newest container.
-        let since = u64::try_from(since.saturating_sub(CLOCKS).as_millis()).unwrap_or(u64::MAX);
-        let new = |stream: &&Value| stream["creationTime"].as_u64().is_some_and(|at| at >= since);
-        let mut streams = streams["logStreams"].as_array().into_iter().flatten();
-        let Some(stream) = streams.find(new).and_then(|found| found["logStreamName"].as_str()) else {
-            return Ok(Vec::new());
-        };
-        let wanted = json!({"logGroupName": group, "logStreamName": stream, "limit": lines, "startFromHead": false});
-        let events = self.logs("GetLogEvents", &wanted, &tried).await?.unwrap_or_default();
-        let events = events["events"].as_array().into_iter().flatten();
-        Ok(events.map(|event| text(event, "message").trim_end().to_owned()).collect())
-    }
-
-    async fn logs(&self, action: &str, body: &Value, tried: &str) -> Outcome<Option<Value>> {
-        let answer = self.question(Service::Logs, "Logs_20140328", action, body, tried).await?;
-        match answer {
-            Ok(found) => Ok(Some(found)),
-            Err(refused) if refused.kind == "ResourceNotFoundException" => Ok(None),
-            Err(refused) => {
-                let keys = self.aws().keys().await?;
-                let action = format!("logs:{action}");
-                Err(refused.failure(tried, &keys, (&action, "*")))
-            }
-        }
-    }
-
     async fn done(&self, action: &str, body: &Value, tried: &str) -> Outcome<Value> {
         match self.ask(action, body, tried).await? {
             Ok(answer) => Ok(answer),
@@ -289,7 +207,7 @@ impl SageMaker {
         self.question(Service::SageMaker, "SageMaker", action, body, tried).await
     }
 
-    async fn question(
+    pub(super) async fn question(
         &self,
         service: Service,
         prefix: &str,
@@ -312,7 +230,7 @@ impl SageMaker {
     }
 
     /// A right that is missing is named as AWS names it: making a model also needs to pass its role on.
-    async fn failure(&self, refused: &Refused, tried: &str, action: &str) -> Failure {
+    pub(super) async fn failure(&self, refused: &Refused, tried: &str, action: &str) -> Failure {
         if refused.is_denied() || refused.is_about_keys() {
             let keys = match self.aws().keys().await {
                 Ok(keys) => keys,
@@ -364,7 +282,7 @@ impl Thing {
     }
 }
 
-fn text(value: &Value, key: &str) -> String {
+pub(super) fn text(value: &Value, key: &str) -> String {
     value[key].as_str().unwrap_or_default().to_owned()
 }
 
@@ -382,34 +300,9 @@ fn missing_right(message: &str) -> Option<(&str, &str)> {
     Some((action, resource.unwrap_or("*")))
 }
 
-/// SageMaker wraps what the container answered into one sentence: `Received server error (500) from primary with message "…"`.
-fn of_model(message: &str) -> Invoked {
-    let status = message.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
-    let status = status.and_then(|(status, _)| status.parse().ok());
-    let said = message.split_once("with message \"").map(|(_, rest)| rest);
-    let said = said.and_then(|said| said.rsplit_once("\". See "));
-    let body = said.map_or(message, |(body, _)| body).to_owned();
-    Invoked {
-        // A container that gives no answer at all has no status either.
-        status: status.filter(|status| *status >= 400).unwrap_or(502),
-        body,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_containers_own_error_is_taken_out_of_the_sentence() {
-        let invoked = of_model(
-            "Received server error (500) from primary with message \"{\"error\": \"no\"}\". See https://x for more",
-        );
-        assert_eq!((invoked.status, invoked.body.as_str()), (500, "{\"error\": \"no\"}"));
-        let silent = of_model("Received server error (0) from primary with message \"Your invocation timed out\". See the log");
-        assert_eq!((silent.status, silent.body.as_str()), (502, "Your invocation timed out"));
-        assert_eq!(of_model("what is this").status, 502);
-    }
 
     #[test]
     fn a_missing_right_is_read_from_the_refusal() {

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use super::judge::Goal;
 use super::wait::{Waited, settled, wait};
-use super::{Before, Rollout, change};
+use super::change::change;
+use super::{Before, Rollout};
 use crate::artifact::RolledBack;
 use crate::cloud::{SageMaker, Thing};
 use crate::code::Code;

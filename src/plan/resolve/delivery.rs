@@ -243,8 +243,16 @@ impl Resolver<'_> {
         tolerated
     }
 
-    pub(super) fn verify(&mut self, workspace: &Workspace) -> VerifySpec {
+    pub(super) fn verify(&mut self, workspace: &Workspace, target: Option<&str>) -> VerifySpec {
         let inputs = self.inputs;
+        let (health_path, predict_path, port) = match target {
+            Some("sagemaker") => self.sagemaker_paths(),
+            _ => (
+                inputs.health_path.clone(),
+                inputs.predict_path.clone(),
+                inputs.port,
+            ),
+        };
         for (name, path) in [
             ("health-path", &inputs.health_path),
             ("predict-path", &inputs.predict_path),
@@ -257,11 +265,11 @@ impl Resolver<'_> {
         let form = self.form();
         if self.task != Task::Run {
             return VerifySpec {
-                health_path: inputs.health_path.clone(),
+                health_path,
                 predict_path: None,
                 golden: None,
                 form,
-                port: inputs.port,
+                port,
                 rtol,
                 atol,
             };
@@ -279,18 +287,18 @@ impl Resolver<'_> {
                 ),
             );
         }
-        if golden.is_some() && inputs.predict_path.is_none() {
+        if golden.is_some() && predict_path.is_none() {
             self.missing(
                 "predict-path",
                 "`golden` is set, and its requests must be posted somewhere",
             );
         }
         VerifySpec {
-            health_path: inputs.health_path.clone(),
-            predict_path: inputs.predict_path.clone(),
+            health_path,
+            predict_path,
             golden,
             form,
-            port: inputs.port,
+            port,
             rtol,
             atol,
         }

@@ -10,6 +10,11 @@ use crate::cloud::Clouds;
 /// How long a deployment may take when the inputs do not say: new machines take minutes.
 const DEADLINE: Duration = Duration::from_secs(30 * 60);
 
+/// What SageMaker asks of a container. Source: "Custom Inference Code with Hosting Services".
+const PING: &str = "/ping";
+const INVOCATIONS: &str = "/invocations";
+const PORT: u16 = 8080;
+
 /// Longest name of anything at SageMaker.
 const LONGEST: usize = 63;
 
@@ -53,6 +58,9 @@ impl Resolver<'_> {
             }
         });
         let update = self.update_policy();
+        if update != UpdatePolicy::AllAtOnce && inputs.endpoint.instance_count < 2 {
+            self.invalid("update-policy", "moves requests machine by machine, and `instance-count` is 1: at least 2 are needed");
+        }
         if own.update_wait > Duration::from_secs(3600) {
             self.invalid("update-wait", "is longer than SageMaker allows, which is 1h");
         }
@@ -98,6 +106,22 @@ impl Resolver<'_> {
             commit: self.host.commit.clone(),
             login,
         })
+    }
+
+    /// The paths and the port on which SageMaker asks every container; another one would be asked by nobody.
+    pub(super) fn sagemaker_paths(&mut self) -> (Option<String>, Option<String>, Option<u16>) {
+        let inputs = self.inputs;
+        for (name, given, own) in [
+            ("health-path", inputs.health_path.clone(), PING),
+            ("predict-path", inputs.predict_path.clone(), INVOCATIONS),
+            ("port", inputs.port.map(|port| port.to_string()), "8080"),
+        ] {
+            if given.as_deref().is_some_and(|given| given != own) {
+                self.invalid(name, format!("is set, and SageMaker asks {own} of every container"));
+            }
+        }
+        let path = |path: &str| Some(path.to_owned());
+        (path(PING), path(INVOCATIONS), Some(PORT))
     }
 
     fn capacity(&mut self, deploys: bool) -> Capacity {
