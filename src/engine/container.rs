@@ -120,6 +120,7 @@ impl Engine {
         };
         let config = found.config.unwrap_or_default();
         Ok(Some(ImageInfo {
+            platform: found.os.zip(found.architecture),
             id: found.id.unwrap_or_default(),
             bytes: found
                 .size
