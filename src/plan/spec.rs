@@ -129,7 +129,9 @@ pub(crate) struct RegistryLogin {
 impl RegistryLogin {
     /// Whether the inputs give a password for this registry.
     pub(crate) fn has_password(&self, host: &str) -> bool {
-        self.password.as_ref().is_some_and(|password| password.host == host)
+        self.password
+            .as_ref()
+            .is_some_and(|password| password.host == host)
     }
 }
 

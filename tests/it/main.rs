@@ -9,6 +9,8 @@
 mod access;
 mod act;
 mod architecture;
+mod aws;
+mod aws_cluster;
 mod bad_input;
 mod bearer;
 mod blue_green;

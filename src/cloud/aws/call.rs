@@ -160,7 +160,12 @@ impl Refused {
 
     /// Whether it would have gone well at a calmer time.
     fn is_throttled(&self) -> bool {
-        let kinds = ["Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown"];
+        let kinds = [
+            "Throttl",
+            "TooManyRequests",
+            "RequestLimitExceeded",
+            "SlowDown",
+        ];
         kinds.iter().any(|kind| self.kind.contains(kind))
     }
 
@@ -196,13 +201,21 @@ impl Refused {
         let what = format!("failed to {tried}");
         let who = &keys.origin;
         let said = (!self.message.is_empty()).then(|| self.message.clone());
-        let late = ["Signature expired", "not yet current", "Skewed", "RequestExpired"];
+        let late = [
+            "Signature expired",
+            "not yet current",
+            "Skewed",
+            "RequestExpired",
+        ];
         let late = late
             .iter()
             .any(|word| self.message.contains(word) || self.kind.contains(word));
         let failure = if late {
             let by = self.ahead.map_or_else(String::new, |ahead| {
-                format!("; AWS is {:#} ahead of it", SignedDuration::from_secs(ahead.as_secs()))
+                format!(
+                    "; AWS is {:#} ahead of it",
+                    SignedDuration::from_secs(ahead.as_secs())
+                )
             });
             Failure::new(
                 Code::CloudDenied,
@@ -231,7 +244,11 @@ impl Refused {
                 "add to the identity's policy `{{\"Effect\": \"Allow\", \"Action\": \"{action}\", \"Resource\": \"{resource}\"}}`"
             ))
         } else {
-            let why = if self.message.is_empty() { &self.kind } else { &self.message };
+            let why = if self.message.is_empty() {
+                &self.kind
+            } else {
+                &self.message
+            };
             return Failure::new(Code::CloudDenied, format!("{what}: {why} ({})", self.kind));
         };
         failure.evidence(said)
@@ -277,7 +294,10 @@ mod tests {
             &[],
             r#"{"__type":"com.amazonaws.ecr#RepositoryNotFoundException","message":"no"}"#,
         );
-        assert_eq!((json.kind.as_str(), json.message.as_str()), ("RepositoryNotFoundException", "no"));
+        assert_eq!(
+            (json.kind.as_str(), json.message.as_str()),
+            ("RepositoryNotFoundException", "no")
+        );
         let header = refused(
             404,
             &[("x-amzn-errortype", "ResourceNotFoundException:http://x")],
@@ -289,23 +309,44 @@ mod tests {
             &[],
             "<ErrorResponse><Error><Code>AccessDenied</Code><Message>not &lt;you&gt;</Message></Error></ErrorResponse>",
         );
-        assert_eq!((xml.kind.as_str(), xml.message.as_str()), ("AccessDenied", "not <you>"));
+        assert_eq!(
+            (xml.kind.as_str(), xml.message.as_str()),
+            ("AccessDenied", "not <you>")
+        );
         assert_eq!(refused(418, &[], "").kind, "418 I'm a teapot");
     }
 
     #[test]
     fn each_refusal_says_what_to_do() {
-        let denied = refused(400, &[], r#"{"__type":"AccessDeniedException","message":"User: x"}"#);
+        let denied = refused(
+            400,
+            &[],
+            r#"{"__type":"AccessDeniedException","message":"User: x"}"#,
+        );
         assert!(denied.is_denied() && !denied.is_throttled());
         let (message, help) = finding(&denied);
-        assert!(message.contains("the inputs may not do `ecr:CreateRepository`"), "{message}");
-        assert!(help.contains(r#""Action": "ecr:CreateRepository""#), "{help}");
+        assert!(
+            message.contains("the inputs may not do `ecr:CreateRepository`"),
+            "{message}"
+        );
+        assert!(
+            help.contains(r#""Action": "ecr:CreateRepository""#),
+            "{help}"
+        );
 
-        let unknown = refused(400, &[], r#"{"__type":"UnrecognizedClientException","message":"m"}"#);
+        let unknown = refused(
+            400,
+            &[],
+            r#"{"__type":"UnrecognizedClientException","message":"m"}"#,
+        );
         assert!(!unknown.is_denied());
         assert!(finding(&unknown).0.contains("does not take the keys"));
 
-        let expired = refused(403, &[], r#"{"__type":"ExpiredTokenException","message":"m"}"#);
+        let expired = refused(
+            403,
+            &[],
+            r#"{"__type":"ExpiredTokenException","message":"m"}"#,
+        );
         assert!(finding(&expired).1.contains("role-to-assume"));
 
         let late = refused(
@@ -313,9 +354,17 @@ mod tests {
             &[("date", "Wed, 01 Jan 2200 00:00:00 GMT")],
             r#"{"__type":"InvalidSignatureException","message":"Signature expired: x is now earlier than y"}"#,
         );
-        assert!(finding(&late).0.contains("clock of this machine is wrong; AWS is"));
+        assert!(
+            finding(&late)
+                .0
+                .contains("clock of this machine is wrong; AWS is")
+        );
 
-        let busy = refused(400, &[], r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#);
+        let busy = refused(
+            400,
+            &[],
+            r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#,
+        );
         assert!(busy.is_throttled());
     }
 }

@@ -31,7 +31,11 @@ struct Place {
 
 impl Aws {
     /// The login for a registry of AWS; see [`super::super::Clouds::registry`].
-    pub(in crate::cloud) async fn registry(&self, host: &str, named: bool) -> Outcome<Option<Login>> {
+    pub(in crate::cloud) async fn registry(
+        &self,
+        host: &str,
+        named: bool,
+    ) -> Outcome<Option<Login>> {
         let Some(registry) = Registry::of(host, &self.around.environment) else {
             return Ok(None);
         };
@@ -93,7 +97,9 @@ impl Aws {
             Some(account) => json!({"registryIds": [account]}),
             None => json!({}),
         };
-        let answer = self.question(place, "GetAuthorizationToken", body, &tried).await?;
+        let answer = self
+            .question(place, "GetAuthorizationToken", body, &tried)
+            .await?;
         let answer = answer.map_err(|refused| {
             // The public registry's right has a second half.
             let right = match place.service {
@@ -193,7 +199,9 @@ impl Aws {
         };
         let tried = format!("look for the repository `{host}/{path}`");
         let body = account(json!({"repositoryNames": [name]}));
-        let found = self.question(&place, "DescribeRepositories", body, &tried).await?;
+        let found = self
+            .question(&place, "DescribeRepositories", body, &tried)
+            .await?;
         match found {
             Err(refused) if refused.kind.starts_with("RepositoryNotFound") => {}
             Ok(_) | Err(_) => return Ok(None),
@@ -211,15 +219,20 @@ impl Aws {
         }
         let tried = format!("create the repository `{name}` in the registry `{host}`");
         let body = account(json!({"repositoryName": name}));
-        let made = self.question(&place, "CreateRepository", body, &tried).await?;
+        let made = self
+            .question(&place, "CreateRepository", body, &tried)
+            .await?;
         match made {
-            Ok(_) => Ok(Some(format!("created the repository `{name}` in the registry `{host}`"))),
+            Ok(_) => Ok(Some(format!(
+                "created the repository `{name}` in the registry `{host}`"
+            ))),
             // Another job was faster.
             Err(refused) if refused.kind.starts_with("RepositoryAlreadyExists") => Ok(None),
             Err(refused) => {
                 let partition = Partition::of(region).name;
                 let account = place.account.as_deref().unwrap_or("ACCOUNT");
-                let resource = format!("arn:{partition}:{service}:{region}:{account}:repository/{name}");
+                let resource =
+                    format!("arn:{partition}:{service}:{region}:{account}:repository/{name}");
                 let action = format!("{service}:CreateRepository");
                 Err(refused.failure(&tried, &keys, (&action, &resource)))
             }
@@ -245,7 +258,10 @@ mod tests {
     fn the_life_of_a_login_is_read_and_not_always_believed() {
         let soon = Timestamp::now().as_second() + 60;
         let read = left(&json!(soon as f64 + 0.5));
-        assert!(read <= Duration::from_secs(60) && read > Duration::from_secs(50), "{read:?}");
+        assert!(
+            read <= Duration::from_secs(60) && read > Duration::from_secs(50),
+            "{read:?}"
+        );
         assert_eq!(left(&json!(1_420_070_400)), LIFE);
         assert_eq!(left(&Value::Null), LIFE);
     }

@@ -156,9 +156,15 @@ fn address(cluster: &Value, name: &str) -> Outcome<Address> {
         )
     };
     match status {
-        "CREATING" => return Err(failed("it is still being created").help("wait until its status is ACTIVE: `aws eks wait cluster-active`")),
+        "CREATING" => {
+            return Err(failed("it is still being created")
+                .help("wait until its status is ACTIVE: `aws eks wait cluster-active`"));
+        }
         "DELETING" => return Err(failed("it is being deleted").help("correct `cluster-name`")),
-        "FAILED" => return Err(failed("its status is FAILED").help("look at `aws eks describe-cluster`, field `health`")),
+        "FAILED" => {
+            return Err(failed("its status is FAILED")
+                .help("look at `aws eks describe-cluster`, field `health`"));
+        }
         // One that is updated, or waits for a payment method, still answers.
         _ => {}
     }
@@ -180,7 +186,12 @@ fn hidden(cluster: &Value) -> Option<String> {
     let ranges = network["publicAccessCidrs"].as_array()?;
     let ranges: Vec<_> = ranges.iter().filter_map(Value::as_str).collect();
     let open = ranges.is_empty() || ranges.contains(&"0.0.0.0/0");
-    (!open).then(|| format!("the cluster's public endpoint takes only {}", ranges.join(", ")))
+    (!open).then(|| {
+        format!(
+            "the cluster's public endpoint takes only {}",
+            ranges.join(", ")
+        )
+    })
 }
 
 /// Whether something listens there.
@@ -188,7 +199,11 @@ async fn is_reached(server: &str) -> bool {
     let Ok(url) = Url::parse(server) else {
         return false;
     };
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let host = url
+        .host_str()
+        .unwrap_or_default()
+        .trim_matches(['[', ']'])
+        .to_owned();
     let port = url.port_or_known_default().unwrap_or(443);
     let connected = tokio::net::TcpStream::connect((host.as_str(), port));
     matches!(tokio::time::timeout(REACHED, connected).await, Ok(Ok(_)))
@@ -202,9 +217,7 @@ mod tests {
 
     #[test]
     fn a_cluster_that_is_not_up_is_explained() {
-        let cluster = |status: &str| {
-            json!({"status": status, "endpoint": "https://x.eks", "certificateAuthority": {"data": "cGVt"}})
-        };
+        let cluster = |status: &str| json!({"status": status, "endpoint": "https://x.eks", "certificateAuthority": {"data": "cGVt"}});
         for status in ["ACTIVE", "UPDATING"] {
             let found = address(&cluster(status), "c").unwrap();
             assert_eq!(found.server, "https://x.eks");
@@ -227,7 +240,15 @@ mod tests {
         let network = |public: bool, ranges: Value| json!({"resourcesVpcConfig": {"endpointPublicAccess": public, "publicAccessCidrs": ranges}});
         assert_eq!(hidden(&network(true, json!(["0.0.0.0/0"]))), None);
         assert_eq!(hidden(&json!({})), None);
-        assert!(hidden(&network(false, json!([]))).unwrap().contains("private"));
-        assert!(hidden(&network(true, json!(["10.0.0.0/8"]))).unwrap().contains("10.0.0.0/8"));
+        assert!(
+            hidden(&network(false, json!([])))
+                .unwrap()
+                .contains("private")
+        );
+        assert!(
+            hidden(&network(true, json!(["10.0.0.0/8"])))
+                .unwrap()
+                .contains("10.0.0.0/8")
+        );
     }
 }

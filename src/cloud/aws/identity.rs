@@ -81,7 +81,9 @@ impl Aws {
     /// The role of the inputs: by the job's own token, else by what the surroundings offer.
     async fn of_role(&self, role: &str) -> Outcome<Keys> {
         let around = &self.around;
-        let token = around.job.token(sts::audience(role), &around.http, &around.voice);
+        let token = around
+            .job
+            .token(sts::audience(role), &around.http, &around.voice);
         let failure = match token.await {
             Ok(token) => return self.with_token(role, &token.secret, None).await,
             // A job that may have no token can still run on a machine with a role.
@@ -136,7 +138,9 @@ impl Aws {
                     Code::CloudIdentity,
                     format!("failed to use the keys of the environment: {missing} is not set"),
                 )
-                .help("set both; a secret is empty on pull requests from forks and from Dependabot"));
+                .help(
+                    "set both; a secret is empty on pull requests from forks and from Dependabot",
+                ));
             }
         };
         Ok(Some(Keys {
@@ -177,8 +181,13 @@ impl Aws {
                     self.with_keys(&role, &keys, external_id.as_deref(), session.as_deref())
                         .await
                 }
-                Way::Environment => self.of_environment()?.ok_or_else(|| none("the environment")),
-                Way::Container => self.of_container().await?.ok_or_else(|| none("the container")),
+                Way::Environment => self
+                    .of_environment()?
+                    .ok_or_else(|| none("the environment")),
+                Way::Container => self
+                    .of_container()
+                    .await?
+                    .ok_or_else(|| none("the container")),
                 Way::Instance => self.of_machine().await?.ok_or_else(|| none("the machine")),
             }
         })

@@ -20,14 +20,19 @@ const EC2: &str = "http://169.254.169.254";
 /// How long the machine's own server may take: it is next door.
 const NEAR: Duration = Duration::from_secs(1);
 /// Hosts that may be asked without TLS: this machine, and those next to a container.
-const CLEAR: &[&str] = &["localhost", "169.254.170.2", "169.254.170.23", "[fd00:ec2::23]"];
+const CLEAR: &[&str] = &[
+    "localhost",
+    "169.254.170.2",
+    "169.254.170.23",
+    "[fd00:ec2::23]",
+];
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Answer {
     access_key_id: String,
-    secret_access_key: SecretString,
-    token: Option<SecretString>,
+    secret_access_key: String,
+    token: Option<String>,
     expiration: Option<String>,
 }
 
@@ -47,22 +52,32 @@ impl Aws {
             (None, None) => return Ok(None),
         };
         let failed = "failed to get the container's keys";
-        let url = Url::parse(&address).ok().filter(may_be_asked).ok_or_else(|| {
-            Failure::new(
-                Code::CloudIdentity,
-                format!("{failed}: `{address}` is neither https nor next to this container"),
-            )
-            .help("correct AWS_CONTAINER_CREDENTIALS_FULL_URI")
-        })?;
+        let url = Url::parse(&address)
+            .ok()
+            .filter(may_be_asked)
+            .ok_or_else(|| {
+                Failure::new(
+                    Code::CloudIdentity,
+                    format!("{failed}: `{address}` is neither https nor next to this container"),
+                )
+                .help("correct AWS_CONTAINER_CREDENTIALS_FULL_URI")
+            })?;
         let http = &self.around.http;
         let mut request = http.client().get(url);
         if let Some(token) = self.container_token()? {
             request = request.header("authorization", token.expose_secret());
         }
-        let answer = http.send_at_most(3, "get the container's keys", request).await?;
-        self.handed_out(&answer.body, answer.status.is_success(), failed, "the container's role")
-            .await
-            .map(Some)
+        let answer = http
+            .send_at_most(3, "get the container's keys", request)
+            .await?;
+        self.handed_out(
+            &answer.body,
+            answer.status.is_success(),
+            failed,
+            "the container's role",
+        )
+        .await
+        .map(Some)
     }
 
     /// What the container's place wants to see. The file is read again each time: what is in it is changed.
@@ -110,7 +125,9 @@ impl Aws {
         };
         let origin = format!("the machine's role `{role}`");
         let failed = "failed to get the machine's keys";
-        self.handed_out(text.as_bytes(), true, failed, &origin).await.map(Some)
+        self.handed_out(text.as_bytes(), true, failed, &origin)
+            .await
+            .map(Some)
     }
 
     /// What a server next door answers; `None` when there is none, or nothing.
@@ -141,8 +158,8 @@ impl Aws {
         let expires = answer.expiration.and_then(|text| text.parse().ok());
         let keys = Keys {
             id: answer.access_key_id,
-            secret: answer.secret_access_key,
-            session_token: answer.token,
+            secret: answer.secret_access_key.into(),
+            session_token: answer.token.map(SecretString::from),
             expires,
             origin: origin.to_owned(),
         };

@@ -31,8 +31,12 @@ const fn partition(name: &'static str, domain: &'static str) -> Partition {
 impl Partition {
     /// The one that a region belongs to.
     pub(crate) fn of(region: &str) -> Self {
-        let fits = PARTITIONS.iter().find(|(begin, _)| region.starts_with(begin));
-        fits.map_or(partition("aws", "amazonaws.com"), |(_, partition)| *partition)
+        let fits = PARTITIONS
+            .iter()
+            .find(|(begin, _)| region.starts_with(begin));
+        fits.map_or(partition("aws", "amazonaws.com"), |(_, partition)| {
+            *partition
+        })
     }
 }
 
@@ -192,11 +196,31 @@ mod tests {
     #[test]
     fn services_answer_in_the_partition_of_the_region() {
         for (service, region, url) in [
-            (Service::Ecr, "eu-west-1", "https://api.ecr.eu-west-1.amazonaws.com"),
-            (Service::Ecr, "cn-north-1", "https://api.ecr.cn-north-1.amazonaws.com.cn"),
-            (Service::Sts, "us-gov-west-1", "https://sts.us-gov-west-1.amazonaws.com"),
-            (Service::Sts, "eusc-de-east-1", "https://sts.eusc-de-east-1.amazonaws.eu"),
-            (Service::Eks, "us-isob-east-1", "https://eks.us-isob-east-1.sc2s.sgov.gov"),
+            (
+                Service::Ecr,
+                "eu-west-1",
+                "https://api.ecr.eu-west-1.amazonaws.com",
+            ),
+            (
+                Service::Ecr,
+                "cn-north-1",
+                "https://api.ecr.cn-north-1.amazonaws.com.cn",
+            ),
+            (
+                Service::Sts,
+                "us-gov-west-1",
+                "https://sts.us-gov-west-1.amazonaws.com",
+            ),
+            (
+                Service::Sts,
+                "eusc-de-east-1",
+                "https://sts.eusc-de-east-1.amazonaws.eu",
+            ),
+            (
+                Service::Eks,
+                "us-isob-east-1",
+                "https://eks.us-isob-east-1.sc2s.sgov.gov",
+            ),
             (
                 Service::SageMakerRuntime,
                 "us-east-2",
@@ -217,7 +241,10 @@ mod tests {
             ("AWS_ENDPOINT_URL_ECR", "http://localhost:2"),
         ];
         assert_eq!(ask(Service::Ecr, "eu-west-1", &both), "http://localhost:2");
-        assert_eq!(ask(Service::EcrPublic, "us-east-1", &both), "http://localhost:1");
+        assert_eq!(
+            ask(Service::EcrPublic, "us-east-1", &both),
+            "http://localhost:1"
+        );
         let ignored = [both[0], ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")];
         assert_eq!(
             ask(Service::Eks, "eu-west-1", &ignored),
@@ -241,13 +268,22 @@ mod tests {
         };
         for (host, region) in [
             ("123456789012.dkr.ecr.eu-west-1.amazonaws.com", "eu-west-1"),
-            ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", "cn-north-1"),
-            ("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
+            (
+                "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn",
+                "cn-north-1",
+            ),
+            (
+                "123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com",
+                "us-gov-west-1",
+            ),
             ("123456789012.dkr-ecr.eu-west-1.on.aws", "eu-west-1"),
         ] {
             assert_eq!(Registry::of(host, &none), private(region), "{host}");
         }
-        assert_eq!(Registry::of("public.ecr.aws", &none), Some(Registry::Public));
+        assert_eq!(
+            Registry::of("public.ecr.aws", &none),
+            Some(Registry::Public)
+        );
         for host in [
             "ghcr.io",
             "123456789012.dkr.ecr.eu-west-1.amazonaws.com.evil.example",
@@ -257,7 +293,10 @@ mod tests {
         ] {
             assert_eq!(Registry::of(host, &none), None, "{host}");
         }
-        let variable = ("AWS_ENDPOINT_URL".to_owned(), "http://localhost:4566".to_owned());
+        let variable = (
+            "AWS_ENDPOINT_URL".to_owned(),
+            "http://localhost:4566".to_owned(),
+        );
         let emulator = Environment::new(&[variable]);
         let of = |host: &str| Registry::of(host, &emulator);
         assert_eq!(of("127.0.0.1:5001"), Some(Registry::Local));

@@ -17,9 +17,18 @@ const DEEPEST: usize = 8;
 pub(super) enum Way {
     Keys(Keys),
     /// A role, in exchange for the token in a file.
-    WebIdentity { role: String, file: PathBuf, session: Option<String> },
+    WebIdentity {
+        role: String,
+        file: PathBuf,
+        session: Option<String>,
+    },
     /// A role, taken with other keys.
-    Role { role: String, external_id: Option<String>, session: Option<String>, from: Box<Self> },
+    Role {
+        role: String,
+        external_id: Option<String>,
+        session: Option<String>,
+        from: Box<Self>,
+    },
     /// Keys of the place we run at.
     Environment,
     Container,
@@ -65,8 +74,8 @@ impl Profiles {
                 let name = name.split(']').next().unwrap_or(name).trim();
                 let name = name.strip_prefix("profile ").unwrap_or(name).trim();
                 let other = ["sso-session ", "services "];
-                section = (!other.iter().any(|kind| name.starts_with(kind)))
-                    .then(|| name.to_owned());
+                section =
+                    (!other.iter().any(|kind| name.starts_with(kind))).then(|| name.to_owned());
                 continue;
             }
             let (Some(section), Some((key, value))) = (&section, line.split_once('=')) else {
@@ -91,7 +100,11 @@ impl Profiles {
                 return Ok(None);
             }
             let known: Vec<_> = self.0.keys().map(|name| format!("`{name}`")).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let known = if known.is_empty() {
+                "none".to_owned()
+            } else {
+                known.join(", ")
+            };
             return Err(format!(
                 "failed to find the profile `{profile}` that AWS_PROFILE names; known: {known}"
             ));
@@ -101,7 +114,9 @@ impl Profiles {
 
     fn resolve(&self, profile: &str, depth: usize) -> Result<Option<Way>, String> {
         if depth > DEEPEST {
-            return Err(format!("failed to use profile `{profile}`: its `source_profile` leads in a circle"));
+            return Err(format!(
+                "failed to use profile `{profile}`: its `source_profile` leads in a circle"
+            ));
         }
         let get = |key: &str| self.get(profile, key);
         let owned = |key: &str| get(key).map(str::to_owned);
@@ -126,7 +141,9 @@ impl Profiles {
                         || "has neither `source_profile` nor `credential_source`".to_owned(),
                         |other| format!("has the unknown `credential_source` `{other}`"),
                     );
-                    return Err(format!("failed to use profile `{profile}`: its `role_arn` {what}"));
+                    return Err(format!(
+                        "failed to use profile `{profile}`: its `role_arn` {what}"
+                    ));
                 }
             };
             let from = from.ok_or_else(|| {
@@ -160,7 +177,9 @@ impl Profiles {
         Some(Way::Keys(Keys {
             id: self.get(profile, "aws_access_key_id")?.to_owned(),
             secret: self.get(profile, "aws_secret_access_key")?.into(),
-            session_token: self.get(profile, "aws_session_token").map(SecretString::from),
+            session_token: self
+                .get(profile, "aws_session_token")
+                .map(SecretString::from),
             expires: None,
             origin: format!("profile `{profile}`"),
         }))
@@ -217,7 +236,13 @@ aws_secret_access_key = se=cret/with+signs
     #[test]
     fn a_role_is_taken_with_the_keys_of_its_source() {
         let way = profiles().way("deploy", true).unwrap();
-        let Some(Way::Role { role, external_id, from, .. }) = way else {
+        let Some(Way::Role {
+            role,
+            external_id,
+            from,
+            ..
+        }) = way
+        else {
             panic!("{way:?}");
         };
         assert_eq!(role, "arn:aws:iam::123456789012:role/deploy");
@@ -235,7 +260,9 @@ aws_secret_access_key = se=cret/with+signs
         let way = |name: &str| profiles().way(name, true);
         assert!(matches!(way("web"), Ok(Some(Way::WebIdentity { .. }))));
         assert!(matches!(way("default"), Ok(None)));
-        assert!(matches!(way("host"), Ok(Some(Way::Role { from, .. })) if matches!(*from, Way::Instance)));
+        assert!(
+            matches!(way("host"), Ok(Some(Way::Role { from, .. })) if matches!(*from, Way::Instance))
+        );
         assert!(way("circle").unwrap_err().contains("circle"));
         assert!(way("browser").unwrap_err().contains("export-credentials"));
         assert!(way("absent").unwrap_err().contains("`base`"));

@@ -52,7 +52,9 @@ impl Aws {
         if let Some(name) = get("AWS_ROLE_SESSION_NAME") {
             return name.to_owned();
         }
-        let run = get("GITHUB_RUN_ID").or(get("CI_JOB_ID")).or(get("BUILD_NUMBER"));
+        let run = get("GITHUB_RUN_ID")
+            .or(get("CI_JOB_ID"))
+            .or(get("BUILD_NUMBER"));
         let run = run.filter(|run| run.bytes().all(|byte| byte.is_ascii_alphanumeric()));
         run.map_or_else(|| "ml-deploy".to_owned(), |run| format!("ml-deploy-{run}"))
     }
@@ -138,7 +140,9 @@ impl Aws {
         let answer = self.form(&region, &form, tried, &keys).await?;
         let answer = answer
             .map_err(|refused| refused.failure(tried, &keys, ("sts:GetCallerIdentity", "*")))?;
-        Ok(principal(&element(&answer.text(), "Arn").unwrap_or_default()))
+        Ok(principal(
+            &element(&answer.text(), "Arn").unwrap_or_default(),
+        ))
     }
 
     async fn form(
@@ -303,7 +307,10 @@ mod tests {
     #[test]
     fn china_expects_an_audience_of_its_own() {
         assert_eq!(audience("arn:aws-cn:iam::1:role/x"), "sts.amazonaws.com.cn");
-        assert_eq!(audience("arn:aws-us-gov:iam::1:role/x"), "sts.amazonaws.com");
+        assert_eq!(
+            audience("arn:aws-us-gov:iam::1:role/x"),
+            "sts.amazonaws.com"
+        );
     }
 
     #[test]
@@ -325,16 +332,31 @@ mod tests {
             let role = "arn:aws:iam::123456789012:role/x";
             let failure = not_trusted("take it", role, &claims, &refused);
             let finding = failure.findings().next().unwrap();
-            assert!(finding.message.contains("subject `repo:org/wine:ref:refs/heads/main`"));
+            assert!(
+                finding
+                    .message
+                    .contains("subject `repo:org/wine:ref:refs/heads/main`")
+            );
             finding.advice().to_owned()
         };
-        let denied = told("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity");
+        let denied = told(
+            "AccessDenied",
+            "Not authorized to perform sts:AssumeRoleWithWebIdentity",
+        );
         assert!(
-            denied.contains(r#""token.actions.githubusercontent.com:sub": "repo:org/wine:ref:refs/heads/main""#),
+            denied.contains(
+                r#""token.actions.githubusercontent.com:sub": "repo:org/wine:ref:refs/heads/main""#
+            ),
             "{denied}"
         );
-        let provider = told("InvalidIdentityToken", "No OpenIDConnect provider found in your account for x");
-        assert!(provider.contains("create-open-id-connect-provider --url https://token.actions"), "{provider}");
+        let provider = told(
+            "InvalidIdentityToken",
+            "No OpenIDConnect provider found in your account for x",
+        );
+        assert!(
+            provider.contains("create-open-id-connect-provider --url https://token.actions"),
+            "{provider}"
+        );
         assert!(provider.contains("123456789012"));
         assert!(told("InvalidIdentityToken", "Incorrect token audience").contains("audiences"));
         assert!(told("ExpiredTokenException", "x").contains("timeout"));
