@@ -1,6 +1,6 @@
 //! The plan as text: what `ml-deploy plan` prints and what stands at the head of every log. Secrets have no place in it.
 
-use super::{DeploySpec, Plan, Requirements, Task, TrackingUri};
+use super::{Capacity, DeploySpec, Plan, Requirements, Task, TrackingUri};
 use crate::event::Stage;
 
 impl Plan {

@@ -21,7 +21,6 @@ use tokio::sync::Mutex;
 
 pub(crate) use self::iam::Role;
 use self::keys::Keys;
-pub(crate) use self::runtime::Invoked;
 pub(crate) use self::sagemaker::{ImagePlace, SageMaker, Thing};
 use super::Surroundings;
 use super::kept::Kept;
