@@ -84,6 +84,10 @@ impl SageMakerSpec {
         let family = kind.split('.').nth(1).unwrap_or_default();
         let after = family.trim_start_matches(|c: char| c.is_ascii_alphabetic());
         let marks = after.trim_start_matches(|c: char| c.is_ascii_digit());
-        if marks.starts_with('g') { "arm64" } else { "amd64" }
+        if marks.starts_with('g') {
+            "arm64"
+        } else {
+            "amd64"
+        }
     }
 }

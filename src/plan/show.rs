@@ -111,7 +111,9 @@ impl Plan {
             Some(DeploySpec::SageMaker(spec)) => {
                 let endpoint = &spec.endpoint;
                 if self.task == Task::Rollback {
-                    return format!("back to the last verified configuration, SageMaker endpoint `{endpoint}`");
+                    return format!(
+                        "back to the last verified configuration, SageMaker endpoint `{endpoint}`"
+                    );
                 }
                 let machines = match &spec.capacity {
                     Capacity::Instances { kind, count } => format!("{count} × {kind}"),

@@ -100,7 +100,10 @@ mod tests {
         ]});
         let found = listed(&index).unwrap();
         assert_eq!(found.len(), 1);
-        assert_eq!((found[0].digest.as_str(), found[0].architecture.as_str()), ("sha256:a", "amd64"));
+        assert_eq!(
+            (found[0].digest.as_str(), found[0].architecture.as_str()),
+            ("sha256:a", "amd64")
+        );
         assert_eq!(listed(&json!({"config": {}})), None);
     }
 }

@@ -127,10 +127,7 @@ pub(super) async fn in_engine(engine: &Engine, name: &str, pushed: &Pushed) -> O
 }
 
 /// The endpoint of SageMaker: it serves, and where an image was pushed, that one.
-pub(super) async fn at_endpoint(
-    spec: &SageMakerSpec,
-    pushed: Option<&Pushed>,
-) -> Outcome<Checked> {
+pub(super) async fn at_endpoint(spec: &SageMakerSpec, pushed: Option<&Pushed>) -> Outcome<Checked> {
     let name = &spec.endpoint;
     let aws = spec.clouds.sagemaker();
     let Some(described) = aws.describe(Thing::Endpoint, name).await? else {
@@ -142,7 +139,10 @@ pub(super) async fn at_endpoint(
     if status != "InService" {
         let reason = text(&described, "/FailureReason");
         let message = format!("endpoint `{name}` is {status}, not InService: {reason}");
-        return Err(Failure::new(Code::VerifyHealth, message.trim_end_matches([':', ' '])));
+        return Err(Failure::new(
+            Code::VerifyHealth,
+            message.trim_end_matches([':', ' ']),
+        ));
     }
     let variants = described.pointer("/ProductionVariants");
     let variants = variants.and_then(Value::as_array).into_iter().flatten();

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::{Checked, running};
 use crate::artifact::{Deployment, Pushed};
-use crate::cluster::{Backend, Cluster, Request, Right, denied, each_pod, http, serving};
 use crate::cloud::SageMaker;
+use crate::cluster::{Backend, Cluster, Request, Right, denied, each_pod, http, serving};
 use crate::code::Code;
 use crate::context::Context;
 use crate::engine::Engine;
@@ -22,7 +22,10 @@ const PAUSE: Duration = Duration::from_millis(300);
 pub(super) enum Service {
     Address(Address),
     /// An endpoint of SageMaker, which asks its containers itself.
-    Endpoint { aws: SageMaker, name: String },
+    Endpoint {
+        aws: SageMaker,
+        name: String,
+    },
     /// The Service where there is one, then its pods; or the pods alone.
     Cluster {
         cluster: Box<Cluster>,

@@ -53,6 +53,7 @@ mod rights;
 mod rollback;
 mod rollback_refused;
 mod rollouts;
+mod sagemaker;
 mod scale;
 mod secrecy;
 mod servers;

@@ -34,7 +34,11 @@ impl SageMaker {
     pub(crate) async fn role(&self, role: &str) -> Outcome<Role> {
         let name = role.rsplit('/').next().unwrap_or(role);
         let tried = format!("look at the role `{role}`");
-        let form = [("Action", "GetRole"), ("RoleName", name), ("Version", VERSION)];
+        let form = [
+            ("Action", "GetRole"),
+            ("RoleName", name),
+            ("Version", VERSION),
+        ];
         Ok(match iam(self.aws(), &form, &tried).await? {
             Ok(answer) => {
                 let trust = element(&answer, "AssumeRolePolicyDocument").unwrap_or_default();
@@ -68,7 +72,11 @@ impl SageMaker {
     ///
     /// # Errors
     /// As `role`.
-    pub(crate) async fn denied(&self, actions: &[&str], resource: &str) -> Outcome<Option<Vec<String>>> {
+    pub(crate) async fn denied(
+        &self,
+        actions: &[&str],
+        resource: &str,
+    ) -> Outcome<Option<Vec<String>>> {
         let principal = self.aws().principal().await?;
         let names: Vec<_> = (1..=actions.len())
             .map(|number| format!("ActionNames.member.{number}"))
@@ -78,12 +86,23 @@ impl SageMaker {
             ("PolicySourceArn", &principal),
             ("ResourceArns.member.1", resource),
             // `iam:PassRole` is mostly allowed for one service alone.
-            ("ContextEntries.member.1.ContextKeyName", "iam:PassedToService"),
+            (
+                "ContextEntries.member.1.ContextKeyName",
+                "iam:PassedToService",
+            ),
             ("ContextEntries.member.1.ContextKeyType", "string"),
-            ("ContextEntries.member.1.ContextKeyValues.member.1", "sagemaker.amazonaws.com"),
+            (
+                "ContextEntries.member.1.ContextKeyValues.member.1",
+                "sagemaker.amazonaws.com",
+            ),
             ("Version", VERSION),
         ];
-        form.extend(names.iter().map(String::as_str).zip(actions.iter().copied()));
+        form.extend(
+            names
+                .iter()
+                .map(String::as_str)
+                .zip(actions.iter().copied()),
+        );
         let Ok(answer) = iam(self.aws(), &form, "ask what the identity may do").await? else {
             return Ok(None);
         };
@@ -141,7 +160,10 @@ mod tests {
 
     #[test]
     fn policies_are_read_as_iam_writes_them() {
-        assert_eq!(percent_decoded("%7B%22a%22%3A%20%22%C3%A4%22%7D"), "{\"a\": \"ä\"}");
+        assert_eq!(
+            percent_decoded("%7B%22a%22%3A%20%22%C3%A4%22%7D"),
+            "{\"a\": \"ä\"}"
+        );
         assert_eq!(percent_decoded("100%"), "100%");
     }
 }

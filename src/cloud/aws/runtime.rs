@@ -36,7 +36,10 @@ impl SageMaker {
             region: &region,
             method: Method::POST,
             path: &path,
-            headers: &[("accept", "application/json"), ("content-type", "application/json")],
+            headers: &[
+                ("accept", "application/json"),
+                ("content-type", "application/json"),
+            ],
             body: body.as_bytes().to_vec(),
             tried: &tried,
         };
@@ -69,19 +72,33 @@ impl SageMaker {
         };
         // The containers that served before go on logging, so the newest line is not of the newest container.
         let since = u64::try_from(since.saturating_sub(CLOCKS).as_millis()).unwrap_or(u64::MAX);
-        let new = |stream: &&Value| stream["creationTime"].as_u64().is_some_and(|at| at >= since);
+        let new = |stream: &&Value| {
+            stream["creationTime"]
+                .as_u64()
+                .is_some_and(|at| at >= since)
+        };
         let mut streams = streams["logStreams"].as_array().into_iter().flatten();
-        let Some(stream) = streams.find(new).and_then(|found| found["logStreamName"].as_str()) else {
+        let Some(stream) = streams
+            .find(new)
+            .and_then(|found| found["logStreamName"].as_str())
+        else {
             return Ok(Vec::new());
         };
         let wanted = json!({"logGroupName": group, "logStreamName": stream, "limit": lines, "startFromHead": false});
-        let events = self.logs("GetLogEvents", &wanted, &tried).await?.unwrap_or_default();
+        let events = self
+            .logs("GetLogEvents", &wanted, &tried)
+            .await?
+            .unwrap_or_default();
         let events = events["events"].as_array().into_iter().flatten();
-        Ok(events.map(|event| text(event, "message").trim_end().to_owned()).collect())
+        Ok(events
+            .map(|event| text(event, "message").trim_end().to_owned())
+            .collect())
     }
 
     async fn logs(&self, action: &str, body: &Value, tried: &str) -> Outcome<Option<Value>> {
-        let answer = self.question(Service::Logs, "Logs_20140328", action, body, tried).await?;
+        let answer = self
+            .question(Service::Logs, "Logs_20140328", action, body, tried)
+            .await?;
         match answer {
             Ok(found) => Ok(Some(found)),
             Err(refused) if refused.kind == "ResourceNotFoundException" => Ok(None),
@@ -96,7 +113,9 @@ impl SageMaker {
 
 /// SageMaker wraps what the container answered into one sentence: `Received server error (500) from primary with message "…"`.
 fn of_model(message: &str) -> Invoked {
-    let status = message.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
+    let status = message
+        .split_once('(')
+        .and_then(|(_, rest)| rest.split_once(')'));
     let status = status.and_then(|(status, _)| status.parse().ok());
     let said = message.split_once("with message \"").map(|(_, rest)| rest);
     let said = said.and_then(|said| said.rsplit_once("\". See "));
@@ -117,9 +136,17 @@ mod tests {
         let invoked = of_model(
             "Received server error (500) from primary with message \"{\"error\": \"no\"}\". See https://x for more",
         );
-        assert_eq!((invoked.status, invoked.body.as_str()), (500, "{\"error\": \"no\"}"));
-        let silent = of_model("Received server error (0) from primary with message \"Your invocation timed out\". See the log");
-        assert_eq!((silent.status, silent.body.as_str()), (502, "Your invocation timed out"));
+        assert_eq!(
+            (invoked.status, invoked.body.as_str()),
+            (500, "{\"error\": \"no\"}")
+        );
+        let silent = of_model(
+            "Received server error (0) from primary with message \"Your invocation timed out\". See the log",
+        );
+        assert_eq!(
+            (silent.status, silent.body.as_str()),
+            (502, "Your invocation timed out")
+        );
         assert_eq!(of_model("what is this").status, 502);
     }
 }

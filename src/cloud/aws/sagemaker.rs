@@ -75,7 +75,9 @@ impl SageMaker {
         let partition = parts.nth(1).unwrap_or("aws");
         let account = parts.nth(2).unwrap_or_default();
         let region = self.region()?;
-        Ok(format!("arn:{partition}:sagemaker:{region}:{account}:{thing}/"))
+        Ok(format!(
+            "arn:{partition}:sagemaker:{region}:{account}:{thing}/"
+        ))
     }
 
     /// Where the image's registry is.
@@ -159,7 +161,10 @@ impl SageMaker {
             }
             let page = self.done("ListEndpointConfigs", &body, tried).await?;
             for row in page["EndpointConfigs"].as_array().into_iter().flatten() {
-                found.push((text(row, "EndpointConfigName"), text(row, "EndpointConfigArn")));
+                found.push((
+                    text(row, "EndpointConfigName"),
+                    text(row, "EndpointConfigArn"),
+                ));
             }
             next = page["NextToken"].clone();
             if next.is_null() {
@@ -178,7 +183,9 @@ impl SageMaker {
         let body = json!({"ResourceArn": arn, "MaxResults": 50});
         let answer = self.done("ListTags", &body, &tried).await?;
         let tags = answer["Tags"].as_array().into_iter().flatten();
-        Ok(tags.map(|tag| (text(tag, "Key"), text(tag, "Value"))).collect())
+        Ok(tags
+            .map(|tag| (text(tag, "Key"), text(tag, "Value")))
+            .collect())
     }
 
     /// Adds tags, or gives those that are there another value.
@@ -204,7 +211,8 @@ impl SageMaker {
         body: &Value,
         tried: &str,
     ) -> Outcome<Result<Value, Refused>> {
-        self.question(Service::SageMaker, "SageMaker", action, body, tried).await
+        self.question(Service::SageMaker, "SageMaker", action, body, tried)
+            .await
     }
 
     pub(super) async fn question(
@@ -250,7 +258,8 @@ impl SageMaker {
             format!("failed to {tried}: AWS refuses it: {message} ({kind})"),
         );
         if kind == "ResourceLimitExceeded" {
-            return failure.help("ask for a higher quota in Service Quotas, or use another `instance-type`");
+            return failure
+                .help("ask for a higher quota in Service Quotas, or use another `instance-type`");
         }
         failure.help("correct what AWS names")
     }
@@ -287,7 +296,8 @@ pub(super) fn text(value: &Value, key: &str) -> String {
 }
 
 fn is_missing(refused: &Refused) -> bool {
-    let missing = refused.message.contains("Could not find") || refused.message.contains("does not exist");
+    let missing =
+        refused.message.contains("Could not find") || refused.message.contains("does not exist");
     refused.kind.ends_with("NotFound") || refused.kind == "ValidationException" && missing
 }
 
@@ -307,8 +317,14 @@ mod tests {
     #[test]
     fn a_missing_right_is_read_from_the_refusal() {
         let passing = "User: arn:aws:iam::1:user/x is not authorized to perform: iam:PassRole on resource: arn:aws:iam::1:role/r because no policy";
-        assert_eq!(missing_right(passing), Some(("iam:PassRole", "arn:aws:iam::1:role/r")));
-        assert_eq!(missing_right("perform: sagemaker:CreateModel"), Some(("sagemaker:CreateModel", "*")));
+        assert_eq!(
+            missing_right(passing),
+            Some(("iam:PassRole", "arn:aws:iam::1:role/r"))
+        );
+        assert_eq!(
+            missing_right("perform: sagemaker:CreateModel"),
+            Some(("sagemaker:CreateModel", "*"))
+        );
         assert_eq!(missing_right("no"), None);
     }
 }

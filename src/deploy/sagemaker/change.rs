@@ -69,12 +69,7 @@ pub(super) async fn found(
 }
 
 /// Waits until a removed endpoint is gone.
-async fn gone(
-    ctx: &Context,
-    aws: &SageMaker,
-    spec: &SageMakerSpec,
-    until: Instant,
-) -> Outcome<()> {
+async fn gone(ctx: &Context, aws: &SageMaker, spec: &SageMakerSpec, until: Instant) -> Outcome<()> {
     match settled(ctx, aws, spec, until).await? {
         None => Ok(()),
         Some(left) => Err(Failure::new(
@@ -130,20 +125,28 @@ pub(super) async fn change(
             body["DeploymentConfig"] = deployment;
         }
         ctx.events
-            .note(format!("updating endpoint `{name}` to configuration `{config}`"))
+            .note(format!(
+                "updating endpoint `{name}` to configuration `{config}`"
+            ))
             .await;
         return aws.update(name, &body).await;
     }
     body["Tags"] = tags.clone();
     ctx.events
-        .note(format!("creating endpoint `{name}` with configuration `{config}`"))
+        .note(format!(
+            "creating endpoint `{name}` with configuration `{config}`"
+        ))
         .await;
     aws.create(Thing::Endpoint, name, &body).await
 }
 
 /// The image as SageMaker takes it: one manifest and no index, of the processor of the machines. Of an index the image for
 /// that processor is taken, without the attestations beside it.
-pub(super) async fn single(ctx: &Context, spec: &SageMakerSpec, pushed: &Pushed) -> Outcome<String> {
+pub(super) async fn single(
+    ctx: &Context,
+    spec: &SageMakerSpec,
+    pushed: &Pushed,
+) -> Outcome<String> {
     let pinned = format!("{}@{}", pushed.repository, pushed.digest);
     let missing = |why: String| Failure::new(Code::ImageMissing, why);
     let reference: Reference = pinned

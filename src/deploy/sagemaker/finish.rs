@@ -19,7 +19,12 @@ use crate::plan::SageMakerSpec;
 pub(crate) async fn finish(ctx: &Context, spec: &SageMakerSpec, rollout: &Rollout) {
     let aws = spec.clouds.sagemaker();
     if let Err(failure) = mark(&aws, spec, rollout).await {
-        warn(ctx, "the deployment is not marked as verified, so `rollback` will not find it", &failure).await;
+        warn(
+            ctx,
+            "the deployment is not marked as verified, so `rollback` will not find it",
+            &failure,
+        )
+        .await;
         return;
     }
     match prune(&aws, spec).await {
@@ -60,7 +65,11 @@ async fn mark(aws: &SageMaker, spec: &SageMakerSpec, rollout: &Rollout) -> Outco
     let own = origin
         .iter()
         .filter_map(|(name, value)| Some(tag(name, value.as_deref()?)));
-    let tags = if back { own.collect() } else { rollout.tags.clone() };
+    let tags = if back {
+        own.collect()
+    } else {
+        rollout.tags.clone()
+    };
     aws.tag(text(&endpoint, "EndpointArn"), &tags).await
 }
 
@@ -73,7 +82,9 @@ async fn prune(aws: &SageMaker, spec: &SageMakerSpec) -> Outcome<Vec<String>> {
     let used = [config(&described), next_config(&described)];
     let superfluous = history::superfluous(&past, &used, spec.keep);
     let names: Vec<&str> = superfluous.iter().map(|one| one.name.as_str()).collect();
-    let kept = past.iter().filter(|one| !names.contains(&one.name.as_str()));
+    let kept = past
+        .iter()
+        .filter(|one| !names.contains(&one.name.as_str()));
     let mut needed = Vec::new();
     for one in kept {
         needed.extend(models(aws, one).await?);

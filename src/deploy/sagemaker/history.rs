@@ -164,7 +164,10 @@ mod tests {
         ]);
         let names = |live: &[&str], keep| {
             let found = superfluous(&all, live, keep);
-            found.iter().map(|one| one.name.as_str()).collect::<Vec<_>>()
+            found
+                .iter()
+                .map(|one| one.name.as_str())
+                .collect::<Vec<_>>()
         };
         assert_eq!(names(&["d"], 1), ["b", "e", "f"]);
         assert_eq!(names(&["d"], 2), ["e", "f"]);

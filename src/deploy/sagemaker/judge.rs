@@ -75,7 +75,9 @@ pub(super) fn judge(described: &Value, goal: Goal<'_>) -> Judged {
         ),
         "UpdateRollbackFailed" => failed(
             Code::RollbackFailed,
-            format!("failed to update and SageMaker failed to go back: it may serve both configurations: {reason}"),
+            format!(
+                "failed to update and SageMaker failed to go back: it may serve both configurations: {reason}"
+            ),
         ),
         "Failed" | "OutOfService" => failed(Code::EndpointFailed, format!("is {status}: {reason}")),
         "Deleting" => failed(
@@ -95,7 +97,10 @@ fn serving(described: &Value, goal: Goal<'_>) -> Judged {
     for variant in variants(described) {
         let name = text(variant, "VariantName");
         let number = |key: &str| variant[key].as_u64();
-        let (current, desired) = (number("CurrentInstanceCount"), number("DesiredInstanceCount"));
+        let (current, desired) = (
+            number("CurrentInstanceCount"),
+            number("DesiredInstanceCount"),
+        );
         let wanted = goal.count.map(u64::from).or(desired);
         if let Some((current, wanted)) = current.zip(wanted)
             && current < wanted
@@ -117,7 +122,8 @@ fn going(described: &Value, status: &str) -> String {
     let pending = &described["PendingDeploymentSummary"]["ProductionVariants"];
     let pending = pending.as_array().into_iter().flatten();
     let variants = variants(described).chain(pending);
-    let said = variants.flat_map(|variant| variant["VariantStatus"].as_array().into_iter().flatten());
+    let said =
+        variants.flat_map(|variant| variant["VariantStatus"].as_array().into_iter().flatten());
     let mut said: Vec<&str> = said.map(|one| text(one, "Status")).collect();
     said.retain(|one| !one.is_empty());
     said.dedup();
@@ -131,7 +137,14 @@ fn going(described: &Value, status: &str) -> String {
 /// Whether something is changing it at the moment.
 pub(super) fn busy(described: &Value) -> bool {
     let status = text(described, "EndpointStatus");
-    ["Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"].contains(&status)
+    [
+        "Creating",
+        "Updating",
+        "SystemUpdating",
+        "RollingBack",
+        "Deleting",
+    ]
+    .contains(&status)
 }
 
 /// The configuration that serves.
@@ -154,7 +167,10 @@ pub(super) fn image(described: &Value) -> Option<&str> {
 }
 
 pub(super) fn variants(described: &Value) -> impl Iterator<Item = &Value> {
-    described["ProductionVariants"].as_array().into_iter().flatten()
+    described["ProductionVariants"]
+        .as_array()
+        .into_iter()
+        .flatten()
 }
 
 pub(super) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
@@ -188,11 +204,15 @@ mod tests {
     #[test]
     fn in_service_counts_only_on_our_configuration() {
         assert_eq!(of("InService", "new", json!({})), Judged::Done);
-        let Judged::Failed { code, why } = of("InService", "old", json!({"FailureReason": "ping"})) else {
+        let Judged::Failed { code, why } = of("InService", "old", json!({"FailureReason": "ping"}))
+        else {
             panic!("the old configuration is no success")
         };
         assert_eq!(code, Code::EndpointOldConfig);
-        assert!(why.contains("`old`, not on `new`") && why.ends_with("ping"), "{why}");
+        assert!(
+            why.contains("`old`, not on `new`") && why.ends_with("ping"),
+            "{why}"
+        );
         let Judged::Failed { why, .. } = of("InService", "old", json!({})) else {
             panic!("nor without a reason")
         };
@@ -203,9 +223,15 @@ mod tests {
             count: None,
             begun: false,
         };
-        assert!(matches!(judge(&described("InService", "old", json!({})), goal), Judged::Going(_)));
+        assert!(matches!(
+            judge(&described("InService", "old", json!({})), goal),
+            Judged::Going(_)
+        ));
         // The reason of an earlier update says nothing of what serves now.
-        assert_eq!(of("InService", "new", json!({"FailureReason": "earlier"})), Judged::Done);
+        assert_eq!(
+            of("InService", "new", json!({"FailureReason": "earlier"})),
+            Judged::Done
+        );
     }
 
     #[test]
@@ -224,7 +250,10 @@ mod tests {
     #[test]
     fn ends_are_told_from_ways() {
         for status in ["Creating", "Updating", "SystemUpdating", "RollingBack"] {
-            assert!(matches!(of(status, "old", json!({})), Judged::Going(_)), "{status}");
+            assert!(
+                matches!(of(status, "old", json!({})), Judged::Going(_)),
+                "{status}"
+            );
         }
         for (status, wanted) in [
             ("Failed", Code::EndpointFailed),
@@ -232,7 +261,10 @@ mod tests {
             ("Deleting", Code::EndpointFailed),
             ("UpdateRollbackFailed", Code::RollbackFailed),
         ] {
-            assert!(matches!(of(status, "new", json!({})), Judged::Failed { code, .. } if code == wanted), "{status}");
+            assert!(
+                matches!(of(status, "new", json!({})), Judged::Failed { code, .. } if code == wanted),
+                "{status}"
+            );
         }
     }
 

@@ -141,7 +141,15 @@ pub(crate) async fn run(
         }
         found => {
             make(ctx, &aws, &wanted).await?;
-            change(ctx, &aws, spec, &wanted.config, found.is_some(), &wanted.tags).await?;
+            change(
+                ctx,
+                &aws,
+                spec,
+                &wanted.config,
+                found.is_some(),
+                &wanted.tags,
+            )
+            .await?;
             deadline = Instant::now() + spec.deadline;
         }
     }
@@ -181,10 +189,11 @@ pub(crate) async fn rollback(ctx: &Context, spec: &SageMakerSpec) -> Outcome<Rol
     let deadline = Instant::now() + spec.deadline;
     let name = &spec.endpoint;
     let Some(described) = settled(ctx, &aws, spec, deadline).await? else {
-        return Err(
-            Failure::new(Code::RevisionMissing, format!("there is no endpoint `{name}`"))
-                .help("correct `endpoint-name` or `aws-region`"),
-        );
+        return Err(Failure::new(
+            Code::RevisionMissing,
+            format!("there is no endpoint `{name}`"),
+        )
+        .help("correct `endpoint-name` or `aws-region`"));
     };
     let past = history::of(&aws, spec).await?;
     let Some(to) = history::previous(&past, config(&described)) else {

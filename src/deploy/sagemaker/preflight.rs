@@ -14,7 +14,10 @@ use crate::registry::{self, OneImage, Reference};
 
 /// What a deployment does to each kind of thing.
 const RIGHTS: &[(&str, &[&str])] = &[
-    ("model", &["sagemaker:CreateModel", "sagemaker:DescribeModel"]),
+    (
+        "model",
+        &["sagemaker:CreateModel", "sagemaker:DescribeModel"],
+    ),
     (
         "endpoint-config",
         &[
@@ -71,7 +74,9 @@ async fn endpoint(ctx: &Context, spec: &SageMakerSpec) -> Outcome<()> {
     let name = &spec.endpoint;
     let Some(described) = aws.describe(Thing::Endpoint, name).await? else {
         ctx.events
-            .note(format!("there is no endpoint `{name}` yet: it will be made"))
+            .note(format!(
+                "there is no endpoint `{name}` yet: it will be made"
+            ))
             .await;
         return Ok(());
     };
@@ -100,13 +105,17 @@ async fn role(ctx: &Context, spec: &SageMakerSpec) -> Outcome<()> {
         Role::Found { trust, .. } if !trust.contains("sagemaker.amazonaws.com") => {
             return Err(Failure::new(
                 Code::EndpointRole,
-                format!("SageMaker may not take on the execution role `{name}`: its trust policy does not name `sagemaker.amazonaws.com`"),
+                format!(
+                    "SageMaker may not take on the execution role `{name}`: its trust policy does not name `sagemaker.amazonaws.com`"
+                ),
             ));
         }
         Role::Found { arn, .. } => arn,
         Role::Unknown => {
             ctx.events
-                .note(format!("role `{name}` is not looked at: the identity lacks `iam:GetRole`"))
+                .note(format!(
+                    "role `{name}` is not looked at: the identity lacks `iam:GetRole`"
+                ))
                 .await;
             aws.role_arn(name).await?
         }
@@ -127,7 +136,10 @@ async fn role(ctx: &Context, spec: &SageMakerSpec) -> Outcome<()> {
     let list = missing.join("`, `");
     let mut failure = Failure::new(
         Code::CloudDenied,
-        format!("the identity may not do `{list}`, which a deployment to endpoint `{}` needs", spec.endpoint),
+        format!(
+            "the identity may not do `{list}`, which a deployment to endpoint `{}` needs",
+            spec.endpoint
+        ),
     )
     .help("add them to the identity's policy; docs/sagemaker.md has a whole one");
     if missing.iter().any(|action| action == "iam:PassRole") {
@@ -150,7 +162,11 @@ async fn place(spec: &SageMakerSpec, image: Option<&Reference>, exists: bool) ->
     let Some(image) = image else { return Ok(()) };
     let aws = spec.clouds.sagemaker();
     let refused = |why: String, help: &str| {
-        Err(Failure::new(Code::EndpointImage, format!("SageMaker cannot run `{image}`: {why}")).help(help))
+        Err(Failure::new(
+            Code::EndpointImage,
+            format!("SageMaker cannot run `{image}`: {why}"),
+        )
+        .help(help))
     };
     match aws.place(image.host())? {
         ImagePlace::Here => {}
@@ -196,9 +212,14 @@ pub(super) fn fitting<'a>(
     }
     Err(Failure::new(
         Code::EndpointImage,
-        format!("SageMaker cannot run `{name}`: its manifest is of the type `{}`", found.media_type),
+        format!(
+            "SageMaker cannot run `{name}`: its manifest is of the type `{}`",
+            found.media_type
+        ),
     )
-    .help("build it anew with a current engine, which writes Docker's manifest (schema 2) or OCI's"))
+    .help(
+        "build it anew with a current engine, which writes Docker's manifest (schema 2) or OCI's",
+    ))
 }
 
 fn other_platform(spec: &SageMakerSpec, name: &str, there: &str) -> Failure {
@@ -241,14 +262,33 @@ mod tests {
 
     #[test]
     fn the_image_of_the_machines_processor_is_taken() {
-        let both = [one("sha256:a", "arm64", TAKEN[1]), one("sha256:b", "amd64", TAKEN[0])];
+        let both = [
+            one("sha256:a", "arm64", TAKEN[1]),
+            one("sha256:b", "amd64", TAKEN[0]),
+        ];
         assert_eq!(fitting(&spec(), "wine", &both).unwrap().digest, "sha256:b");
         let failure = fitting(&spec(), "wine", &both[..1]).unwrap_err();
         assert_eq!(failure.code(), Code::EndpointImage);
         let finding = failure.findings().next().unwrap();
-        assert!(finding.message.contains("it is for linux/arm64, and they need linux/amd64"), "{finding:?}");
-        let old = [one("sha256:b", "amd64", "application/vnd.docker.distribution.manifest.v1+prettyjws")];
+        assert!(
+            finding
+                .message
+                .contains("it is for linux/arm64, and they need linux/amd64"),
+            "{finding:?}"
+        );
+        let old = [one(
+            "sha256:b",
+            "amd64",
+            "application/vnd.docker.distribution.manifest.v1+prettyjws",
+        )];
         let failure = fitting(&spec(), "wine", &old).unwrap_err();
-        assert!(failure.findings().next().unwrap().message.contains("v1+prettyjws"));
+        assert!(
+            failure
+                .findings()
+                .next()
+                .unwrap()
+                .message
+                .contains("v1+prettyjws")
+        );
     }
 }

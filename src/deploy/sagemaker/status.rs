@@ -32,9 +32,7 @@ pub(crate) async fn status(ctx: &Context, spec: &SageMakerSpec) -> Outcome<()> {
     for line in lines(&described, past.as_ref()) {
         ctx.events.note(line).await;
     }
-    ctx.events
-        .produced(deployment(spec, &aws, image))
-        .await;
+    ctx.events.produced(deployment(spec, &aws, image)).await;
     let judged = judge(&described, Goal::earlier(config(&described)));
     let (passed, detail) = match judged {
         Judged::Done => (true, "InService, and all instances serve".to_owned()),

@@ -6,9 +6,9 @@ use std::time::SystemTime;
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::change::change;
 use super::judge::Goal;
 use super::wait::{Waited, settled, wait};
-use super::change::change;
 use super::{Before, Rollout};
 use crate::artifact::RolledBack;
 use crate::cloud::{SageMaker, Thing};

@@ -130,7 +130,9 @@ pub(super) async fn look(ctx: &Context, aws: &SageMaker, name: &str) -> Outcome<
 fn stopped(name: &str) -> Failure {
     Failure::new(
         Code::Interrupted,
-        format!("stopped before endpoint `{name}` was there; SageMaker goes on with what was begun, and the next run picks it up"),
+        format!(
+            "stopped before endpoint `{name}` was there; SageMaker goes on with what was begun, and the next run picks it up"
+        ),
     )
 }
 

@@ -292,10 +292,22 @@ pub(super) mod tests {
             let capacity = Capacity::Instances { kind, count: 1 };
             SageMakerSpec { capacity, ..spec() }.architecture()
         };
-        for kind in ["ml.m6g.large", "ml.c7g.xlarge", "ml.c6gn.xlarge", "ml.m6gd.large", "ml.g5g.xlarge"] {
+        for kind in [
+            "ml.m6g.large",
+            "ml.c7g.xlarge",
+            "ml.c6gn.xlarge",
+            "ml.m6gd.large",
+            "ml.g5g.xlarge",
+        ] {
             assert_eq!(of(kind), "arm64", "{kind}");
         }
-        for kind in ["ml.m5.large", "ml.g5.xlarge", "ml.g4dn.xlarge", "ml.p4d.24xlarge", "ml.inf2.xlarge"] {
+        for kind in [
+            "ml.m5.large",
+            "ml.g5.xlarge",
+            "ml.g4dn.xlarge",
+            "ml.p4d.24xlarge",
+            "ml.inf2.xlarge",
+        ] {
             assert_eq!(of(kind), "amd64", "{kind}");
         }
     }

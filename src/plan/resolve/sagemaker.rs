@@ -45,12 +45,18 @@ impl Resolver<'_> {
             self.missing("image", "target sagemaker needs to know which image to run");
         }
         if deploys && own.execution_role.is_none() {
-            self.missing("execution-role", "target sagemaker needs a role that the containers run as");
+            self.missing(
+                "execution-role",
+                "target sagemaker needs a role that the containers run as",
+            );
         }
         let capacity = self.capacity(deploys);
         let capture = own.data_capture.clone().map(|destination| {
             if !destination.starts_with("s3://") || destination.len() > 512 {
-                self.invalid("data-capture", format!("is `{destination}`, expected s3://BUCKET/PREFIX"));
+                self.invalid(
+                    "data-capture",
+                    format!("is `{destination}`, expected s3://BUCKET/PREFIX"),
+                );
             }
             Capture {
                 destination,
@@ -62,15 +68,24 @@ impl Resolver<'_> {
             self.invalid("update-policy", "moves requests machine by machine, and `instance-count` is 1: at least 2 are needed");
         }
         if own.update_wait > Duration::from_secs(3600) {
-            self.invalid("update-wait", "is longer than SageMaker allows, which is 1h");
+            self.invalid(
+                "update-wait",
+                "is longer than SageMaker allows, which is 1h",
+            );
         }
         let startup = own.startup_timeout;
         if startup.is_some_and(|time| !(60..=3600).contains(&time.as_secs())) {
-            self.invalid("startup-timeout", "is outside of what SageMaker allows, which is 1m to 1h");
+            self.invalid(
+                "startup-timeout",
+                "is outside of what SageMaker allows, which is 1m to 1h",
+            );
         }
         let alarms = values::list(&own.update_alarms, true);
         if alarms.len() > 10 {
-            self.invalid("update-alarms", "has more than 10 alarms, which is what SageMaker takes");
+            self.invalid(
+                "update-alarms",
+                "has more than 10 alarms, which is what SageMaker takes",
+            );
         }
         if matches!(capacity, Capacity::Serverless { .. })
             && (update != UpdatePolicy::AllAtOnce || !alarms.is_empty() || capture.is_some())
@@ -84,7 +99,10 @@ impl Resolver<'_> {
         let on_failure = self.on_failure();
         let on_first_failure = self.on_first_failure();
         if on_first_failure == OnFirstFailure::ScaleDown {
-            self.invalid("on-first-failure", "is `scale-down`, and an endpoint has at least one machine: keep or remove");
+            self.invalid(
+                "on-first-failure",
+                "is `scale-down`, and an endpoint has at least one machine: keep or remove",
+            );
         }
         let asked = self.sources.contains_key("deploy-timeout");
         Some(SageMakerSpec {
@@ -102,7 +120,11 @@ impl Resolver<'_> {
             environment: environment.into_iter().collect(),
             on_failure,
             on_first_failure,
-            deadline: if asked { inputs.deploy_timeout } else { DEADLINE },
+            deadline: if asked {
+                inputs.deploy_timeout
+            } else {
+                DEADLINE
+            },
             commit: self.host.commit.clone(),
             login,
         })
@@ -117,7 +139,10 @@ impl Resolver<'_> {
             ("port", inputs.port.map(|port| port.to_string()), "8080"),
         ] {
             if given.as_deref().is_some_and(|given| given != own) {
-                self.invalid(name, format!("is set, and SageMaker asks {own} of every container"));
+                self.invalid(
+                    name,
+                    format!("is set, and SageMaker asks {own} of every container"),
+                );
             }
         }
         let path = |path: &str| Some(path.to_owned());
@@ -129,15 +154,27 @@ impl Resolver<'_> {
         let kind = self.inputs.endpoint.instance_type.clone();
         match (kind, own.serverless_memory) {
             (Some(_), Some(memory)) => {
-                self.invalid("serverless-memory", "and `instance-type` are both set: an endpoint is serverless or has machines");
-                Capacity::Serverless { memory, concurrency: 1 }
+                self.invalid(
+                    "serverless-memory",
+                    "and `instance-type` are both set: an endpoint is serverless or has machines",
+                );
+                Capacity::Serverless {
+                    memory,
+                    concurrency: 1,
+                }
             }
             (None, Some(memory)) => {
                 if !memory.is_multiple_of(1024) || !(1024..=6144).contains(&memory) {
-                    self.invalid("serverless-memory", format!("is {memory}, expected 1024, 2048, 3072, 4096, 5120 or 6144 MiB"));
+                    self.invalid(
+                        "serverless-memory",
+                        format!("is {memory}, expected 1024, 2048, 3072, 4096, 5120 or 6144 MiB"),
+                    );
                 }
                 let concurrency = own.serverless_concurrency;
-                Capacity::Serverless { memory, concurrency }
+                Capacity::Serverless {
+                    memory,
+                    concurrency,
+                }
             }
             (kind, None) => {
                 match &kind {
@@ -213,10 +250,21 @@ mod tests {
         for wrong in ["", "-a", "a-", "a_b", "a.b", &"a".repeat(64)] {
             assert!(!is_name(wrong), "{wrong}");
         }
-        for right in ["ml.m5.large", "ml.g5.48xlarge", "ml.p4d.24xlarge", "ml.u-6tb1.112xlarge"] {
+        for right in [
+            "ml.m5.large",
+            "ml.g5.48xlarge",
+            "ml.p4d.24xlarge",
+            "ml.u-6tb1.112xlarge",
+        ] {
             assert!(is_instance(right), "{right}");
         }
-        for wrong in ["m5.large", "ml.m5", "ml.m5.large.x", "ml..large", "ML.m5.large"] {
+        for wrong in [
+            "m5.large",
+            "ml.m5",
+            "ml.m5.large.x",
+            "ml..large",
+            "ML.m5.large",
+        ] {
             assert!(!is_instance(wrong), "{wrong}");
         }
     }
