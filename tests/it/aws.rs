@@ -9,7 +9,7 @@ use crate::support::{Ended, Project, Run, bed, unique};
 
 const SMALL: &str = "FROM scratch\nCOPY Dockerfile /\n";
 pub(crate) const REGION: &str = "eu-west-1";
-/// What the runner lets a job ask for its token with; `servers/aws.py` knows it and that of a container too.
+/// What the runner lets a job ask for its token with; `servers/aws/front.py` knows it and that of a container too.
 const RUNNER: &str = "runner-secret-token";
 const CONTAINER: &str = "container-secret-token";
 
@@ -70,11 +70,12 @@ fn policy(actions: &[&str]) -> Value {
     json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}]})
 }
 
-/// A role that may do this; its name.
+/// A role that may do this, and that anybody of the account may take; its name.
 pub(crate) fn role(actions: &[&str]) -> String {
+    let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]});
     let made = post(
         &format!("{}/_bed/role", bed("AWS")),
-        &json!({"name": unique("it-role"), "policy": policy(actions)}),
+        &json!({"name": unique("it-role"), "policy": policy(actions), "trust": trust}),
     );
     made["arn"].as_str().unwrap().to_owned()
 }
@@ -87,7 +88,7 @@ pub(crate) struct Aws {
 }
 
 impl Aws {
-    /// `extra` is what `servers/aws.py` is to do beside the usual.
+    /// `extra` is what `servers/aws/front.py` is to do beside the usual.
     pub(crate) fn start(extra: &Value) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let admin = Person::admin();
@@ -100,7 +101,7 @@ impl Aws {
         config.as_object_mut().unwrap().extend(extra);
         let file = folder.path().join("aws.json");
         std::fs::write(&file, config.to_string()).unwrap();
-        let server = Server::with(&["botocore"], "aws.py", &[&file.to_string_lossy()]);
+        let server = Server::with(&["botocore"], "aws/front.py", &[&file.to_string_lossy()]);
         Self {
             server,
             _folder: folder,
@@ -163,17 +164,11 @@ impl Aws {
         }
     }
 
-    /// A run at this AWS; nothing of the machine's own identity is in it.
+    /// A run at this AWS; nothing of the machine's own identity is in it, and no program is within reach: no `aws`, no plugin.
     pub(crate) fn run<'a>(&self, project: &'a Project, subcommand: &str) -> Run<'a> {
-        let program = |folder: std::path::PathBuf| folder.join("aws");
-        let path = std::env::var_os("PATH").unwrap();
-        assert!(
-            !std::env::split_paths(&path)
-                .map(program)
-                .any(|aws| aws.exists())
-        );
         project
             .ml_deploy(subcommand)
+            .env("PATH", "/nowhere")
             .env("AWS_ENDPOINT_URL", &self.url())
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("AWS_CONFIG_FILE", "/dev/null")

@@ -11,8 +11,8 @@ use crate::deploy::manifest;
 use crate::support::{Project, Run, unique};
 
 const SUBJECT: &str = "repo:org/wine:ref:refs/heads/main";
-/// Ready only after it has outlived two tokens.
-const SLOW: &str = "sleep 22; exec httpd -f -p 8080 -h /tmp";
+/// Ready only after its first token has ended.
+const SLOW: &str = "sleep 13; exec httpd -f -p 8080 -h /tmp";
 
 /// AWS with a cluster, the door before it, and a role that may look it up.
 struct Eks {
@@ -76,7 +76,7 @@ fn a_rollout_outlives_the_tokens_of_its_cluster() {
     // Every request came with a token that was good then.
     assert!(knocks.iter().all(|knock| knock.status != 401), "{knocks:?}");
     let tokens: BTreeSet<_> = knocks.iter().map(|knock| &knock.token).collect();
-    assert!(tokens.len() >= 3, "{tokens:?}");
+    assert!(tokens.len() >= 2, "{tokens:?}");
     eks.aws.nothing_shown(&ended, &[]);
 }
 
