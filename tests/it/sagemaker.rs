@@ -65,9 +65,13 @@ impl Endpoint {
         control("POST", "faults", &fault);
     }
 
+    /// A run that finds no identity of the machine's own and no program: no `aws`, no plugin.
     pub(crate) fn command<'a>(&self, project: &'a Project, subcommand: &str) -> Run<'a> {
         project
             .ml_deploy(subcommand)
+            .env("PATH", "/nowhere")
+            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
             .env("AWS_ENDPOINT_URL", &bed("AWS"))
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .input("aws-region", "eu-west-1")
@@ -164,10 +168,6 @@ fn images() -> &'static [String; 2] {
 
 #[test]
 fn an_image_is_tried_served_and_taken_back_when_it_answers_otherwise() {
-    assert!(
-        Command::new("aws").output().is_err(),
-        "no command-line tool of AWS is needed"
-    );
     let endpoint = Endpoint::new(&Value::Null);
     let name = format!("{}/{}", bed("REGISTRY"), unique("ml-deploy-test/served"));
     let project = Project::new()
@@ -184,6 +184,7 @@ fn an_image_is_tried_served_and_taken_back_when_it_answers_otherwise() {
             .input("container-env", &format!("MODE={mode}"))
             .input("image", &name)
             .input("tags", "v1")
+            .input("create-repository", "true")
     };
     let ended = endpoint.run(job("good", "run")).expect(0);
     let ended = ended.says("2 of 2 recorded predictions are answered as recorded");
