@@ -79,7 +79,7 @@ pub(crate) async fn preflight(
     // What stands in for an image that is not made yet.
     let pending = spec.repository.as_ref().filter(|_| image.is_none());
     let pending = pending.map(ToString::to_string);
-    let work = against(&cluster, spec, verify, &objects, pending.as_deref());
+    let work = against(ctx, &cluster, spec, verify, &objects, pending.as_deref());
     let (found, changes) = tokio::select! {
         biased;
         // The pipeline itself says that the run was stopped.
@@ -155,6 +155,7 @@ pub(crate) fn measured(ctx: &Context, spec: &KubernetesSpec, trial: &Trial) -> V
 
 /// The part that needs both.
 async fn against(
+    ctx: &Context,
     cluster: &Cluster,
     spec: &KubernetesSpec,
     verify: Option<&VerifySpec>,
@@ -184,6 +185,12 @@ async fn against(
         admission::check(cluster, &templates, &absent),
         prune::coming(spec, cluster, objects),
     );
+    // What is live may have other secrets, and the changes tell both.
+    for one in &tried {
+        if let Some(live) = &one.live {
+            hidden::announce_one(ctx, &one.object.kind, live).await;
+        }
+    }
     let denied = match denied {
         Ok(denied) => denied.findings(cluster, &kinds, &tried).await,
         Err(failure) => failure.into_findings(),
