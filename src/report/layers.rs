@@ -46,7 +46,11 @@ pub(super) fn section(layers: Option<&Layers>) -> String {
                 _ => "",
             };
             let short: String = layer.made_by.chars().take(INSTRUCTION).collect();
-            vec![size(layer.bytes), new.to_owned(), code(&short)]
+            let made_by = match short.as_str() {
+                "" => "–".to_owned(),
+                short => code(short),
+            };
+            vec![size(layer.bytes), new.to_owned(), made_by]
         })
         .collect();
     let more = layers.layers.len().saturating_sub(ROWS);
