@@ -218,6 +218,7 @@ async fn execute(
     reason: &Reason,
 ) -> u8 {
     let (events, receiver) = Events::channel();
+    plan.clouds.listen(&events);
     let mark = reporting.mark.clone();
     // What is only looked at is reported nowhere but here.
     let reporting = match plan.task {

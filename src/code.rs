@@ -55,6 +55,10 @@ codes! {
     KubeconfigPlugin, "kubeconfig-plugin", 10, "kubeconfig needs a program that is not here", "use a kubeconfig with a token or a client certificate";
     ClusterUnreachable, "cluster-unreachable", 10, "API server does not answer", "check the server address in the kubeconfig and the network";
     ClusterDenied, "cluster-denied", 10, "cluster refuses what the deployment needs", "bind a role with the verbs listed to the account in the kubeconfig";
+    CloudIdentity, "cloud-identity", 10, "no usable identity at the cloud", "name one in the inputs, or let the job have one (`id-token: write`)";
+    CloudDenied, "cloud-denied", 10, "cloud refuses the identity or lacks a right", "give the identity the right named";
+    CloudUnreachable, "cloud-unreachable", 10, "cloud does not answer", "check the network and the cloud's status, then run again";
+    ClusterMissing, "cluster-missing", 10, "cloud does not have the cluster", "correct `cluster-name` and where it is: resource group, region or location";
     NamespaceMissing, "namespace-missing", 10, "namespace does not exist", "create the namespace first, or correct `namespace`";
     NamespaceTerminating, "namespace-terminating", 10, "namespace is being deleted", "wait until it is gone, create it again, then run again";
     NamespaceMixed, "namespace-mixed", 10, "manifests name several namespaces", "deploy one namespace at a time, or set `allow-namespaces`";

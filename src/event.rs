@@ -131,6 +131,14 @@ impl Events {
         }
     }
 
+    /// An end that does not keep the channel open.
+    pub(crate) fn weak(&self) -> WeakEvents {
+        WeakEvents {
+            sender: self.sender.downgrade(),
+            stage: self.stage,
+        }
+    }
+
     /// Sends any event. After the reporters are gone nothing is listening, and nothing is lost that anyone could see.
     pub(crate) async fn send(&self, kind: EventKind) {
         let event = Event {
@@ -173,5 +181,22 @@ impl Events {
             why: why.into(),
         })
         .await;
+    }
+}
+
+/// A sending end that does not keep the channel open: what lives longer than the run's stages speaks through it.
+#[derive(Debug)]
+pub(crate) struct WeakEvents {
+    sender: mpsc::WeakSender<Event>,
+    stage: Option<Stage>,
+}
+
+impl WeakEvents {
+    /// The sending end, as long as somebody else keeps it open.
+    pub(crate) fn upgrade(&self) -> Option<Events> {
+        Some(Events {
+            sender: self.sender.upgrade()?,
+            stage: self.stage,
+        })
     }
 }

@@ -7,6 +7,8 @@ mod causes;
 mod chain;
 mod champion;
 mod closing;
+#[allow(dead_code, reason = "what each cloud hands out is being added")]
+mod cloud;
 mod cluster;
 mod code;
 mod compare;
@@ -37,6 +39,7 @@ mod registry;
 mod report;
 mod reporting;
 mod reuse;
+mod secret_names;
 mod sha256;
 mod shutdown;
 mod stage;

@@ -47,7 +47,7 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ready> {
     // A pull request deploys nothing, but its manifests are tried all the same when the cluster can be reached.
     if let Some(DeploySpec::Kubernetes(spec)) = &plan.deploy {
         let (proposed, image) = (plan.host.pull_request, plan.image_ref.as_ref());
-        if plan.runs(Stage::Deploy) || proposed && spec.cluster.kubeconfig.is_some() {
+        if plan.runs(Stage::Deploy) || proposed && spec.cluster.is_told() {
             let verify = (plan.runs(Stage::Verify) || proposed).then_some(&plan.verify);
             let checked = deploy::kubernetes::preflight(ctx, spec, verify, image);
             checks.push(Box::pin(checked));

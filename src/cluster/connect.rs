@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use kube::client::{AuthError, Body};
+use kube::client::{AuthError, Body, ClientBuilder};
 use kube::config::KubeConfigOptions;
 use kube::{Client, Config};
 
-use super::kubeconfig;
+use super::{bearer, kubeconfig};
+use crate::cloud;
 use crate::code::Code;
 use crate::failure::{Failure, Outcome, chain};
 use crate::plan::ClusterSpec;
@@ -37,15 +38,23 @@ impl std::fmt::Debug for Cluster {
 impl Cluster {
     /// Connects, and waits at most 5 s for the first answer. Without a namespace the context's own is used.
     pub(crate) async fn connect(spec: &ClusterSpec, namespace: Option<&str>) -> Outcome<Self> {
-        let (config, plugin) = configure(spec).await?;
+        let Configured {
+            config,
+            plugin,
+            bearer,
+        } = configure(spec).await?;
         let server = config
             .cluster_url
             .to_string()
             .trim_end_matches('/')
             .to_owned();
         let namespace = namespace.unwrap_or(&config.default_namespace).to_owned();
-        let client =
-            Client::try_from(config).map_err(|error| refused(&server, plugin.as_deref(), error))?;
+        let builder = ClientBuilder::try_from(config)
+            .map_err(|error| refused(&server, plugin.as_deref(), error))?;
+        let client = match bearer {
+            Some(bearer) => bearer::client(builder, bearer),
+            None => builder.build(),
+        };
         let version = tokio::time::timeout(FIRST_ANSWER, client.apiserver_version()).await;
         match version {
             Err(_) => Err(Failure::new(
@@ -84,8 +93,25 @@ impl Cluster {
     }
 }
 
-/// The client's configuration, and the name of the program that it gets its token from.
-async fn configure(spec: &ClusterSpec) -> Outcome<(Config, Option<String>)> {
+/// What a client is made from.
+struct Configured {
+    config: Config,
+    /// Name of the program that it gets its token from.
+    plugin: Option<String>,
+    /// Who makes its tokens.
+    bearer: Option<cloud::Bearer>,
+}
+
+async fn configure(spec: &ClusterSpec) -> Outcome<Configured> {
+    if let Some(cluster) = &spec.cloud {
+        let (mut config, bearer) = super::cloud::configure(spec, cluster).await?;
+        config.connect_timeout = Some(FIRST_ANSWER);
+        return Ok(Configured {
+            config,
+            plugin: None,
+            bearer,
+        });
+    }
     let Some(found) = kubeconfig::read(spec.kubeconfig.as_ref())? else {
         let config = Config::incluster().map_err(|_| {
             kubeconfig::invalid("failed to find a cluster: no kubeconfig is given, none is in KUBECONFIG or ~/.kube/config, and this is not a pod")
@@ -95,7 +121,11 @@ async fn configure(spec: &ClusterSpec) -> Outcome<(Config, Option<String>)> {
                     "set `kubeconfig` to the file's text, its base64 form or a path; a secret with a misspelt name is empty too"
                 })
         })?;
-        return Ok((config, None));
+        return Ok(Configured {
+            config,
+            plugin: None,
+            bearer: None,
+        });
     };
     let context = kubeconfig::context(&found, spec.context.as_deref())?;
     let plugin = kubeconfig::plugin(&found, &context);
@@ -109,7 +139,11 @@ async fn configure(spec: &ClusterSpec) -> Outcome<(Config, Option<String>)> {
             kubeconfig::invalid(format!("failed to use context `{context}`: {error}"))
         })?;
     config.connect_timeout = Some(FIRST_ANSWER);
-    Ok((config, plugin))
+    Ok(Configured {
+        config,
+        plugin,
+        bearer: None,
+    })
 }
 
 /// What a first request's error means.

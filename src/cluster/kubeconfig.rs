@@ -28,8 +28,13 @@ pub(super) fn read(given: Option<&SecretString>) -> Outcome<Option<Kubeconfig>> 
     }
     let decoded = decode(text)?;
     let text = decoded.as_deref().unwrap_or(text);
+    parse(text).map(Some)
+}
+
+/// The document as text.
+pub(super) fn parse(text: &str) -> Outcome<Kubeconfig> {
     let config = Kubeconfig::from_yaml(text).map_err(|error| unreadable("the value", &error))?;
-    usable(config).map(Some)
+    usable(config)
 }
 
 /// The files that kubectl reads: `KUBECONFIG`, then `~/.kube/config`.

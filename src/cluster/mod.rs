@@ -1,6 +1,8 @@
 //! Kubernetes access: kubeconfig, rights, objects, requests through the API server. It names kube and knows no stage.
 
 mod backend;
+mod bearer;
+mod cloud;
 mod connect;
 mod kubeconfig;
 mod live;

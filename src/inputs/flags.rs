@@ -6,6 +6,10 @@ use std::time::Duration;
 use clap::Args;
 use secrecy::SecretString;
 
+use super::aws::AwsInputs;
+use super::azure::AzureInputs;
+use super::cluster::ClusterInputs;
+use super::google::GoogleInputs;
 use crate::format::Format;
 
 /// Every input. Lists take one entry a line; `stages`, `tags` and `platforms` also take commas.
@@ -250,6 +254,15 @@ pub(crate) struct Inputs {
     #[arg(long, value_name = "LIST", help_heading = "Deployment to Docker")]
     pub(crate) container_env: Vec<String>,
 
+    #[command(flatten)]
+    pub(crate) cluster: ClusterInputs,
+    #[command(flatten)]
+    pub(crate) aws: AwsInputs,
+    #[command(flatten)]
+    pub(crate) azure: AzureInputs,
+    #[command(flatten)]
+    pub(crate) google: GoogleInputs,
+
     /// Port the service listens on in its container; by default the Service's, the image's EXPOSE or 8080
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Verification")]
     pub(crate) port: Option<u16>,
@@ -342,7 +355,7 @@ pub(crate) fn reports(text: &str) -> Result<GithubReports, String> {
 }
 
 /// `true` or `false`, as the runner writes them.
-fn boolean(text: &str) -> Result<bool, String> {
+pub(super) fn boolean(text: &str) -> Result<bool, String> {
     match text {
         "true" | "True" | "TRUE" => Ok(true),
         "false" | "False" | "FALSE" => Ok(false),

@@ -1,9 +1,13 @@
 //! Inputs: one definition (`flags`), three places they come from (flags, `INPUT_*`, `ml-deploy.yml`), one precedence (`layers`).
 
+pub(crate) mod aws;
+pub(crate) mod azure;
 pub(crate) mod cli;
+pub(crate) mod cluster;
 mod editor;
 pub(crate) mod file;
 pub(crate) mod flags;
+pub(crate) mod google;
 pub(crate) mod layers;
 mod names;
 mod pages;

@@ -1,5 +1,6 @@
 //! Inputs and host become a `Plan`: resolved, validated, printable. What runs is decided here, once.
 
+mod clouds;
 mod gates;
 mod resolve;
 mod rules;
@@ -7,12 +8,15 @@ mod show;
 mod spec;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use clouds::*;
 pub(crate) use gates::{FirstDeploy, GateSpec, Margin, Op, Rule, Side, Test};
 pub(crate) use resolve::{Places, resolve, secret_values};
 pub(crate) use spec::*;
 
+use crate::cloud::Clouds;
 use crate::context::Workspace;
 use crate::event::Stage;
 use crate::host::Host;
@@ -56,6 +60,7 @@ pub(crate) struct Plan {
     /// `None`: the image is not tried before it is pushed.
     pub(crate) trial: Option<TrialSpec>,
     pub(crate) image_ref: Option<Reference>,
+    pub(crate) clouds: Arc<Clouds>,
     pub(crate) report: PathBuf,
     pub(crate) reuse: bool,
     pub(crate) timeout: Option<Duration>,

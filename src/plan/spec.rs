@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use secrecy::SecretString;
 
+use super::CloudCluster;
+use crate::cloud::Clouds;
 use crate::code::Code;
 use crate::predict::Form;
 use crate::registry::Reference;
@@ -112,9 +115,20 @@ pub(crate) struct BuildSpec {
     pub(crate) early_layers: bool,
 }
 
-/// Credentials for one registry, from inputs; `DOCKER_CONFIG` is asked where there are none.
+/// Who we are at registries. `DOCKER_CONFIG` is asked too; `registry::credentials` has the order.
 #[derive(Clone, Debug)]
 pub(crate) struct RegistryLogin {
+    /// From the inputs.
+    pub(crate) password: Option<RegistryPassword>,
+    /// What the place gives its jobs.
+    pub(crate) job: Option<RegistryPassword>,
+    /// Logins that clouds hand out.
+    pub(crate) clouds: Arc<Clouds>,
+}
+
+/// A name and a password for one registry.
+#[derive(Clone, Debug)]
+pub(crate) struct RegistryPassword {
     /// The registry that it is for; no other one is ever given it.
     pub(crate) host: String,
     pub(crate) username: String,
@@ -183,11 +197,21 @@ pub(crate) enum DeploySpec {
 /// How to reach the cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct ClusterSpec {
+    /// The cluster of a cloud, instead of a kubeconfig.
+    pub(crate) cloud: Option<CloudCluster>,
+    pub(crate) clouds: Arc<Clouds>,
     /// Text, base64 or path, as given.
     pub(crate) kubeconfig: Option<SecretString>,
     pub(crate) context: Option<String>,
     /// Whether every secret is empty in this run, which is why there may be no kubeconfig.
     pub(crate) without_secrets: bool,
+}
+
+impl ClusterSpec {
+    /// Whether the inputs say which cluster is meant, and this run can have what it takes to reach it.
+    pub(crate) fn is_told(&self) -> bool {
+        self.kubeconfig.is_some() || self.cloud.is_some() && !self.without_secrets
+    }
 }
 
 /// A deployment to Kubernetes.

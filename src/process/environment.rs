@@ -1,5 +1,7 @@
 //! Which variables of ours a foreign program may see. Pure: it is given the variables.
 
+use crate::secret_names;
+
 /// Our variables, divided.
 #[derive(Debug, Default)]
 pub(crate) struct Inherited {
@@ -63,31 +65,12 @@ const NAMES: &[&str] = &[
     "REGISTRY_AUTH_FILE",
 ];
 
-/// Parts of names that mark a secret.
-const PARTS: &[&str] = &[
-    "TOKEN",
-    "PASSWORD",
-    "PASSWD",
-    "PASSPHRASE",
-    "SECRET",
-    "CREDENTIAL",
-    "API_KEY",
-    "APIKEY",
-    "PRIVATE_KEY",
-    "ACCESS_KEY",
-    "ACCOUNT_KEY",
-    "AUTH_KEY",
-    "SIGNING_KEY",
-    "CONNECTION_STRING",
-];
-
-/// Files and switches that are no secret although their family is withheld or their name sounds like one.
+/// Files and switches that are no secret although their family is withheld.
 const HARMLESS: &[&str] = &[
     "AWS_CA_BUNDLE",
     "AWS_REGION",
     "AWS_DEFAULT_REGION",
     "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE",
-    "TOKENIZERS_PARALLELISM",
 ];
 
 /// Whether a program that we do not know should not see this variable.
@@ -99,8 +82,7 @@ pub(crate) fn looks_secret(name: &str) -> bool {
     let upper = name.to_uppercase();
     FAMILIES.iter().any(|family| upper.starts_with(family))
         || NAMES.contains(&upper.as_str())
-        || PARTS.iter().any(|part| upper.contains(part))
-        || upper.ends_with("_PAT")
+        || secret_names::mentioned(name)
 }
 
 /// A package index whose URL holds a name or password: what is needed is installed before the program starts.

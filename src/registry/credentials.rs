@@ -13,10 +13,11 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use tokio::io::AsyncWriteExt as _;
 
+use crate::cloud;
 use crate::code::Code;
 use crate::failure::{Failure, Outcome, chain};
-use crate::host::docker;
-use crate::plan::RegistryLogin;
+use crate::host;
+use crate::plan::{RegistryLogin, RegistryPassword};
 
 /// How long a credential helper may take; some ask a cloud.
 const HELPER: Duration = Duration::from_secs(30);
@@ -35,23 +36,60 @@ pub(crate) struct Credentials {
     pub(crate) origin: String,
 }
 
-/// The login for a registry host: the inputs' when it is for this host, else Docker's.
-/// `None`: the registry is asked without a name. Callers mask the secret before they do anything else.
+/// The login for a registry host: the inputs' password when it is for this host, that of a cloud whose identity the inputs
+/// name, what Docker keeps, that of a cloud of the surroundings, what the place gives its jobs.
+/// `None`: the registry is asked without a name. Callers mask the secret before they do anything else, and ask again at each
+/// use: a cloud's login lives for some minutes or hours.
 ///
-/// Fails with `InputInvalid` when Docker's configuration cannot be read or its helper is not here or fails.
+/// # Errors
+/// `InputInvalid` when Docker's configuration cannot be read or its helper is not here or fails; those of a cloud.
 pub(crate) async fn credentials(
     host: &str,
     login: Option<&RegistryLogin>,
 ) -> Outcome<Option<Credentials>> {
-    if let Some(login) = login.filter(|login| login.host == host) {
-        return Ok(Some(Credentials {
-            username: login.username.clone(),
-            secret: login.password.clone(),
-            identity_token: false,
-            origin: "the inputs".to_owned(),
-        }));
+    let Some(login) = login else {
+        return docker(host).await;
+    };
+    if let Some(found) = of(login.password.as_ref(), host, "the inputs") {
+        return Ok(Some(found));
     }
-    let Some(path) = docker::folder().map(|folder| folder.join("config.json")) else {
+    if let Some(found) = login.clouds.registry(host, true).await? {
+        return Ok(Some(found.into()));
+    }
+    if let Some(found) = docker(host).await? {
+        return Ok(Some(found));
+    }
+    if let Some(found) = login.clouds.registry(host, false).await? {
+        return Ok(Some(found.into()));
+    }
+    Ok(of(login.job.as_ref(), host, "the job's own token"))
+}
+
+/// A password that is for this host; no other one is ever given it.
+fn of(password: Option<&RegistryPassword>, host: &str, origin: &str) -> Option<Credentials> {
+    let found = password.filter(|password| password.host == host)?;
+    Some(Credentials {
+        username: found.username.clone(),
+        secret: found.password.clone(),
+        identity_token: false,
+        origin: origin.to_owned(),
+    })
+}
+
+impl From<cloud::Login> for Credentials {
+    fn from(login: cloud::Login) -> Self {
+        Self {
+            username: login.username,
+            secret: login.secret,
+            identity_token: login.identity_token,
+            origin: login.origin,
+        }
+    }
+}
+
+/// What Docker keeps for a host.
+async fn docker(host: &str) -> Outcome<Option<Credentials>> {
+    let Some(path) = host::docker::folder().map(|folder| folder.join("config.json")) else {
         return Ok(None);
     };
     stored(&path, host).await.map_err(|error| {

@@ -9,7 +9,7 @@ use crate::support::checkout;
 const STAGES: &[&str] = &["preflight", "train", "gate", "image", "deploy", "verify"];
 /// Each names one outside system and knows no stage.
 const SYSTEMS: &[&str] = &[
-    "engine", "cluster", "registry", "tracking", "python", "host",
+    "cloud", "engine", "cluster", "registry", "tracking", "python", "host",
 ];
 /// Pure knowledge that several stages need: it knows no stage and no system.
 const SHARED: &[&str] = &["causes", "predict"];
@@ -24,6 +24,7 @@ const WORDS: &[&str] = &[
     "failure",
     "format",
     "passwords",
+    "secret_names",
     "sha256",
     "shutdown",
 ];

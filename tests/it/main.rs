@@ -10,6 +10,7 @@ mod access;
 mod act;
 mod architecture;
 mod bad_input;
+mod bearer;
 mod blue_green;
 mod browser;
 mod cancel;

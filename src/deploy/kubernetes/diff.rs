@@ -4,9 +4,11 @@
 use serde_json::{Map, Value};
 
 use super::fields::MANAGER;
+use super::hidden::without_credentials;
 use super::manifest::Object;
 use super::tree::Node;
 use crate::artifact::{Action, Changes, FieldChange};
+use crate::secret_names;
 
 /// What the server writes itself.
 const SERVERS: &[&str] = &[
@@ -129,15 +131,11 @@ impl Differ<'_> {
         after: &Map<String, Value>,
         hidden: bool,
     ) {
-        // An environment variable keeps its secret beside its name.
-        let named = [live, after]
-            .into_iter()
-            .filter_map(|map| map.get("name")?.as_str())
-            .any(looks_secret);
+        let open = is_open(path);
         let gone = live.keys().filter(|key| !after.contains_key(*key));
         for key in after.keys().chain(gone) {
-            let hidden =
-                hidden || looks_secret(key) && !key.ends_with("Ref") || named && key == "value";
+            let secret = |map| holds_one(map, key, open);
+            let hidden = hidden || secret(live) || secret(after);
             self.compare(&step(path, key), live.get(key), after.get(key), hidden);
         }
     }
@@ -240,41 +238,36 @@ fn ignored(path: &str) -> bool {
             .is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// Whether a variable or key with this name holds what nobody should read.
-fn looks_secret(name: &str) -> bool {
-    let name = name.to_uppercase();
-    [
-        "PASSWORD",
-        "PASSWD",
-        "SECRET",
-        "TOKEN",
-        "API_KEY",
-        "APIKEY",
-        "PRIVATE_KEY",
-        "ACCESS_KEY",
-    ]
-    .iter()
-    .any(|word| name.ends_with(word))
+/// Whether an entry of a map is what nobody should read. In an open map people chose the names, else the API did.
+fn holds_one(map: &Map<String, Value>, key: &str, open: bool) -> bool {
+    if !map.get(key).is_some_and(Value::is_string) {
+        return false;
+    }
+    // An environment variable keeps its secret beside its name.
+    let variable = map.get("name").and_then(Value::as_str);
+    let named = key == "value" && variable.is_some_and(secret_names::variable);
+    named
+        || if open {
+            secret_names::variable(key)
+        } else {
+            secret_names::field(key)
+        }
 }
 
 /// A whole block may bring a variable with it.
 fn holds_secret(value: &Value) -> bool {
     match value {
-        Value::Object(map) => {
-            let named = map
-                .get("name")
-                .and_then(Value::as_str)
-                .is_some_and(looks_secret);
-            named && map.contains_key("value") || map.values().any(holds_secret)
-        }
+        Value::Object(map) => map
+            .iter()
+            .any(|(key, value)| holds_one(map, key, false) || holds_secret(value)),
         Value::Array(items) => items.iter().any(holds_secret),
         _ => false,
     }
 }
 
-/// As JSON, shortened.
+/// As JSON, shortened, without passwords in URLs.
 fn shown(value: &Value) -> String {
-    let text = value.to_string();
+    let text = without_credentials(&value.to_string());
     let length = text.chars().count();
     if length <= LONGEST {
         return text;
@@ -286,12 +279,24 @@ fn shown(value: &Value) -> String {
 /// A value at a field path of an object's manifest or of what is live, fit to be shown.
 pub(super) fn value_at(object: &Object, value: &Value, path: &str) -> Option<String> {
     let found = Node::from(value).value_of(path)?;
-    // A variable's name stands in the path when the API server writes it.
-    let named = looks_secret(path.trim_end_matches(".value").trim_end_matches("\"]"));
-    if named || holds_secret(&found) || (object.kind == "Secret" && !path.starts_with("metadata")) {
+    let secret = object.kind == "Secret" && !path.starts_with("metadata");
+    if secret || names_secret(path) || holds_secret(&found) {
         return Some("(hidden)".to_owned());
     }
     Some(shown(&found))
+}
+
+/// Whether the path leads to what nobody should read. A variable's name stands in it as the API server writes it:
+/// `env[name="DB_PASSWORD"].value`.
+fn names_secret(path: &str) -> bool {
+    if let Some((_, name)) = path
+        .strip_suffix("\"].value")
+        .and_then(|path| path.rsplit_once('"'))
+    {
+        return secret_names::variable(name);
+    }
+    let (above, last) = path.rsplit_once('.').unwrap_or(("", path));
+    secret_names::field(last) || is_open(above) && secret_names::variable(last)
 }
 
 /// Fields below a path that the manifest wants otherwise than they are live. What only the server filled in is no wish.

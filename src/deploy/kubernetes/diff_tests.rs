@@ -83,6 +83,48 @@ fn no_secret_is_ever_shown() {
 }
 
 #[test]
+fn a_secret_word_anywhere_in_a_variable_counts_and_fields_that_only_speak_of_secrets_are_shown() {
+    let pod = |value: &str, number: u32, flag: bool| {
+        json!({"spec": {"containers": [{"name": "a", "env": [
+            {"name": "DB_PASSWORD_V2", "value": value}, {"name": "CREDENTIALS", "value": value},
+            {"name": "DB", "value": format!("postgres://u:{value}@db/wine-{number}")},
+            {"name": "DB_SECRET_NAME", "value": format!("wine-{number}")}]}],
+            "automountServiceAccountToken": flag,
+            "imagePullSecrets": [{"name": format!("pull-{number}")}],
+            "volumes": [{"name": "v", "secret": {"secretName": format!("wine-{number}")}},
+                {"name": "p", "projected": {"sources": [{"serviceAccountToken": {"expirationSeconds": number, "tokenExpirationSeconds": number}}]}}],
+            "login": {"bearerToken": value}}})
+    };
+    assert_eq!(
+        told("Pod", pod("one", 1, false), pod("two", 2, true)),
+        [
+            "spec.containers[a].env[DB_PASSWORD_V2].value: (hidden) → (hidden, changed)",
+            "spec.containers[a].env[CREDENTIALS].value: (hidden) → (hidden, changed)",
+            "spec.containers[a].env[DB].value: \"postgres://***@db/wine-1\" → \"postgres://***@db/wine-2\"",
+            "spec.containers[a].env[DB_SECRET_NAME].value: \"wine-1\" → \"wine-2\"",
+            "spec.automountServiceAccountToken: false → true",
+            "spec.imagePullSecrets[pull-2]: - → {\"name\":\"pull-2\"}",
+            "spec.imagePullSecrets[pull-1]: {\"name\":\"pull-1\"} → -",
+            "spec.volumes[v].secret.secretName: \"wine-1\" → \"wine-2\"",
+            "spec.volumes[p].projected.sources[0].serviceAccountToken.expirationSeconds: 1 → 2",
+            "spec.volumes[p].projected.sources[0].serviceAccountToken.tokenExpirationSeconds: 1 → 2",
+            "spec.login.bearerToken: (hidden) → (hidden, changed)",
+        ]
+    );
+    // A block that is new as a whole.
+    let lines = told(
+        "Pod",
+        json!({}),
+        json!({"spec": {"login": {"bearerToken": "two"}}}),
+    );
+    assert_eq!(lines, ["spec: - → (hidden)"]);
+    let mut live = pod("one", 1, false);
+    live["spec"].as_object_mut().unwrap().remove("volumes");
+    let lines = told("Pod", live, pod("one", 1, false));
+    assert!(lines[0].contains("\"secretName\":\"wine-1\""), "{lines:?}");
+}
+
+#[test]
 fn long_values_are_shortened() {
     let map = |value: String| json!({"data": {"model.json": value}});
     let lines = told("ConfigMap", map("a".repeat(5000)), map("b".repeat(7)));
@@ -100,8 +142,8 @@ fn values_are_found_by_the_server_s_paths_and_secrets_are_not_shown() {
             .unwrap()
             .remove(0)
     };
-    let value = json!({"data": {"a": "b"}, "spec": {"ports": [{"port": 80}], "containers": [
-        {"name": "m", "env": [{"name": "DB_PASSWORD", "value": "x"}, {"name": "A", "value": "y"}]}]}});
+    let value = json!({"data": {"a": "b", "api-token": "x"}, "spec": {"ports": [{"port": 80}], "containers": [
+        {"name": "m", "env": [{"name": "DB_PASSWORD", "value": "x"}, {"name": "DB_PASSWORD_V2", "value": "x"}, {"name": "A", "value": "y"}]}]}});
     let at = |kind: &str, path: &str| value_at(&object(kind), &value, path);
     assert_eq!(at("Pod", ".spec.ports[0].port").as_deref(), Some("80"));
     assert_eq!(at("Pod", "spec.ports[1]"), None);
@@ -109,6 +151,14 @@ fn values_are_found_by_the_server_s_paths_and_secrets_are_not_shown() {
     assert_eq!(at("Pod", &variable("A")).as_deref(), Some("\"y\""));
     assert_eq!(
         at("Pod", &variable("DB_PASSWORD")).as_deref(),
+        Some("(hidden)")
+    );
+    assert_eq!(
+        at("Pod", &variable("DB_PASSWORD_V2")).as_deref(),
+        Some("(hidden)")
+    );
+    assert_eq!(
+        at("ConfigMap", "data.api-token").as_deref(),
         Some("(hidden)")
     );
     assert_eq!(at("Secret", "data.a").as_deref(), Some("(hidden)"));

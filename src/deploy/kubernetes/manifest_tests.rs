@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use super::*;
-use crate::plan::ClusterSpec;
+use crate::cloud::{Clouds, Environment};
+use crate::plan::{CloudSpec, ClusterSpec};
 use crate::plan::{OnFailure, OnFirstFailure, Strategy};
 
 pub(in crate::deploy::kubernetes) fn spec(folder: &Path, manifests: &[&str]) -> KubernetesSpec {
     KubernetesSpec {
         cluster: ClusterSpec {
+            cloud: None,
+            clouds: Clouds::new(CloudSpec::default(), &Environment::default()),
             without_secrets: false,
             kubeconfig: None,
             context: None,

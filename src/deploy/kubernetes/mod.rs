@@ -130,9 +130,7 @@ async fn roll_out(
     let kinds = Kinds::discover(&cluster.client, &objects)
         .await
         .map_err(all)?;
-    for secret in hidden::values(&objects) {
-        ctx.events.mask(&secret).await;
-    }
+    hidden::announce(ctx, &objects).await;
     let staged = strategy::stage(ctx, spec, &cluster, &kinds, &mut objects).await?;
     let lasting = strategy::lasting(&cluster, staged.as_ref(), &objects);
     let before = Before::snapshot(ctx, spec, &cluster, &kinds, &lasting).await?;

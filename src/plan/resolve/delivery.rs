@@ -1,9 +1,11 @@
 //! The part of the plan that deploys and verifies.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::*;
 use super::{Resolver, values};
+use crate::cloud::Clouds;
 use crate::code::Code;
 use crate::context::Workspace;
 use crate::inputs::flags::duration;
@@ -60,6 +62,7 @@ impl Resolver<'_> {
         target: Option<&str>,
         image: Option<Reference>,
         login: Option<RegistryLogin>,
+        clouds: &Arc<Clouds>,
     ) -> Option<DeploySpec> {
         let inputs = self.inputs;
         let commit = self.host.commit.clone();
@@ -77,6 +80,8 @@ impl Resolver<'_> {
                 );
             }
             let cluster = ClusterSpec {
+                cloud: self.cluster(),
+                clouds: clouds.clone(),
                 kubeconfig: inputs.kubeconfig.clone(),
                 context: inputs.kube_context.clone(),
                 without_secrets: self.host.without_secrets,

@@ -1,13 +1,16 @@
 //! The part of the plan that builds and pushes: names, tags, login, build arguments and secrets.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::super::*;
-use super::Resolver;
 use super::values::{self, pairs};
+use super::{Places, Resolver};
+use crate::cloud::Clouds;
 use crate::context::Workspace;
+use crate::host::Kind;
 use crate::registry::Reference;
 
 impl Resolver<'_> {
@@ -28,13 +31,48 @@ impl Resolver<'_> {
     }
 
     /// The login, for the registry of the image that is pushed, else of the one that is deployed.
-    pub(super) fn login(&mut self, image: Option<&Reference>) -> Option<RegistryLogin> {
+    pub(super) fn login(
+        &mut self,
+        image: Option<&Reference>,
+        places: &Places,
+        clouds: Arc<Clouds>,
+    ) -> RegistryLogin {
+        RegistryLogin {
+            password: self.password(image),
+            job: self.job_login(places),
+            clouds,
+        }
+    }
+
+    /// What the place gives its jobs: GitHub its token for ghcr.io, GitLab a password for its own registry.
+    fn job_login(&self, places: &Places) -> Option<RegistryPassword> {
+        match self.host.kind {
+            Kind::GitHub => Some(RegistryPassword {
+                host: "ghcr.io".to_owned(),
+                // The registry looks at the token alone.
+                username: places
+                    .environment
+                    .get("GITHUB_ACTOR")
+                    .unwrap_or("token")
+                    .to_owned(),
+                password: self.inputs.github_token.clone()?,
+            }),
+            Kind::GitLab => Some(RegistryPassword {
+                host: places.environment.get("CI_REGISTRY")?.to_owned(),
+                username: places.environment.get("CI_REGISTRY_USER")?.to_owned(),
+                password: places.environment.secret("CI_REGISTRY_PASSWORD")?,
+            }),
+            Kind::Jenkins | Kind::Terminal => None,
+        }
+    }
+
+    fn password(&mut self, image: Option<&Reference>) -> Option<RegistryPassword> {
         let host = image.map_or("", Reference::host).to_owned();
         match (
             self.inputs.registry_username.clone(),
             self.inputs.registry_password.clone(),
         ) {
-            (Some(username), Some(password)) => Some(RegistryLogin {
+            (Some(username), Some(password)) => Some(RegistryPassword {
                 host,
                 username,
                 password,

@@ -1,5 +1,6 @@
 //! Builds the plan from inputs and host. It reads no network and changes nothing; all findings come back at once.
 
+mod clouds;
 mod delivery;
 mod gates;
 mod image;
@@ -16,6 +17,7 @@ use secrecy::SecretString;
 pub(crate) use secrets::of_inputs as secret_values;
 
 use super::*;
+use crate::cloud::Environment;
 use crate::code::Code;
 use crate::context::Workspace;
 use crate::diagnostic::{Diagnostic, Location};
@@ -39,6 +41,8 @@ pub(crate) struct Places {
     pub(crate) tracking_token: Option<SecretString>,
     /// Values of variables whose names say that they are secret, whoever set them.
     pub(crate) secrets: Vec<SecretString>,
+    /// All variables: each cloud knows its own.
+    pub(crate) environment: Environment,
 }
 
 impl Places {
@@ -70,6 +74,7 @@ impl Places {
                 .flat_map(|(name, value)| secrets::in_variable(name, value))
                 .map(SecretString::from)
                 .collect(),
+            environment: Environment::new(env),
         }
     }
 }
@@ -107,7 +112,9 @@ pub(crate) fn resolve(
     let looked_at = image_ref
         .as_ref()
         .filter(|_| matches!(task, Task::Parity | Task::Trace));
-    let login = resolver.login(looked_at.or(named.as_ref()));
+    let clouds = resolver.clouds(places);
+    let login = resolver.login(looked_at.or(named.as_ref()), places, clouds.clone());
+    let login = Some(login);
     let tracking = resolver.tracking(&workspace, places);
     let gates = resolver.gate_spec(&workspace, tracking.clone());
     let runs = task == Task::Run;
@@ -127,7 +134,7 @@ pub(crate) fn resolve(
         tags: tags.clone(),
         login: login.clone(),
     });
-    let deploy = resolver.deploy(&workspace, target, named, login);
+    let deploy = resolver.deploy(&workspace, target, named, login, &clouds);
     let verify = resolver.verify(&workspace);
     let trial = resolver.trial(&workspace, deploy.as_ref(), &verify);
     let (stages, left_out) = resolver.stages(
@@ -173,6 +180,7 @@ pub(crate) fn resolve(
         verify,
         trial,
         image_ref,
+        clouds,
         report,
         reuse: inputs.reuse,
         timeout: inputs.timeout,

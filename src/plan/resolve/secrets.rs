@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::inputs::flags::{Inputs, SECRET_INPUTS};
 use crate::inputs::layers;
-use crate::passwords;
+use crate::{passwords, secret_names};
 
 /// What is secret in a variable: all of it when its name says so, else the passwords of its URLs (package indexes, proxies).
 /// Inputs are known by their own names, also when something is wrong with them and they are never read.
@@ -30,19 +30,9 @@ fn after_name(line: &str) -> String {
         .to_owned()
 }
 
-/// Whether a variable's name says that its value is secret. Narrower than what is withheld from the training, because a value
-/// that is hidden disappears from every report.
+/// Whether a variable's name says that its value is secret. Inputs are known by their own names.
 fn names_a_secret(name: &str) -> bool {
-    const ENDINGS: &[&str] = &[
-        "TOKEN",
-        "PASSWORD",
-        "SECRET",
-        "SECRET_ACCESS_KEY",
-        "API_KEY",
-        "PRIVATE_KEY",
-    ];
-    let name = name.to_uppercase();
-    !name.starts_with("INPUT_") && ENDINGS.iter().any(|ending| name.ends_with(ending))
+    !name.to_uppercase().starts_with("INPUT_") && secret_names::variable(name)
 }
 
 /// The values inside of inputs that hold several: each build secret, each variable that is named like one, and passwords in URLs.
@@ -81,6 +71,7 @@ mod tests {
             "MLFLOW_TRACKING_PASSWORD",
             "GITHUB_TOKEN",
             "AWS_SECRET_ACCESS_KEY",
+            "DB_PASSWORD_V2",
         ] {
             assert!(names_a_secret(secret), "{secret}");
         }

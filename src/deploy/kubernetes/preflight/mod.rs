@@ -33,7 +33,7 @@ use self::view::{View, Want};
 use super::apply::Kinds;
 use super::manifest::{self, Object};
 use super::prepare::prepare;
-use super::{diff, prune, strategy};
+use super::{diff, hidden, prune, strategy};
 use crate::artifact::{Changes, Launch, Trial};
 use crate::cluster::Cluster;
 use crate::code::Code;
@@ -56,6 +56,9 @@ pub(crate) async fn preflight(
 ) -> Vec<Diagnostic> {
     // The manifests can be wrong and the cluster unreachable at once; both are told.
     let loaded = manifest::load(spec, &ctx.workspace);
+    if let Ok(objects) = &loaded {
+        hidden::announce(ctx, objects).await;
+    }
     let namespace = spec.namespace.clone().or_else(|| {
         loaded
             .as_ref()
@@ -120,6 +123,9 @@ pub(crate) async fn on_paper(
     image: Option<&Reference>,
 ) -> Vec<Diagnostic> {
     let loaded = manifest::load(spec, &ctx.workspace);
+    if let Ok(objects) = &loaded {
+        hidden::announce(ctx, objects).await;
+    }
     let objects = loaded.and_then(|objects| with_image(objects, spec, image));
     ctx.events
         .note("the manifests are only read, not tried: no `kubeconfig` is given")

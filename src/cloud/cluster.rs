@@ -1,0 +1,63 @@
+//! What a cloud says of one of its clusters: a kubeconfig or an address, and who makes the tokens for it.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use secrecy::SecretString;
+
+use super::Clouds;
+use crate::failure::Outcome;
+use crate::plan::CloudCluster;
+
+/// Makes a token for a cluster; called for every request, so it keeps what it has made while it is fresh.
+#[derive(Clone)]
+pub(crate) struct Bearer(Arc<dyn Fn() -> BoxFuture<'static, Outcome<SecretString>> + Send + Sync>);
+
+impl Bearer {
+    /// A bearer from what makes the tokens.
+    pub(crate) fn new<F>(make: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Outcome<SecretString>> + Send + 'static,
+    {
+        Self(Arc::new(move || Box::pin(make())))
+    }
+
+    /// A token that is good now.
+    pub(crate) async fn token(&self) -> Outcome<SecretString> {
+        (self.0)().await
+    }
+}
+
+/// Where a cluster answers.
+#[derive(Clone, Debug)]
+pub(crate) struct Address {
+    /// URL of its API server.
+    pub(crate) server: String,
+    /// Its authority, PEM; `None`: one that the system trusts.
+    pub(crate) authority: Option<String>,
+}
+
+/// What a cloud says of a cluster.
+pub(crate) enum Described {
+    /// A whole kubeconfig; with a bearer its user is replaced by the tokens of that.
+    Kubeconfig {
+        text: SecretString,
+        bearer: Option<Bearer>,
+    },
+    /// An address, and who makes tokens for it.
+    Address { address: Address, bearer: Bearer },
+}
+
+impl Clouds {
+    /// Asks the cluster's cloud for it.
+    ///
+    /// # Errors
+    /// `CloudIdentity`, `CloudDenied`, `CloudUnreachable`, `ClusterMissing`.
+    pub(crate) async fn cluster(self: &Arc<Self>, cluster: &CloudCluster) -> Outcome<Described> {
+        match cluster {
+            CloudCluster::Aks(aks) => self.azure.aks(aks).await,
+            CloudCluster::Eks(eks) => self.aws.eks(eks).await,
+            CloudCluster::Gke(gke) => self.google.gke(gke).await,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Requests to a cloud: one client, explicit deadlines, and retries of what may pass by itself. What an answer means is the
+//! caller's business; a denial is never tried again.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Client, RequestBuilder, StatusCode};
+
+use super::voice::Voice;
+use crate::code::Code;
+use crate::failure::{Failure, Outcome, chain};
+
+/// How long one request may take, and how long its connection.
+const TIMEOUT: Duration = Duration::from_secs(30);
+const CONNECT: Duration = Duration::from_secs(10);
+/// How often a request is made at most, and how long is waited before the second time; it doubles.
+const TRIES: u32 = 5;
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// The longest wait that a server may ask for.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// What a cloud answered.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    /// The body as JSON; `Null` when it is none.
+    pub(super) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// The body as text.
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// The client, made when it is first needed: most runs ask no cloud. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Http {
+    client: Arc<OnceLock<Client>>,
+    voice: Voice,
+}
+
+impl Http {
+    pub(super) fn new(voice: Voice) -> Self {
+        Self {
+            client: Arc::default(),
+            voice,
+        }
+    }
+
+    /// To begin a request with.
+    pub(super) fn client(&self) -> &Client {
+        self.client.get_or_init(|| {
+            Client::builder()
+                .user_agent(concat!("ml-deploy/", env!("CARGO_PKG_VERSION")))
+                .timeout(TIMEOUT)
+                .connect_timeout(CONNECT)
+                .redirect(reqwest::redirect::Policy::none())
+                .build()
+                // Only a broken TLS set-up of the system makes this fail; the first request then says so.
+                .unwrap_or_default()
+        })
+    }
+
+    /// Sends a request until it gets an answer that will not change by itself. `tried` completes "failed to …".
+    ///
+    /// # Errors
+    /// `CloudUnreachable` when nobody answers, or only with 429 or 5xx.
+    pub(super) async fn send(&self, tried: &str, request: RequestBuilder) -> Outcome<Answer> {
+        self.send_at_most(TRIES, tried, request).await
+    }
+
+    /// The same with another number of tries: a metadata server that is not here must not cost a minute.
+    pub(super) async fn send_at_most(
+        &self,
+        tries: u32,
+        tried: &str,
+        request: RequestBuilder,
+    ) -> Outcome<Answer> {
+        let mut wait = FIRST_WAIT;
+        for left in (0..tries).rev() {
+            let Some(copy) = request.try_clone() else {
+                break;
+            };
+            let (why, asked) = match read(copy).await {
+                Ok(answer) if !is_busy(answer.status) => return Ok(answer),
+                // The body says more than the status, and a cloud's answer to a busy time holds no secret.
+                Ok(answer) => (
+                    format!("it answers {}", answer.status),
+                    retry_after(&answer.headers),
+                ),
+                Err(error) if error.is_builder() => {
+                    return Err(unreachable(tried, &chain(&error.without_url().into())));
+                }
+                Err(error) => (chain(&error.without_url().into()), None),
+            };
+            if left == 0 {
+                return Err(unreachable(tried, &why));
+            }
+            let pause = asked.unwrap_or(wait).min(LONGEST_WAIT);
+            self.voice
+                .retrying(pause, format!("failed to {tried}: {why}"))
+                .await;
+            tokio::time::sleep(pause).await;
+            wait *= 2;
+        }
+        Err(unreachable(tried, "the request cannot be made"))
+    }
+}
+
+async fn read(request: RequestBuilder) -> reqwest::Result<Answer> {
+    let answer = request.send().await?;
+    Ok(Answer {
+        status: answer.status(),
+        headers: answer.headers().clone(),
+        body: answer.bytes().await?,
+    })
+}
+
+fn unreachable(tried: &str, why: &str) -> Failure {
+    Failure::new(Code::CloudUnreachable, format!("failed to {tried}: {why}"))
+}
+
+fn is_busy(status: StatusCode) -> bool {
+    status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
+}
+
+/// Seconds that the server asks us to wait; dates are not used by these clouds.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    text.trim().parse().ok().map(Duration::from_secs)
+}

@@ -1,0 +1,54 @@
+//! What the inputs say of clouds: who we are there, and which of their clusters is meant.
+
+/// Identities that the inputs name; what they do not name comes from the surroundings.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CloudSpec {
+    pub(crate) aws: AwsSpec,
+    pub(crate) azure: AzureSpec,
+    pub(crate) google: GoogleSpec,
+}
+
+/// Who we are at AWS.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AwsSpec {}
+
+/// Who we are at Azure.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AzureSpec {}
+
+/// Who we are at Google.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GoogleSpec {}
+
+/// A cluster that is found through its cloud.
+#[derive(Clone, Debug)]
+pub(crate) enum CloudCluster {
+    Aks(AksSpec),
+    Eks(EksSpec),
+    Gke(GkeSpec),
+}
+
+/// A cluster of Azure.
+#[derive(Clone, Debug)]
+pub(crate) struct AksSpec {
+    pub(crate) resource_group: String,
+    pub(crate) name: String,
+    /// Use the cluster's own administrator instead of our identity.
+    pub(crate) admin: bool,
+}
+
+/// A cluster of AWS, in the region of the identity.
+#[derive(Clone, Debug)]
+pub(crate) struct EksSpec {
+    pub(crate) name: String,
+}
+
+/// A cluster of Google.
+#[derive(Clone, Debug)]
+pub(crate) struct GkeSpec {
+    /// `None`: that of the identity.
+    pub(crate) project: Option<String>,
+    /// Region or zone.
+    pub(crate) location: String,
+    pub(crate) name: String,
+}

@@ -1,0 +1,62 @@
+//! The part of the plan about clouds: identities that the inputs name, and which cluster of which cloud is meant.
+
+use std::sync::Arc;
+
+use super::super::*;
+use super::{Places, Resolver};
+use crate::cloud::Clouds;
+
+impl Resolver<'_> {
+    /// The clouds' identities. Nothing is asked of them here.
+    pub(super) fn clouds(&mut self, places: &Places) -> Arc<Clouds> {
+        let spec = CloudSpec {
+            aws: AwsSpec {},
+            azure: AzureSpec {},
+            google: GoogleSpec {},
+        };
+        Clouds::new(spec, &places.environment)
+    }
+
+    /// The cluster that is found through its cloud, when the inputs name one.
+    pub(super) fn cluster(&mut self) -> Option<CloudCluster> {
+        let inputs = self.inputs.cluster.clone();
+        let Some(name) = inputs.cluster_name else {
+            if inputs.location.is_some() {
+                self.missing("cluster-name", "`location` is set");
+            }
+            return None;
+        };
+        if self.inputs.kubeconfig.is_some() {
+            self.invalid(
+                "cluster-name",
+                "and `kubeconfig` are both set, and only one of them can say which cluster is meant",
+            );
+        }
+        if inputs.admin && inputs.resource_group.is_none() {
+            self.invalid(
+                "admin",
+                "is for clusters of AKS, which need `resource-group`",
+            );
+        }
+        match (inputs.resource_group, inputs.location) {
+            (Some(_), Some(_)) => {
+                self.invalid(
+                    "location",
+                    "and `resource-group` are both set: the first is for GKE, the second for AKS",
+                );
+                None
+            }
+            (Some(resource_group), None) => Some(CloudCluster::Aks(AksSpec {
+                resource_group,
+                name,
+                admin: inputs.admin,
+            })),
+            (None, Some(location)) => Some(CloudCluster::Gke(GkeSpec {
+                project: None,
+                location,
+                name,
+            })),
+            (None, None) => Some(CloudCluster::Eks(EksSpec { name })),
+        }
+    }
+}
