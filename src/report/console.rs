@@ -233,8 +233,10 @@ impl Console {
         self.write(&closed);
     }
 
-    /// A finding; `source` is the line it points at. An annotation inside a folded group would not be seen.
-    pub(super) fn finding(&mut self, finding: &Diagnostic, source: Option<&str>) {
+    /// A finding; `source` is the line it points at. An annotation inside a folded group would not be seen. Returns whether it
+    /// became an annotation.
+    pub(super) fn finding(&mut self, finding: &Diagnostic, source: Option<&str>) -> bool {
+        let mut annotate = false;
         match self.skin {
             Skin::Json => {}
             Skin::Terminal(paint) => self.write(&terminal::finding(paint, finding, source)),
@@ -250,7 +252,7 @@ impl Console {
                 } else {
                     LIVE_ANNOTATIONS
                 };
-                let annotate = *used < limit;
+                annotate = *used < limit;
                 *used += usize::from(annotate);
                 if annotate {
                     self.write(&commands::annotation(finding));
@@ -261,6 +263,7 @@ impl Console {
                 }
             }
         }
+        annotate
     }
 
     /// A reporter has failed.

@@ -114,6 +114,7 @@ fn events(text: &str) -> Vec<Event> {
             Layers {
                 layers: vec![layer],
                 before: Some(before),
+                unpacked: None,
             }
             .into(),
         ),

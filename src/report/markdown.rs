@@ -11,7 +11,7 @@ pub(super) fn text(text: &str) -> String {
     let pieces: Vec<&str> = text.split('`').collect();
     let mut quoted = pieces.iter().skip(1).step_by(2);
     let mut safe = String::with_capacity(text.len() + 16);
-    if pieces.len() % 2 == 0 || quoted.any(|piece| piece.trim().is_empty()) {
+    if pieces.len().is_multiple_of(2) || quoted.any(|piece| piece.trim().is_empty()) {
         safe = prose(text);
     } else {
         for (index, piece) in pieces.iter().enumerate() {

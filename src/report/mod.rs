@@ -194,6 +194,7 @@ impl Reporters {
 
     fn take(&mut self, mut event: Event) {
         let stage = event.stage;
+        let mut annotated = None;
         match &mut event.kind {
             EventKind::Mask(secret) => {
                 let secret = secret.clone();
@@ -225,7 +226,8 @@ impl Reporters {
             EventKind::Diagnosed(finding) => {
                 self.clean_finding(finding);
                 let source = self.source(finding);
-                self.console.finding(finding, source.as_deref());
+                let done = self.console.finding(finding, source.as_deref());
+                annotated = done.then(|| finding.clone());
             }
             EventKind::Finished { end, took } => self.console.finished(stage, *end, *took),
             EventKind::Produced(Artifact::Bundle(bundle)) => {
@@ -239,6 +241,9 @@ impl Reporters {
             self.console.record(&lines);
         }
         self.record.take(event);
+        if let Some(finding) = annotated {
+            self.record.annotated(&finding);
+        }
     }
 
     /// Hides secrets in a file that a stage left: only here it is known what is secret. Until then nobody else may read it.
@@ -315,7 +320,9 @@ impl Reporters {
             self.clean_finding(&mut finding);
             if self.record.find(culprit, finding.clone()) {
                 let source = self.source(&finding);
-                self.console.finding(&finding, source.as_deref());
+                if self.console.finding(&finding, source.as_deref()) {
+                    self.record.annotated(&finding);
+                }
                 if self.console.takes_records() {
                     self.console.record(&jsonl::finding(culprit, &finding));
                 }
