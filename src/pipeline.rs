@@ -43,6 +43,7 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
     background::history(plan, ctx, model.as_ref()).await;
     champion::gate(plan, ctx, engine, model.as_ref(), &before).await?;
     let image = build_stage(plan, ctx, engine, model.as_ref()).await?;
+    background::growth(plan, ctx, engine, image.as_ref()).await;
     let parity = proof::stages(plan, ctx, engine, model.as_ref(), image.as_ref(), began).await?;
     let push = async |spec: &PushSpec, pushed: &Pushed| {
         let (image, model) = (image.as_ref(), model.as_ref());
@@ -50,7 +51,6 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
     };
     let pushed = push_stage(plan, ctx, engine, image.as_ref(), push).await?;
     background::layers(plan, ctx, engine, pushed.as_ref()).await;
-    background::growth(plan, ctx, engine, image.as_ref()).await;
     let deployed = deploy_stage(
         plan,
         ctx,

@@ -24,6 +24,7 @@ mod jsonl;
 mod junit;
 mod layers;
 mod listed;
+mod live;
 mod markdown;
 mod mermaid;
 mod neutral;
@@ -58,10 +59,13 @@ use std::fs::Permissions;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::artifact::Artifact;
@@ -78,6 +82,9 @@ use paint::Paint;
 use record::Record;
 use redact::Redactor;
 use stream::Stdout;
+
+/// How often the live line is drawn when nothing happens.
+const REDRAWN: Duration = Duration::from_millis(500);
 
 /// Where and how to report.
 #[derive(Debug)]
@@ -96,6 +103,8 @@ pub(crate) struct Settings {
     pub(crate) format: Format,
     /// Colours, where the format allows them. Ignored on GitHub.
     pub(crate) colour: bool,
+    /// A line that is drawn again and again, in a log that is a terminal's. Ignored on GitHub and GitLab.
+    pub(crate) live: bool,
     /// Values to hide from the first line on; more may come as `EventKind::Mask`.
     pub(crate) secrets: Vec<SecretString>,
 }
@@ -120,10 +129,19 @@ pub(crate) fn start(
     // A thread of its own: a reader of our output that is slow must not hold up the pipeline's other work.
     tokio::task::spawn_blocking(move || {
         let mut reporters = Reporters::new(settings, Box::new(Stdout::new(cancel)));
-        while let Some(event) = receiver.blocking_recv() {
-            reporters.take(event);
+        let runtime = Handle::current();
+        loop {
+            let next = match reporters.console.is_live() {
+                false => Ok(receiver.blocking_recv()),
+                // The next event, or time to draw the line of a terminal again.
+                true => runtime.block_on(async { timeout(REDRAWN, receiver.recv()).await }),
+            };
+            match next {
+                Ok(Some(event)) => reporters.take(event),
+                Ok(None) => return reporters,
+                Err(_) => reporters.console.redraw(),
+            }
         }
-        reporters
     })
 }
 
@@ -149,7 +167,7 @@ impl Reporters {
         let mut reporters = Self {
             redactor: Redactor::default(),
             record: Record::default(),
-            console: Console::new(skin, out),
+            console: Console::new(skin, out, settings.live),
             github: None,
             settings,
         };

@@ -53,6 +53,7 @@ fn settings(folder: &Path, github: bool) -> Settings {
         workspace_root: folder.to_owned(),
         format: Format::Auto,
         colour: false,
+        live: false,
         secrets: vec![SecretString::from("hunter2-secret")],
     }
 }

@@ -163,8 +163,10 @@ fn an_image_is_compared_again_with_what_travels_with_it() {
         before + "RUN head -c 3145728 /dev/zero > /large\n",
     )
     .unwrap();
-    let run = timeless(&forest).input("stages", "train, build");
-    let larger = run.run().expect(0);
+    let run = timeless(&forest)
+        .input("stages", "train, build")
+        .input("parity", "report");
+    let larger = run.input("try-container", "false").run().expect(0);
     for part in [
         "unpacked, 3.0 MiB more (+",
         &format!("{}&#58;v1", forest.image.replace(':', "&#58;")),

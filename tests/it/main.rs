@@ -63,6 +63,7 @@ mod summary_rendered;
 mod support;
 mod swap;
 mod swap_again;
+mod terminal;
 mod trace;
 mod train;
 mod workflows;
