@@ -36,6 +36,7 @@ mod record;
 mod redact;
 #[cfg(test)]
 mod sample;
+mod settings;
 mod shapes;
 mod skipped;
 mod snippet;
@@ -51,6 +52,7 @@ mod verdict;
 mod xml;
 
 pub(crate) use gitlab::Place as GitlabPlace;
+pub(crate) use settings::{GithubFiles, Settings};
 pub(crate) use text::{clap, lines, page};
 pub(crate) use verdict::{Status, Verdict};
 
@@ -58,7 +60,6 @@ use std::borrow::Cow;
 use std::fs::Permissions;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -85,40 +86,6 @@ use stream::Stdout;
 
 /// How often the live line is drawn when nothing happens.
 const REDRAWN: Duration = Duration::from_millis(500);
-
-/// Where and how to report.
-#[derive(Debug)]
-pub(crate) struct Settings {
-    /// On GitHub (or act): speak workflow commands and write the runner's files.
-    pub(crate) github: Option<GithubFiles>,
-    /// On GitLab, in a merge request and with a token: where the note stands.
-    pub(crate) gitlab: Option<GitlabPlace>,
-    /// On GitLab: the log folds.
-    pub(crate) sections: bool,
-    /// `report.json`, absolute; the files for other systems lie beside it.
-    pub(crate) report: PathBuf,
-    /// Root of the checkout: source lines are shown from it, and its owner gets the files we make.
-    pub(crate) workspace_root: PathBuf,
-    /// What the log looks like.
-    pub(crate) format: Format,
-    /// Colours, where the format allows them. Ignored on GitHub.
-    pub(crate) colour: bool,
-    /// A line that is drawn again and again, in a log that is a terminal's. Ignored on GitHub and GitLab.
-    pub(crate) live: bool,
-    /// Values to hide from the first line on; more may come as `EventKind::Mask`.
-    pub(crate) secrets: Vec<SecretString>,
-}
-
-/// The files of the runner; one that it does not give is left out.
-#[derive(Debug)]
-pub(crate) struct GithubFiles {
-    /// `GITHUB_OUTPUT`.
-    pub(crate) output: Option<PathBuf>,
-    /// `GITHUB_STEP_SUMMARY`.
-    pub(crate) summary: Option<PathBuf>,
-    /// For reports beside the log; without a token there are none.
-    pub(crate) place: Option<Place>,
-}
 
 /// Starts to listen. The handle is ready when every sending end is dropped; then call `finish`.
 pub(crate) fn start(
@@ -167,7 +134,7 @@ impl Reporters {
         let mut reporters = Self {
             redactor: Redactor::default(),
             record: Record::default(),
-            console: Console::new(skin, out, settings.live),
+            console: Console::new(skin, out, settings.live && settings.format == Format::Auto),
             github: None,
             settings,
         };
