@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use crate::code::Code;
@@ -338,17 +338,10 @@ fn secrets(inputs: &Inputs) -> Vec<SecretString> {
         &inputs.mlflow_tracking_token,
         &inputs.gitlab_token,
         &inputs.github_token,
+        &inputs.aws.aws_secret_access_key,
+        &inputs.aws.aws_session_token,
     ];
     let mut secrets: Vec<SecretString> = single.into_iter().flatten().cloned().collect();
-    // A path is no secret, and hiding it would hide it in every message about it.
-    let is_path = |text: &SecretString| Path::new(text.expose_secret()).exists();
-    secrets.extend(
-        inputs
-            .kubeconfig
-            .iter()
-            .filter(|text| !is_path(text))
-            .cloned(),
-    );
     secrets.extend(plan::secret_values(inputs));
     secrets
 }

@@ -84,6 +84,11 @@ impl GitHub {
         values.last().map_or("", |value| value).to_owned()
     }
 
+    /// All that the step remembers, as it stands in the runner's file.
+    pub(crate) fn step_state(&self) -> String {
+        std::fs::read_to_string(self.file("state")).unwrap_or_default()
+    }
+
     /// Everything that was asked and written so far, which was as the description says.
     pub(crate) fn log(&self) -> Value {
         let text = std::fs::read_to_string(self.file("log")).unwrap();

@@ -9,6 +9,8 @@
 mod access;
 mod act;
 mod architecture;
+mod aws;
+mod aws_cluster;
 mod bad_input;
 mod bearer;
 mod blue_green;
@@ -39,6 +41,7 @@ mod jenkins;
 mod jobs;
 mod lab;
 mod parity;
+mod planted;
 mod predictions;
 mod preflight;
 mod preflight_live;

@@ -72,6 +72,7 @@ impl Places {
             secrets: env
                 .iter()
                 .flat_map(|(name, value)| secrets::in_variable(name, value))
+                .chain(secrets::in_files(get))
                 .map(SecretString::from)
                 .collect(),
             environment: Environment::new(env),
@@ -133,6 +134,7 @@ pub(crate) fn resolve(
         repository,
         tags: tags.clone(),
         login: login.clone(),
+        create: inputs.aws.create_repository,
     });
     let deploy = resolver.deploy(&workspace, target, named, login, &clouds);
     let verify = resolver.verify(&workspace);
