@@ -43,9 +43,11 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
     background::history(plan, ctx, model.as_ref()).await;
     champion::gate(plan, ctx, engine, model.as_ref(), &before).await?;
     let image = build_stage(plan, ctx, engine, model.as_ref()).await?;
+    background::growth(plan, ctx, engine, image.as_ref()).await;
     let parity = proof::stages(plan, ctx, engine, model.as_ref(), image.as_ref(), began).await?;
     let push = async |spec: &PushSpec, pushed: &Pushed| {
-        chain::pushed(plan, ctx, spec, pushed, model.as_ref(), parity.as_ref()).await;
+        let (image, model) = (image.as_ref(), model.as_ref());
+        chain::pushed(plan, ctx, spec, pushed, image, model, parity.as_ref()).await;
     };
     let pushed = push_stage(plan, ctx, engine, image.as_ref(), push).await?;
     background::layers(plan, ctx, engine, pushed.as_ref()).await;

@@ -7,6 +7,7 @@ mod credentials;
 mod images;
 mod labels;
 mod layers;
+mod newest;
 mod reference;
 mod refusal;
 
@@ -16,5 +17,6 @@ pub(crate) use credentials::{Credentials, credentials};
 pub(crate) use images::{OneImage, images};
 pub(crate) use labels::labels;
 pub(crate) use layers::layers;
+pub(crate) use newest::newest;
 pub(crate) use reference::{Reference, check_tag};
 pub(crate) use refusal::denied;
