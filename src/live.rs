@@ -3,7 +3,7 @@
 
 use crate::artifact::{Deployment, Pushed};
 use crate::context::Context;
-use crate::deploy::{azureml, docker, kubernetes};
+use crate::deploy::{azureml, docker, kubernetes, sagemaker};
 use crate::engine::Engine;
 use crate::event::Stage;
 use crate::failure::Outcome;
@@ -16,6 +16,7 @@ pub(crate) enum Deployed {
     Kubernetes(Box<kubernetes::Rollout>),
     Docker(Deployment),
     AzureMl(Box<azureml::Rollout>),
+    SageMaker(Box<sagemaker::Rollout>),
 }
 
 impl Deployed {
@@ -25,6 +26,7 @@ impl Deployed {
             Self::Kubernetes(rollout) => rollout.deployment(),
             Self::Docker(deployment) => deployment,
             Self::AzureMl(rollout) => rollout.deployment(),
+            Self::SageMaker(rollout) => rollout.deployment(),
         }
     }
 
@@ -34,6 +36,7 @@ impl Deployed {
             Self::Kubernetes(rollout) => rollout.judged(),
             Self::Docker(deployment) => deployment.clone(),
             Self::AzureMl(rollout) => rollout.judged(),
+            Self::SageMaker(rollout) => rollout.deployment().clone(),
         }
     }
 }
@@ -75,6 +78,13 @@ pub(crate) async fn settle(
                 async |live: &Deployment| verify_stage(plan, ctx, None, Some(live), pushed).await;
             azureml::finish(ctx, spec, &rollout, recheck).await
         }
+        (Some(Deployed::SageMaker(rollout)), Some(DeploySpec::SageMaker(spec)), _) => {
+            if let Err(failure) = verified {
+                return Err(sagemaker::undo(ctx, spec, &rollout, failure).await);
+            }
+            sagemaker::finish(ctx, spec, &rollout).await;
+            Ok(())
+        }
         _ => verified,
     }
 }
@@ -85,22 +95,27 @@ pub(crate) async fn settle(
 /// # Errors
 /// As a deployment; nothing to go back to is one too.
 pub(crate) async fn rollback(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
-    let Some(spec) = plan.deploy.as_ref().filter(|_| plan.runs(Stage::Deploy)) else {
-        return Ok(Ended::Done);
+    let work = async |ctx: &Context| {
+        Ok(match &plan.deploy {
+            Some(DeploySpec::Kubernetes(spec)) => {
+                let rollout = kubernetes::rollback(ctx, spec).await?;
+                Some(Deployed::Kubernetes(Box::new(rollout)))
+            }
+            Some(DeploySpec::SageMaker(spec)) => {
+                let rollout = sagemaker::rollback(ctx, spec).await?;
+                Some(Deployed::SageMaker(Box::new(rollout)))
+            }
+            Some(DeploySpec::AzureMl(spec)) => {
+                let rollout = azureml::rollback(ctx, spec).await?;
+                Some(Deployed::AzureMl(Box::new(rollout)))
+            }
+            _ => None,
+        })
     };
-    let deployed = stage(plan, ctx, Stage::Deploy, async |ctx| match spec {
-        DeploySpec::Kubernetes(spec) => {
-            let rollout = kubernetes::rollback(ctx, spec).await?;
-            Ok(Some(Deployed::Kubernetes(Box::new(rollout))))
-        }
-        DeploySpec::AzureMl(spec) => {
-            let rollout = azureml::rollback(ctx, spec).await?;
-            Ok(Some(Deployed::AzureMl(Box::new(rollout))))
-        }
-        DeploySpec::Docker(_) => Ok(None),
-    })
-    .await?;
-    let Some(deployed) = deployed else {
+    if !plan.runs(Stage::Deploy) {
+        return Ok(Ended::Done);
+    }
+    let Some(deployed) = stage(plan, ctx, Stage::Deploy, work).await? else {
         return Ok(Ended::Done);
     };
     let verified = verify_stage(plan, ctx, None, Some(&deployed.judged()), None).await;
@@ -113,13 +128,14 @@ pub(crate) async fn rollback(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
 /// # Errors
 /// What is not healthy, and what the access fails with.
 pub(crate) async fn status(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
-    if let Some(spec) = &plan.deploy {
-        stage(plan, ctx, Stage::Verify, async |ctx| match spec {
-            DeploySpec::Kubernetes(spec) => kubernetes::status(ctx, spec).await,
-            DeploySpec::AzureMl(spec) => azureml::status(ctx, spec).await,
-            DeploySpec::Docker(_) => Ok(()),
-        })
-        .await?;
+    let work = async |ctx: &Context| match &plan.deploy {
+        Some(DeploySpec::Kubernetes(spec)) => kubernetes::status(ctx, spec).await,
+        Some(DeploySpec::SageMaker(spec)) => sagemaker::status(ctx, spec).await,
+        Some(DeploySpec::AzureMl(spec)) => azureml::status(ctx, spec).await,
+        _ => Ok(()),
+    };
+    if plan.deploy.is_some() {
+        stage(plan, ctx, Stage::Verify, work).await?;
     }
     Ok(Ended::Done)
 }

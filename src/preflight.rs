@@ -8,7 +8,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::Engine;
 use crate::event::Stage;
 use crate::failure::{Failure, Outcome};
-use crate::plan::{DeploySpec, Plan};
+use crate::plan::{DeploySpec, Plan, Task};
 use crate::{deploy, image, registry, tracking, verify};
 
 /// What preflight had to open and later stages go on with.
@@ -66,6 +66,16 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ready> {
         let push = plan.push.as_ref().map(|push| &push.repository);
         let image = plan.image_ref.as_ref().or(push);
         let checked = deploy::azureml::preflight(ctx, spec, image);
+        checks.push(Box::pin(checked));
+    }
+    if let Some(DeploySpec::SageMaker(spec)) = &plan.deploy
+        && plan.runs(Stage::Deploy)
+        && plan.task == Task::Run
+    {
+        let named = plan.push.as_ref().map(|push| &push.repository);
+        let image = plan.image_ref.as_ref().or(named);
+        let exists = plan.image_ref.is_some();
+        let checked = deploy::sagemaker::preflight(ctx, spec, image, exists);
         checks.push(Box::pin(checked));
     }
     let (engine, found) = tokio::join!(engine(plan, &ctx.mark), join_all(checks));

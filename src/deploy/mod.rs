@@ -3,3 +3,4 @@
 pub(crate) mod azureml;
 pub(crate) mod docker;
 pub(crate) mod kubernetes;
+pub(crate) mod sagemaker;

@@ -1,25 +1,25 @@
-//! Inputs that every managed endpoint has, whichever cloud it is in.
+//! Inputs of targets that are an endpoint of a cloud, whichever cloud it is.
 
 use clap::Args;
 
-/// The endpoint, and what it runs on.
+/// The endpoint, and the machines behind it.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct EndpointInputs {
-    /// Name of the managed endpoint; it is made when it is not there
+    /// Name of the endpoint; it is made when there is none
     #[arg(
         long,
         value_name = "NAME",
-        help_heading = "Deployment to managed endpoints"
+        help_heading = "Deployment to a cloud's endpoint"
     )]
     pub(crate) endpoint_name: Option<String>,
-    /// Type of its machines, as the cloud calls it, such as Standard_DS3_v2 or ml.m5.large
+    /// Machine that serves, as the cloud calls it, such as ml.m5.large or Standard_DS3_v2
     #[arg(
         long,
         value_name = "TYPE",
-        help_heading = "Deployment to managed endpoints"
+        help_heading = "Deployment to a cloud's endpoint"
     )]
     pub(crate) instance_type: Option<String>,
-    /// Number of its machines; 1 by default
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Deployment to managed endpoints")]
-    pub(crate) instance_count: Option<u32>,
+    /// How many of them
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..), default_value = "1", help_heading = "Deployment to a cloud's endpoint")]
+    pub(crate) instance_count: u32,
 }

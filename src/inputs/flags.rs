@@ -12,6 +12,7 @@ use super::azureml::AzureMlInputs;
 use super::cluster::ClusterInputs;
 use super::endpoint::EndpointInputs;
 use super::google::GoogleInputs;
+use super::sagemaker::SageMakerInputs;
 use crate::format::Format;
 
 /// Every input. Lists take one entry a line; `stages`, `tags` and `platforms` also take commas.
@@ -181,7 +182,7 @@ pub(crate) struct Inputs {
     #[arg(long, value_name = "LIST", help_heading = "Gates")]
     pub(crate) parity_allow: Vec<String>,
 
-    /// Where to deploy: kubernetes, docker, azureml or none; by default kubernetes when there are manifests
+    /// Where to deploy: kubernetes, docker, sagemaker, azureml or none; by default kubernetes when there are manifests
     #[arg(long, value_name = "TARGET", help_heading = "Deployment")]
     pub(crate) target: Option<String>,
     /// Longest time for the rollout
@@ -259,13 +260,15 @@ pub(crate) struct Inputs {
     #[command(flatten)]
     pub(crate) cluster: ClusterInputs,
     #[command(flatten)]
+    pub(crate) endpoint: EndpointInputs,
+    #[command(flatten)]
+    pub(crate) sagemaker: SageMakerInputs,
+    #[command(flatten)]
     pub(crate) aws: AwsInputs,
     #[command(flatten)]
     pub(crate) azure: AzureInputs,
     #[command(flatten)]
     pub(crate) google: GoogleInputs,
-    #[command(flatten)]
-    pub(crate) endpoint: EndpointInputs,
     #[command(flatten)]
     pub(crate) azureml: AzureMlInputs,
 

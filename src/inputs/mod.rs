@@ -13,5 +13,6 @@ pub(crate) mod google;
 pub(crate) mod layers;
 mod names;
 mod pages;
+pub(crate) mod sagemaker;
 pub(crate) mod schema;
 mod typed;

@@ -8,8 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use super::AzureMlSpec;
-use super::CloudCluster;
+use super::{AzureMlSpec, CloudCluster, SageMakerSpec};
 use crate::cloud::Clouds;
 use crate::code::Code;
 use crate::predict::Form;
@@ -205,6 +204,7 @@ pub(crate) enum DeploySpec {
     Kubernetes(KubernetesSpec),
     Docker(DockerSpec),
     AzureMl(Box<AzureMlSpec>),
+    SageMaker(Box<SageMakerSpec>),
 }
 
 /// How to reach the cluster.

@@ -4,7 +4,7 @@ use super::links::Links;
 use super::places::{Places, words};
 use super::subject::Subject;
 use crate::artifact::{Link, Served};
-use crate::deploy::{azureml, docker, kubernetes};
+use crate::deploy::{azureml, docker, kubernetes, sagemaker};
 use crate::engine::Engine;
 use crate::failure::chain;
 use crate::plan::DeploySpec;
@@ -71,6 +71,11 @@ impl Places<'_> {
             }
             Some(DeploySpec::AzureMl(spec)) => {
                 azureml::served(self.ctx, spec).await.map_err(words)
+            }
+            Some(DeploySpec::SageMaker(spec)) => {
+                let served = sagemaker::served(spec).await.map_err(words)?;
+                let none = || format!("there is no endpoint `{}`", spec.endpoint);
+                served.map(|one| vec![one]).ok_or_else(none)
             }
             Some(DeploySpec::Docker(spec)) => {
                 let engine = Engine::connect().await.map_err(words)?;

@@ -55,7 +55,7 @@ pub(super) async fn azureml(
             seen.push((one.name.clone(), ml.image(&one).await?));
         }
     }
-    Ok((address, Some(running::at_endpoint(&seen, pushed))))
+    Ok((address, Some(running::behind_endpoint(&seen, pushed))))
 }
 
 /// The deployment among the objects.

@@ -67,7 +67,7 @@ impl Resolver<'_> {
             .pairs("container-env", &inputs.container_env)
             .into_iter()
             .collect();
-        let (on_failure, on_first_failure) = self.on_failures();
+        let (on_failure, on_first_failure) = (self.on_failure(), self.on_first_failure());
         Some(AzureMlSpec {
             clouds: clouds.clone(),
             workspace: MlWorkspace {
@@ -76,7 +76,7 @@ impl Resolver<'_> {
             },
             endpoint: name?,
             instance_type: instance_type?,
-            instance_count: endpoint.instance_count.unwrap_or(1),
+            instance_count: endpoint.instance_count,
             environment,
             port: inputs.port.unwrap_or(PORT),
             health_path: health_path?,

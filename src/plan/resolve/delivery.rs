@@ -18,11 +18,13 @@ impl Resolver<'_> {
             return self.looked_at();
         }
         if self.task != Task::Run {
-            if asked == Some("azureml") {
-                return Some("azureml");
+            match asked {
+                Some("sagemaker") => return Some("sagemaker"),
+                Some("azureml") => return Some("azureml"),
+                _ => {}
             }
             if !matches!(asked, None | Some("kubernetes")) {
-                self.invalid("target", "must be kubernetes or azureml here: only there deployments are recorded, to be looked at and gone back to");
+                self.invalid("target", "must be kubernetes, sagemaker or azureml here: only there deployments are recorded, to be looked at and gone back to");
             }
             return Some("kubernetes");
         }
@@ -30,11 +32,12 @@ impl Resolver<'_> {
             None if self.inputs.manifests.is_empty() => None,
             None | Some("kubernetes") => Some("kubernetes"),
             Some("docker") => Some("docker"),
+            Some("sagemaker") => Some("sagemaker"),
             Some("azureml") => Some("azureml"),
             Some("none") => None,
             Some(other) => {
                 let why = format!(
-                    "is `{other}`, expected kubernetes, docker, azureml or none; a stage of the Dockerfile is chosen by `build-target`"
+                    "is `{other}`, expected kubernetes, docker, sagemaker, azureml or none; a stage of the Dockerfile is chosen by `build-target`"
                 );
                 self.invalid("target", why);
                 None
@@ -58,6 +61,7 @@ impl Resolver<'_> {
                     ("kubernetes", "kubernetes"),
                     ("docker", "docker"),
                     ("azureml", "azureml"),
+                    ("sagemaker", "sagemaker"),
                 ];
                 Some(self.one_of("target", named, known, "kubernetes"))
             }
@@ -99,7 +103,8 @@ impl Resolver<'_> {
                 without_secrets: self.host.without_secrets,
             };
             let strategy = self.strategy();
-            let (on_failure, on_first_failure) = self.on_failures();
+            let on_failure = self.on_failure();
+            let on_first_failure = self.on_first_failure();
             let tolerate = self.tolerated();
             return Some(DeploySpec::Kubernetes(KubernetesSpec {
                 name: inputs.deployment_name.clone(),
@@ -120,6 +125,10 @@ impl Resolver<'_> {
                 repository: image,
                 commit,
             }));
+        }
+        if target? == "sagemaker" {
+            let spec = self.sagemaker(clouds, login, image.is_some());
+            return spec.map(|spec| DeploySpec::SageMaker(Box::new(spec)));
         }
         let name = match (&inputs.container_name, &image) {
             (_, None) if self.task == Task::Run => {
@@ -162,26 +171,28 @@ impl Resolver<'_> {
         }))
     }
 
-    /// What happens when a deployment fails, and when the first one does.
-    pub(super) fn on_failures(&mut self) -> (OnFailure, OnFirstFailure) {
-        let inputs = self.inputs;
-        let on_failure = self.one_of(
+    /// What happens to what is live when a deployment fails.
+    pub(super) fn on_failure(&mut self) -> OnFailure {
+        self.one_of(
             "on-failure",
-            &inputs.on_failure,
+            &self.inputs.on_failure,
             [("rollback", OnFailure::Rollback), ("keep", OnFailure::Keep)],
             OnFailure::Rollback,
-        );
-        let on_first_failure = self.one_of(
+        )
+    }
+
+    /// The same where nothing was live before.
+    pub(super) fn on_first_failure(&mut self) -> OnFirstFailure {
+        self.one_of(
             "on-first-failure",
-            &inputs.on_first_failure,
+            &self.inputs.on_first_failure,
             [
                 ("keep", OnFirstFailure::Keep),
                 ("scale-down", OnFirstFailure::ScaleDown),
                 ("remove", OnFirstFailure::Remove),
             ],
             OnFirstFailure::Keep,
-        );
-        (on_failure, on_first_failure)
+        )
     }
 
     /// The value that a word stands for; another word is a finding, and the first value stands in.
@@ -240,8 +251,16 @@ impl Resolver<'_> {
         tolerated
     }
 
-    pub(super) fn verify(&mut self, workspace: &Workspace) -> VerifySpec {
+    pub(super) fn verify(&mut self, workspace: &Workspace, target: Option<&str>) -> VerifySpec {
         let inputs = self.inputs;
+        let (health_path, predict_path, port) = match target {
+            Some("sagemaker") => self.sagemaker_paths(),
+            _ => (
+                inputs.health_path.clone(),
+                inputs.predict_path.clone(),
+                inputs.port,
+            ),
+        };
         for (name, path) in [
             ("health-path", &inputs.health_path),
             ("predict-path", &inputs.predict_path),
@@ -254,11 +273,11 @@ impl Resolver<'_> {
         let form = self.form();
         if self.task != Task::Run {
             return VerifySpec {
-                health_path: inputs.health_path.clone(),
+                health_path,
                 predict_path: None,
                 golden: None,
                 form,
-                port: inputs.port,
+                port,
                 rtol,
                 atol,
             };
@@ -276,18 +295,18 @@ impl Resolver<'_> {
                 ),
             );
         }
-        if golden.is_some() && inputs.predict_path.is_none() {
+        if golden.is_some() && predict_path.is_none() {
             self.missing(
                 "predict-path",
                 "`golden` is set, and its requests must be posted somewhere",
             );
         }
         VerifySpec {
-            health_path: inputs.health_path.clone(),
-            predict_path: inputs.predict_path.clone(),
+            health_path,
+            predict_path,
             golden,
             form,
-            port: inputs.port,
+            port,
             rtol,
             atol,
         }

@@ -19,6 +19,7 @@ impl Resolver<'_> {
         let environment = match deploy {
             Some(DeploySpec::Docker(docker)) => docker.environment.clone(),
             Some(DeploySpec::AzureMl(spec)) => spec.environment.clone(),
+            Some(DeploySpec::SageMaker(endpoint)) => endpoint.environment.clone(),
             _ => self
                 .pairs("container-env", &inputs.container_env)
                 .into_iter()
