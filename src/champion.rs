@@ -3,13 +3,13 @@
 use crate::artifact::{Live, Model, Pushed};
 use crate::code::Code;
 use crate::context::Context;
-use crate::deploy::{azureml, docker, kubernetes, sagemaker};
 use crate::engine::Engine;
 use crate::event::Stage;
-use crate::failure::{Fail, Outcome};
+use crate::failure::Outcome;
 use crate::gate::metrics::{self, Before, Serving, Verified};
-use crate::plan::{DeploySpec, Plan, RegistryLogin};
+use crate::plan::{Plan, RegistryLogin};
 use crate::stage::stage;
+use crate::target;
 
 /// Looks at files of metrics before the training, to know afterwards which of them are its own.
 pub(crate) fn before(plan: &Plan) -> Before {
@@ -68,19 +68,8 @@ pub(crate) async fn live(
     ctx: &Context,
     engine: Option<&Engine>,
 ) -> Outcome<Option<Live>> {
-    match (&plan.deploy, engine) {
-        (None, _) => Ok(None),
-        (Some(DeploySpec::Kubernetes(spec)), _) => kubernetes::serving(ctx, spec).await,
-        (Some(DeploySpec::AzureMl(spec)), _) => azureml::serving(ctx, spec).await,
-        (Some(DeploySpec::SageMaker(spec)), _) => sagemaker::serving(spec).await,
-        (Some(DeploySpec::Docker(spec)), Some(engine)) => docker::serving(engine, spec)
-            .await
-            .fail(Code::ChampionUnreadable),
-        (Some(DeploySpec::Docker(spec)), None) => {
-            let engine = Engine::connect().await?;
-            docker::serving(&engine, spec)
-                .await
-                .fail(Code::ChampionUnreadable)
-        }
+    match &plan.deploy {
+        None => Ok(None),
+        Some(spec) => target::serving(ctx, spec, engine, Code::ChampionUnreadable).await,
     }
 }

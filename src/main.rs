@@ -43,6 +43,7 @@ mod secret_names;
 mod sha256;
 mod shutdown;
 mod stage;
+mod target;
 mod trace;
 mod tracking;
 mod train;

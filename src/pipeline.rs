@@ -8,15 +8,15 @@ use crate::chain;
 use crate::champion;
 use crate::code::Code;
 use crate::context::Context;
-use crate::deploy::{azureml, docker, kubernetes, sagemaker};
 use crate::engine::Engine;
 use crate::event::{End, EventKind, Stage};
 use crate::failure::{self, Failure, Outcome};
-use crate::live::{Deployed, settle, verify_stage};
-use crate::plan::{DeploySpec, Plan, PushSpec};
+use crate::live::{settle, verify_stage};
+use crate::plan::{Plan, PushSpec};
 use crate::preflight;
 use crate::reuse::{self, Results};
 use crate::stage::{Ended, stage};
+use crate::target::{self, Deployed, Origin};
 use crate::{background, image, proof, registry, train};
 
 /// Runs the plan.
@@ -63,7 +63,7 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
     let deployment = deployed.as_ref().map(Deployed::deployment).cloned();
     let judged = deployed.as_ref().map(Deployed::judged);
     let verified = verify_stage(plan, ctx, engine, judged.as_ref(), pushed.as_ref()).await;
-    settle(plan, ctx, engine, deployed, pushed.as_ref(), verified).await?;
+    settle(plan, ctx, deployed, pushed.as_ref(), verified).await?;
     champion::crown(plan, ctx, model.as_ref(), pushed.as_ref()).await;
     if let Some(fingerprint) = fingerprint {
         let kept = reuse::remember(
@@ -308,46 +308,23 @@ async fn push_stage(
     Ok(Some(pushed))
 }
 
-async fn deploy_stage(
-    plan: &Plan,
+async fn deploy_stage<'a>(
+    plan: &'a Plan,
     ctx: &Context,
-    engine: Option<&Engine>,
+    engine: Option<&'a Engine>,
     image: Option<&Image>,
     pushed: Option<&Pushed>,
     model: Option<&Model>,
-) -> Outcome<Option<Deployed>> {
+) -> Outcome<Option<Deployed<'a>>> {
     let Some(spec) = plan.deploy.as_ref().filter(|_| plan.runs(Stage::Deploy)) else {
         return Ok(None);
     };
     let run_id = chain::run_id(plan, pushed, model).await;
-    let run_id = run_id.as_deref();
-    let deployed = match (spec, engine) {
-        (DeploySpec::Kubernetes(spec), _) => stage(plan, ctx, Stage::Deploy, async |ctx| {
-            kubernetes::run(ctx, spec, pushed, run_id).await
-        })
-        .await
-        .map(|rollout| Deployed::Kubernetes(Box::new(rollout)))?,
-        (DeploySpec::Docker(spec), Some(engine)) => stage(plan, ctx, Stage::Deploy, async |ctx| {
-            docker::run(ctx, engine, spec, image, pushed, run_id).await
-        })
-        .await
-        .map(Deployed::Docker)?,
-        (DeploySpec::AzureMl(spec), _) => stage(plan, ctx, Stage::Deploy, async |ctx| {
-            azureml::run(ctx, spec, pushed, run_id).await
-        })
-        .await
-        .map(|rollout| Deployed::AzureMl(Box::new(rollout)))?,
-        (DeploySpec::SageMaker(spec), _) => stage(plan, ctx, Stage::Deploy, async |ctx| {
-            sagemaker::run(ctx, spec, pushed, run_id).await
-        })
-        .await
-        .map(|rollout| Deployed::SageMaker(Box::new(rollout)))?,
-        (DeploySpec::Docker(_), None) => {
-            return Err(Failure::new(
-                Code::Internal,
-                "no engine was opened for target docker",
-            ));
-        }
+    let origin = Origin {
+        image,
+        pushed,
+        run_id: run_id.as_deref(),
     };
-    Ok(Some(deployed))
+    let work = async |ctx: &Context| target::deploy(ctx, spec, engine, origin).await;
+    stage(plan, ctx, Stage::Deploy, work).await.map(Some)
 }

@@ -8,8 +8,8 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::Engine;
 use crate::event::Stage;
 use crate::failure::{Failure, Outcome};
-use crate::plan::{DeploySpec, Plan, Task};
-use crate::{deploy, image, registry, tracking, verify};
+use crate::plan::{DeploySpec, Plan};
+use crate::{image, registry, target, tracking, verify};
 
 /// What preflight had to open and later stages go on with.
 #[derive(Debug)]
@@ -49,35 +49,7 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ready> {
     if plan.runs(Stage::Verify) || plan.runs(Stage::Predictions) {
         checks.push(Box::pin(async { verify::preflight(ctx, &plan.verify) }));
     }
-    // A pull request deploys nothing, but its manifests are tried all the same when the cluster can be reached.
-    if let Some(DeploySpec::Kubernetes(spec)) = &plan.deploy {
-        let (proposed, image) = (plan.host.pull_request, plan.image_ref.as_ref());
-        if plan.runs(Stage::Deploy) || proposed && spec.cluster.is_told() {
-            let verify = (plan.runs(Stage::Verify) || proposed).then_some(&plan.verify);
-            let checked = deploy::kubernetes::preflight(ctx, spec, verify, image);
-            checks.push(Box::pin(checked));
-        } else if proposed {
-            checks.push(Box::pin(deploy::kubernetes::on_paper(ctx, spec, image)));
-        }
-    }
-    if let Some(DeploySpec::AzureMl(spec)) = &plan.deploy
-        && plan.runs(Stage::Deploy)
-    {
-        let push = plan.push.as_ref().map(|push| &push.repository);
-        let image = plan.image_ref.as_ref().or(push);
-        let checked = deploy::azureml::preflight(ctx, spec, image);
-        checks.push(Box::pin(checked));
-    }
-    if let Some(DeploySpec::SageMaker(spec)) = &plan.deploy
-        && plan.runs(Stage::Deploy)
-        && plan.task == Task::Run
-    {
-        let named = plan.push.as_ref().map(|push| &push.repository);
-        let image = plan.image_ref.as_ref().or(named);
-        let exists = plan.image_ref.is_some();
-        let checked = deploy::sagemaker::preflight(ctx, spec, image, exists);
-        checks.push(Box::pin(checked));
-    }
+    checks.extend(target::preflight(plan, ctx));
     let (engine, found) = tokio::join!(engine(plan, &ctx.mark), join_all(checks));
     let mut findings: Vec<Diagnostic> = found.into_iter().flatten().collect();
     let engine = match engine.transpose() {

@@ -3,11 +3,11 @@
 use super::{Asked, login};
 use crate::code::Code;
 use crate::context::Context;
-use crate::deploy::{azureml, docker, kubernetes, sagemaker};
 use crate::engine::{Engine, ImageInfo};
 use crate::failure::{Fail as _, Failure, Outcome};
-use crate::plan::{DeploySpec, Plan};
+use crate::plan::Plan;
 use crate::registry::{Reference, credentials};
+use crate::target;
 
 /// The image that is looked at, as the engine has it.
 pub(super) struct Subject {
@@ -62,21 +62,14 @@ pub(super) async fn subject(
 
 /// The image that is live, by id or by reference.
 async fn live(plan: &Plan, ctx: &Context, engine: &Engine) -> Outcome<String> {
-    let found = match &plan.deploy {
-        Some(DeploySpec::Docker(spec)) => docker::serving(engine, spec)
-            .await
-            .fail(Code::ImageMissing)?,
-        Some(DeploySpec::Kubernetes(spec)) => kubernetes::serving(ctx, spec).await?,
-        Some(DeploySpec::AzureMl(spec)) => azureml::serving(ctx, spec).await?,
-        Some(DeploySpec::SageMaker(spec)) => sagemaker::serving(spec).await?,
-        None => {
-            return Err(Failure::new(
-                Code::InputMissing,
-                "nothing says where the live image is: set `namespace` with `deployment-name` or `manifests`, or `container-name` with `target: docker`",
-            )
-            .help("name what is live"));
-        }
+    let Some(spec) = &plan.deploy else {
+        return Err(Failure::new(
+            Code::InputMissing,
+            "nothing says where the live image is: set `namespace` with `deployment-name` or `manifests`, `endpoint-name`, or `container-name` with `target: docker`",
+        )
+        .help("name what is live"));
     };
+    let found = target::serving(ctx, spec, Some(engine), Code::ImageMissing).await?;
     let Some(found) = found else {
         return Err(Failure::new(
             Code::ImageMissing,
