@@ -1,7 +1,7 @@
 """In front of a registry: `proxy.py HOST:PORT METHOD PATH-PART AGENT COUNT FAULT`.
 
 The first COUNT requests of that method and path, by a client whose name holds AGENT, get FAULT: `503` as a gateway says it, `503-json` as a
-registry does, or `reset`. The rest is handed on. With the FAULT `referrers` it is a registry that itself lists what is attached to an image. An empty word means any. `GET /-/log` answers with what was asked so far: `METHOD PATH STATUS`, one a line."""
+registry does, `reset`, or `silent` for a minute. The rest is handed on. With the FAULT `referrers` it is a registry that itself lists what is attached to an image. An empty word means any. `GET /-/log` answers with what was asked so far: `METHOD PATH STATUS`, one a line."""
 import hashlib, http, http.client, http.server, json, os, socket, struct, sys, threading
 
 target, method, part, agent, count, fault = sys.argv[1:]
@@ -37,6 +37,9 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         if self.faulty():
             log.append(f"{self.command} {self.path} {fault}")
             self.close_connection = True
+            if fault == "silent":
+                threading.Event().wait(60)
+                return
             if fault == "reset":
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.connection.close()
