@@ -183,6 +183,7 @@ fn gitlab_takes(text: &str) {
     );
     let lint = |text: &str| {
         std::fs::write(project.path().join(".gitlab-ci.yml"), text).unwrap();
+        git(&project, &["add", ".gitlab-ci.yml", "template.yml"]);
         let output = Command::new(bed("GITLAB_CI_LOCAL"))
             .arg(format!("--home={}/home", project.path().display()))
             .arg("--preview")
