@@ -27,7 +27,7 @@ pub(crate) struct Reporters {
     settings: Settings,
     redactor: Redactor,
     record: Record,
-    console: Console,
+    pub(super) console: Console,
     github: Option<Reporter>,
 }
 
@@ -43,7 +43,7 @@ impl Reporters {
         let mut reporters = Self {
             redactor: Redactor::default(),
             record: Record::default(),
-            console: Console::new(skin, out),
+            console: Console::new(skin, out, settings.live && settings.format == Format::Auto),
             github: None,
             settings,
         };
@@ -88,6 +88,7 @@ impl Reporters {
 
     pub(super) fn take(&mut self, mut event: Event) {
         let stage = event.stage;
+        let mut annotated = None;
         match &mut event.kind {
             EventKind::Mask(secret) => {
                 let secret = secret.clone();
@@ -119,7 +120,8 @@ impl Reporters {
             EventKind::Diagnosed(finding) => {
                 self.clean_finding(finding);
                 let source = self.source(finding);
-                self.console.finding(finding, source.as_deref());
+                let done = self.console.finding(finding, source.as_deref());
+                annotated = done.then(|| finding.clone());
             }
             EventKind::Finished { end, took } => self.console.finished(stage, *end, *took),
             EventKind::Produced(Artifact::Bundle(bundle)) => {
@@ -133,6 +135,9 @@ impl Reporters {
             self.console.record(&lines);
         }
         self.record.take(event);
+        if let Some(finding) = annotated {
+            self.record.annotated(&finding);
+        }
     }
 
     /// Hides secrets in a file that a stage left: only here it is known what is secret. Until then nobody else may read it.
@@ -209,7 +214,9 @@ impl Reporters {
             self.clean_finding(&mut finding);
             if self.record.find(culprit, finding.clone()) {
                 let source = self.source(&finding);
-                self.console.finding(&finding, source.as_deref());
+                if self.console.finding(&finding, source.as_deref()) {
+                    self.record.annotated(&finding);
+                }
                 if self.console.takes_records() {
                     self.console.record(&jsonl::finding(culprit, &finding));
                 }

@@ -207,6 +207,7 @@ fn assert_log_is_ours(ended: &Ended, shown: usize) {
 /// What we write ourselves between `<` and `>`.
 const ELEMENTS: &[&str] = &[
     "details",
+    "wbr",
     "details open",
     "/details",
     "summary",

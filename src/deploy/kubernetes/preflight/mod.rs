@@ -11,6 +11,7 @@ mod mentions;
 mod namespaces;
 mod nodes;
 mod pods;
+mod pulls;
 mod quantity;
 mod references;
 mod rights;
@@ -174,7 +175,7 @@ async fn against(
     findings.extend(unknown);
     let default = cluster.namespace.as_str();
     let templates = pods::templates(objects, default);
-    let (denied, tried, view, missing, refused_pods, removed) = tokio::join!(
+    let (denied, tried, view, missing, pulls, refused_pods, removed) = tokio::join!(
         rights::ask(cluster, spec, verify, objects, &kinds),
         tried::try_all(cluster, spec.force_conflicts, objects, &kinds, &absent),
         View::read(
@@ -182,6 +183,7 @@ async fn against(
             wants(objects, &templates, default, &absent)
         ),
         references::check(&cluster.client, objects, &templates, default, &absent),
+        pulls::check(&cluster.client, &templates, spec.repository.as_ref()),
         admission::check(cluster, &templates, &absent),
         prune::coming(spec, cluster, objects),
     );
@@ -206,6 +208,7 @@ async fn against(
         !again && !waits_for_another(finding, objects)
     }));
     findings.extend(missing);
+    findings.extend(pulls);
     findings.extend(refused_pods);
     findings.extend(routing::check(&Routes {
         objects,
