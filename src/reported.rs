@@ -39,6 +39,7 @@ impl Told<'_> {
     /// Runs the plan; returns the exit status.
     pub(crate) async fn execute(self, plan: &Plan, asked: &Asked, reason: &Reason) -> u8 {
         let (events, receiver) = Events::channel();
+        plan.clouds.listen(&events);
         let mark = self.reporting.mark.clone();
         // What is only looked at is reported nowhere but here.
         let looked = match plan.task {

@@ -1,6 +1,6 @@
 //! Opens a model's file whatever wraps its pickles: nothing, what joblib's `compress` offers, or a zip (PyTorch).
 
-use std::io::{self, BufRead, BufReader, Read as _, Seek as _};
+use std::io::{self, BufRead, BufReader, Seek as _};
 use std::path::Path;
 
 use bzip2::bufread::MultiBzDecoder;

@@ -8,7 +8,7 @@ use kube::{Api, ResourceExt as _};
 use super::super::colour::LABEL as COLOUR;
 use super::super::manifest::Object;
 use super::suffix::{CANARY, COLOURS};
-use super::trial;
+use super::{canary, trial};
 use crate::cluster::Cluster;
 use crate::code::Code;
 use crate::context::Context;
