@@ -33,6 +33,7 @@ mod gates;
 mod github;
 mod github_deployment;
 mod gitlab;
+mod hostile;
 mod image;
 mod incidents;
 mod init;
