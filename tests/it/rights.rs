@@ -2,7 +2,7 @@
 
 use crate::cluster::{Namespace, kubectl};
 use crate::deploy::{SERVE, manifest};
-use crate::support::{Project, Run, bed};
+use crate::support::{Project, Run, bed, checkout};
 
 /// A kubeconfig of a service account whose role has these rules (`verb,verb:resource,resource`, and `@name` for one object only).
 pub(crate) fn kubeconfig(namespace: &str, rules: &[&str]) -> String {
@@ -35,7 +35,13 @@ pub(crate) fn kubeconfig(namespace: &str, rules: &[&str]) -> String {
             &account,
         ]);
     }
-    let token = ran(&["-n", namespace, "create", "token", "limited"]);
+    with_token(namespace)
+}
+
+/// A kubeconfig with a token of the account `limited`.
+fn with_token(namespace: &str) -> String {
+    let (made, token) = kubectl(&["-n", namespace, "create", "token", "limited"]);
+    assert!(made, "{token}");
     let admin = std::fs::read_to_string(bed("KUBECONFIG")).unwrap();
     let value = |key: &str| {
         let line = admin
@@ -112,6 +118,60 @@ fn an_account_with_the_rights_of_a_namespace_can_deploy() {
     ];
     let kubeconfig = kubeconfig(&namespace.0, &rules);
     deploy(&namespace.0, &kubeconfig).expect(0);
+}
+
+#[test]
+fn the_role_of_the_guide_is_enough_and_lacks_nothing() {
+    let namespace = Namespace::new("it-rights");
+    let guide = std::fs::read_to_string(checkout().join("docs/kubernetes.md")).unwrap();
+    let role = guide
+        .split("```yaml\n")
+        .filter_map(|block| block.split("```").next())
+        .find(|block| block.contains("kind: Role"))
+        .unwrap();
+    let good = "{\"request\": {\"x\": 1}, \"response\": {\"y\": [1]}}\n";
+    let configuration =
+        "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: wine}\ndata: {a: b}\n";
+    let project = Project::new()
+        .file("role.yaml", &role.replace("ml-models", &namespace.0))
+        .file("golden.jsonl", good)
+        .file(
+            "k8s/app.yaml",
+            &format!("{}{configuration}", manifest(SERVE)),
+        );
+    let file = project.path().join("role.yaml").display().to_string();
+    let account = format!("--serviceaccount={}:limited", namespace.0);
+    let bind = ["create", "rolebinding", "limited", "--role=ml-deploy"];
+    for arguments in [
+        &["apply", "-f", &file][..],
+        &["create", "serviceaccount", "limited"],
+        &[&bind[..], &[&account]].concat(),
+    ] {
+        let (done, said) = kubectl(&[&["-n", namespace.0.as_str()], arguments].concat());
+        assert!(done, "{said}");
+    }
+    let kubeconfig = with_token(&namespace.0);
+    let ended = project
+        .ml_deploy("deploy")
+        .input("manifests", "k8s")
+        .input("namespace", &namespace.0)
+        .input("kubeconfig", &kubeconfig)
+        .input("health-path", "/health")
+        .input("predict-path", "/cgi-bin/predict")
+        .input("golden", "golden.jsonl")
+        .input("deploy-timeout", "60s")
+        .run()
+        .expect(0)
+        .says("golden");
+    // Not even a warning about a right.
+    assert!(!ended.stdout.contains("cluster-denied"), "{}", ended.stdout);
+    project
+        .ml_deploy("status")
+        .input("namespace", &namespace.0)
+        .input("deployment-name", "wine")
+        .input("kubeconfig", &kubeconfig)
+        .run()
+        .expect(0);
 }
 
 #[test]
