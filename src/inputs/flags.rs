@@ -332,10 +332,12 @@ pub(crate) const SECRET_INPUTS: &[&str] = &[
     "kubeconfig",
     "secrets",
     "gitlab-token",
+    "aws-secret-access-key",
+    "aws-session-token",
     "github-token",
 ];
 
-fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
+pub(super) fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
     Ok(SecretString::from(text))
 }
 

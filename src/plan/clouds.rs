@@ -1,5 +1,7 @@
 //! What the inputs say of clouds: who we are there, and which of their clusters is meant.
 
+use secrecy::SecretString;
+
 /// Identities that the inputs name; what they do not name comes from the surroundings.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CloudSpec {
@@ -10,7 +12,20 @@ pub(crate) struct CloudSpec {
 
 /// Who we are at AWS.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct AwsSpec {}
+pub(crate) struct AwsSpec {
+    pub(crate) region: Option<String>,
+    /// Name of the role to take, `arn:…`.
+    pub(crate) role: Option<String>,
+    pub(crate) keys: Option<AwsKeys>,
+}
+
+/// Keys of AWS.
+#[derive(Clone, Debug)]
+pub(crate) struct AwsKeys {
+    pub(crate) id: String,
+    pub(crate) secret: SecretString,
+    pub(crate) session_token: Option<SecretString>,
+}
 
 /// Who we are at Azure.
 #[derive(Clone, Debug, Default)]
