@@ -331,6 +331,8 @@ pub(crate) const SECRET_INPUTS: &[&str] = &[
     "mlflow-tracking-token",
     "kubeconfig",
     "secrets",
+    "creds",
+    "credentials-json",
     "gitlab-token",
     "aws-secret-access-key",
     "aws-session-token",

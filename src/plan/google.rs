@@ -131,10 +131,7 @@ impl GoogleCredentials {
         Ok(Self {
             kind,
             project: project.map(str::to_owned),
-            universe: file
-                .text("universe_domain")
-                .unwrap_or(UNIVERSE)
-                .to_owned(),
+            universe: file.text("universe_domain").unwrap_or(UNIVERSE).to_owned(),
         })
     }
 
@@ -335,7 +332,10 @@ mod tests {
             (r#"["hunter22"]"#, "not an object"),
             (r#"{"a": "hunter22"}"#, "lacks `type`"),
             (r#"{"type": "hunter22"}"#, "has a `type` that is none of"),
-            (r#"{"installed": {"client_secret": "hunter22"}}"#, "OAuth client"),
+            (
+                r#"{"installed": {"client_secret": "hunter22"}}"#,
+                "OAuth client",
+            ),
             (
                 r#"{"type": "service_account", "private_key": "hunter22"}"#,
                 "lacks `client_email`",

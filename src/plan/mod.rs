@@ -2,6 +2,7 @@
 
 mod clouds;
 mod gates;
+mod google;
 mod resolve;
 mod rules;
 mod show;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 pub(crate) use clouds::*;
 pub(crate) use gates::{FirstDeploy, GateSpec, Margin, Op, Rule, Side, Test};
+pub(crate) use google::*;
 pub(crate) use resolve::{Places, resolve, secret_values};
 pub(crate) use spec::*;
 

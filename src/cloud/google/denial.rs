@@ -38,7 +38,9 @@ pub(super) fn denied(tried: &str, place: &str, status: u16, body: &Value) -> Fai
     let lower = said.to_lowercase();
     let has = |text: &str| lower.contains(text);
     let help = if has("signature") {
-        format!("the key of {place} was deleted or is of another account: make a new one, or do without stored keys (`workload-identity-provider`, docs/google.md)")
+        format!(
+            "the key of {place} was deleted or is of another account: make a new one, or do without stored keys (`workload-identity-provider`, docs/google.md)"
+        )
     } else if has("short-lived") || has("iat and exp") {
         "the clock of this machine is wrong: set it".to_owned()
     } else if has("account not found") || has("disabled") {
@@ -67,11 +69,19 @@ pub(super) fn denied_exchange(asked: &Exchange<'_>, status: u16, body: &Value) -
     } else if has("attribute") || has("mapping") {
         "the provider's attribute mapping does not fit this job's token: `google.subject` must be mapped from `assertion.sub`".to_owned()
     } else if has("audience") && error != Some("invalid_target") {
-        format!("let the provider take the audience `https:{}`, which it does when it lists none of its own", asked.audience)
+        format!(
+            "let the provider take the audience `https:{}`, which it does when it lists none of its own",
+            asked.audience
+        )
     } else if has("issuer") {
-        format!("the provider must name the issuer `{}`", asked.claims.issuer)
+        format!(
+            "the provider must name the issuer `{}`",
+            asked.claims.issuer
+        )
     } else if error == Some("invalid_target") {
-        format!("there is no provider `{provider}` that is enabled: correct `workload-identity-provider`; it has the project's number, not its name")
+        format!(
+            "there is no provider `{provider}` that is enabled: correct `workload-identity-provider`; it has the project's number, not its name"
+        )
     } else if has("expired") || has("stale") {
         "the token was made before the job began its work: run this step nearer to the start of the job, or let it ask for tokens itself (`workload-identity-provider`)".to_owned()
     } else {
@@ -219,11 +229,18 @@ mod tests {
             let body = json!({"error": error, "error_description": description});
             let said = said(&denied_exchange(&asked, 400, &body));
             assert!(said.contains(expected), "{said}");
-            assert!(said.contains("subject `repo:org/wine:pull_request`"), "{said}");
+            assert!(
+                said.contains("subject `repo:org/wine:pull_request`"),
+                "{said}"
+            );
         }
         let body = json!({"error": {"code": 403, "message": "Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist).", "status": "PERMISSION_DENIED"}});
         let said = said(&denied_impersonation(&asked, 403, &body));
-        assert!(said.contains("attribute.repository/org/wine") && said.contains("roles/iam.workloadIdentityUser"), "{said}");
+        assert!(
+            said.contains("attribute.repository/org/wine")
+                && said.contains("roles/iam.workloadIdentityUser"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -18,10 +18,7 @@ pub(super) fn universe(env: &Environment) -> &str {
 /// # Errors
 /// `CloudIdentity` when the variable names what no token may be sent to.
 pub(super) fn endpoint(env: &Environment, service: &str, universe: &str) -> Outcome<String> {
-    let name = format!(
-        "CLOUDSDK_API_ENDPOINT_OVERRIDES_{}",
-        service.to_uppercase()
-    );
+    let name = format!("CLOUDSDK_API_ENDPOINT_OVERRIDES_{}", service.to_uppercase());
     let Some(url) = env.get(&name) else {
         return Ok(format!("https://{service}.{universe}"));
     };

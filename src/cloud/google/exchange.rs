@@ -151,7 +151,9 @@ pub(super) async fn subject(around: &Surroundings, source: &GoogleSource) -> Out
             let Some(token) = token else {
                 return Err(Failure::new(
                     Code::CloudIdentity,
-                    format!("failed to find the token to exchange at Google: what the credentials point to is no JSON with `{field}`"),
+                    format!(
+                        "failed to find the token to exchange at Google: what the credentials point to is no JSON with `{field}`"
+                    ),
                 ));
             };
             token.to_owned()

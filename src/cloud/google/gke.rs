@@ -37,16 +37,16 @@ impl Google {
     /// # Errors
     /// Those of having a token; `ClusterMissing`, `CloudDenied`, `ClusterUnreachable` for one that is not up or private.
     pub(in super::super) async fn gke(&self, cluster: &GkeSpec) -> Outcome<Described> {
-        let project = match &cluster.project {
-            Some(project) => project.clone(),
-            None => self.identity.project().await?.ok_or_else(|| {
-                Failure::new(
-                    Code::CloudIdentity,
-                    format!("failed to look up the GKE cluster `{}`: nothing says in which project it is", cluster.name),
-                )
-                .help("set `project-id`")
-            })?,
-        };
+        let project = self.identity.project().await?.ok_or_else(|| {
+            Failure::new(
+                Code::CloudIdentity,
+                format!(
+                    "failed to look up the GKE cluster `{}`: nothing says in which project it is",
+                    cluster.name
+                ),
+            )
+            .help("set `project-id`")
+        })?;
         let (location, name) = (&cluster.location, &cluster.name);
         let shown = format!("the GKE cluster `{name}` in {location} of project `{project}`");
         let env = &self.around.environment;
@@ -59,7 +59,13 @@ impl Google {
         })?;
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend([
-                "v1", "projects", &project, "locations", location, "clusters", name,
+                "v1",
+                "projects",
+                &project,
+                "locations",
+                location,
+                "clusters",
+                name,
             ]);
         }
         let token = self.identity.token().await?;
@@ -174,10 +180,16 @@ fn is_up(shown: &str, found: &Value) -> Outcome<()> {
 /// The best way there is: an address that everybody may use, else the name, else an address that we may be able to reach.
 fn way(found: &Value) -> Option<Way> {
     let ends = &found["controlPlaneEndpointsConfig"];
-    let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+    let text = |value: &Value| {
+        value
+            .as_str()
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
+    };
     let ip = &ends["ipEndpointsConfig"];
     let by_ip = ip["enabled"].as_bool() != Some(false);
-    let private_only = found["privateClusterConfig"]["enablePrivateEndpoint"].as_bool() == Some(true)
+    let private_only = found["privateClusterConfig"]["enablePrivateEndpoint"].as_bool()
+        == Some(true)
         || ip["enablePublicEndpoint"].as_bool() == Some(false);
     let public = (by_ip && !private_only)
         .then(|| text(&ip["publicEndpoint"]).or_else(|| text(&found["endpoint"])))
@@ -251,16 +263,18 @@ mod tests {
                 "controlPlaneEndpointsConfig": {"dnsEndpointConfig": dns(open)}})
         };
         assert_eq!(way(&some(true)), name);
-        assert!(matches!(way(&some(false)), Some(Way::Hidden { address, .. }) if address == "203.0.113.7"));
+        assert!(
+            matches!(way(&some(false)), Some(Way::Hidden { address, .. }) if address == "203.0.113.7")
+        );
         let private = |open: bool| {
             json!({"endpoint": "10.0.0.2", "privateClusterConfig": {"enablePrivateEndpoint": true, "privateEndpoint": "10.0.0.2"},
                 "controlPlaneEndpointsConfig": {"dnsEndpointConfig": dns(open)}})
         };
         assert_eq!(way(&private(true)), name);
-        assert!(matches!(way(&private(false)), Some(Way::Hidden { address, why }) if address == "10.0.0.2" && why.contains("private")));
-        let by_name = |open: bool| {
-            json!({"endpoint": "", "controlPlaneEndpointsConfig": {"ipEndpointsConfig": {"enabled": false}, "dnsEndpointConfig": dns(open)}})
-        };
+        assert!(
+            matches!(way(&private(false)), Some(Way::Hidden { address, why }) if address == "10.0.0.2" && why.contains("private"))
+        );
+        let by_name = |open: bool| json!({"endpoint": "", "controlPlaneEndpointsConfig": {"ipEndpointsConfig": {"enabled": false}, "dnsEndpointConfig": dns(open)}});
         assert_eq!(way(&by_name(true)), name);
         assert_eq!(way(&by_name(false)), None);
     }
@@ -286,9 +300,24 @@ mod tests {
     fn refusals_name_the_role_or_the_input() {
         let body = |message: &str| json!({"error": {"code": 1, "message": message}});
         for (status, message, code, help) in [
-            (404, "Not found: projects/p", Code::ClusterMissing, "`location`"),
-            (403, "Required \"container.clusters.get\" permission(s)", Code::CloudDenied, "`serviceAccount:ci@p` the role Kubernetes Engine Cluster Viewer"),
-            (403, "Kubernetes Engine API has not been used in project 1", Code::CloudDenied, "container.googleapis.com"),
+            (
+                404,
+                "Not found: projects/p",
+                Code::ClusterMissing,
+                "`location`",
+            ),
+            (
+                403,
+                "Required \"container.clusters.get\" permission(s)",
+                Code::CloudDenied,
+                "`serviceAccount:ci@p` the role Kubernetes Engine Cluster Viewer",
+            ),
+            (
+                403,
+                "Kubernetes Engine API has not been used in project 1",
+                Code::CloudDenied,
+                "container.googleapis.com",
+            ),
             (401, "Invalid Credentials", Code::CloudDenied, "credentials"),
         ] {
             let failure = refused("c", status, &body(message), Some("serviceAccount:ci@p"));

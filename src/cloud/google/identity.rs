@@ -98,9 +98,7 @@ impl Identity {
     pub(super) async fn universe(&self) -> Outcome<String> {
         Ok(match self.0.who().await? {
             Who::Credentials { credentials, .. } => credentials.universe.clone(),
-            Who::Job { .. } | Who::Machine(_) => {
-                universe(&self.0.around.environment).to_owned()
-            }
+            Who::Job { .. } | Who::Machine(_) => universe(&self.0.around.environment).to_owned(),
         })
     }
 
@@ -125,7 +123,8 @@ impl Identity {
         }
         let account = self.account().await;
         let domain = account.as_deref().and_then(|email| email.split_once('@'));
-        let project = domain.and_then(|(_, domain)| domain.strip_suffix(".iam.gserviceaccount.com"));
+        let project =
+            domain.and_then(|(_, domain)| domain.strip_suffix(".iam.gserviceaccount.com"));
         Ok(project.map(str::to_owned))
     }
 
@@ -134,12 +133,16 @@ impl Identity {
         if let Some(email) = self.account().await {
             return Some(format!("serviceAccount:{email}"));
         }
-        let (Who::Job { exchanger, .. }, job) = (self.0.who().await.ok()?, &self.0.around.job) else {
+        let (Who::Job { exchanger, .. }, job) = (self.0.who().await.ok()?, &self.0.around.job)
+        else {
             return None;
         };
         let audience = job_audience(exchanger);
         let around = &self.0.around;
-        let token = job.token(&audience, &around.http, &around.voice).await.ok()?;
+        let token = job
+            .token(&audience, &around.http, &around.voice)
+            .await
+            .ok()?;
         Some(super::denial::member(&exchanger.audience, &token.claims))
     }
 
@@ -167,7 +170,9 @@ impl Identity {
             return format!("Google's service account `{email}`");
         }
         match self.0.who().await {
-            Ok(Who::Job { provider, .. }) => format!("the job, which `{provider}` of Google trusts"),
+            Ok(Who::Job { provider, .. }) => {
+                format!("the job, which `{provider}` of Google trusts")
+            }
             Ok(Who::Credentials { place, .. }) => format!("the Google account of {place}"),
             _ => "this machine's account at Google".to_owned(),
         }
@@ -207,14 +212,18 @@ impl Inner {
                     Code::CloudIdentity,
                     format!("failed to read the credentials of {place}: {error}"),
                 )
-                .help("the variable must name a file that is here; in a container it must be mounted")
+                .help(
+                    "the variable must name a file that is here; in a container it must be mounted",
+                )
             })?;
             return self.read(text, place).await;
         }
         if let Some(path) = of_gcloud(env)
             && let Ok(text) = tokio::fs::read_to_string(&path).await
         {
-            return self.read(text, format!("gcloud, `{}`", path.display())).await;
+            return self
+                .read(text, format!("gcloud, `{}`", path.display()))
+                .await;
         }
         Ok(Who::Machine(Metadata::new(env)))
     }
@@ -241,7 +250,10 @@ impl Inner {
             Who::Machine(metadata) => metadata.token(around).await?,
             Who::Job { exchanger, .. } => {
                 let audience = job_audience(exchanger);
-                let token = around.job.token(&audience, &around.http, &around.voice).await?;
+                let token = around
+                    .job
+                    .token(&audience, &around.http, &around.voice)
+                    .await?;
                 exchanger.exchange(around, &token).await?
             }
             Who::Credentials { credentials, place } => match &credentials.kind {
@@ -287,7 +299,13 @@ impl Inner {
                         ("client_secret", client_secret.expose_secret()),
                         ("refresh_token", refresh_token.expose_secret()),
                     ]);
-                    ask(around, request, "the person who logged in with gcloud", place).await?
+                    ask(
+                        around,
+                        request,
+                        "the person who logged in with gcloud",
+                        place,
+                    )
+                    .await?
                 }
             },
         };
@@ -319,7 +337,12 @@ async fn ask(
     if answer.status.is_success() {
         return Ok(answer.json());
     }
-    Err(denied(&tried, place, answer.status.as_u16(), &answer.json()))
+    Err(denied(
+        &tried,
+        place,
+        answer.status.as_u16(),
+        &answer.json(),
+    ))
 }
 
 /// The exchange of a job's own token.

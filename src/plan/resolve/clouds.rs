@@ -11,8 +11,8 @@ impl Resolver<'_> {
     pub(super) fn clouds(&mut self, places: &Places) -> Arc<Clouds> {
         let spec = CloudSpec {
             aws: self.aws(),
-            azure: AzureSpec {},
-            google: GoogleSpec {},
+            azure: self.azure(),
+            google: self.google(),
         };
         Clouds::new(spec, &places.environment)
     }
@@ -84,11 +84,7 @@ impl Resolver<'_> {
                 name,
                 admin: inputs.admin,
             })),
-            (None, Some(location)) => Some(CloudCluster::Gke(GkeSpec {
-                project: None,
-                location,
-                name,
-            })),
+            (None, Some(location)) => Some(CloudCluster::Gke(GkeSpec { location, name })),
             (None, None) => Some(CloudCluster::Eks(EksSpec { name })),
         }
     }

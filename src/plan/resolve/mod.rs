@@ -1,8 +1,10 @@
 //! Builds the plan from inputs and host. It reads no network and changes nothing; all findings come back at once.
 
+mod azure;
 mod clouds;
 mod delivery;
 mod gates;
+mod google;
 mod image;
 mod parity;
 mod secrets;

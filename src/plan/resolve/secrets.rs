@@ -6,6 +6,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::inputs::flags::{Inputs, SECRET_INPUTS};
 use crate::inputs::layers;
+use crate::plan::GoogleCredentials;
 use crate::{passwords, secret_names};
 
 /// What is secret in a variable: all of it when its name says so, else the passwords of its URLs (package indexes, proxies).
@@ -54,11 +55,25 @@ pub(crate) fn of_inputs(inputs: &Inputs) -> Vec<SecretString> {
         .flatten()
         .chain(&inputs.mlflow_tracking_uri)
         .flat_map(|text| passwords::in_urls(text));
+    let principal = inputs
+        .azure
+        .creds
+        .iter()
+        .filter_map(super::azure::secret_of);
     build
         .chain(named)
         .chain(urls)
+        .chain(principal)
         .map(SecretString::from)
+        .chain(of_google(inputs))
         .collect()
+}
+
+/// What is secret inside of Google's credentials; what cannot be read is hidden as a whole.
+fn of_google(inputs: &Inputs) -> impl Iterator<Item = SecretString> {
+    let given = inputs.google.credentials_json.as_ref();
+    let read = given.and_then(|text| GoogleCredentials::read(text).ok());
+    read.into_iter().flat_map(|found| found.secrets())
 }
 
 #[cfg(test)]
