@@ -6,6 +6,7 @@ mod client;
 mod credentials;
 mod labels;
 mod layers;
+mod missing;
 mod reference;
 mod refusal;
 
@@ -14,5 +15,6 @@ pub(crate) use client::{check_push, digest};
 pub(crate) use credentials::{Credentials, credentials};
 pub(crate) use labels::labels;
 pub(crate) use layers::layers;
+pub(crate) use missing::make;
 pub(crate) use reference::{Reference, check_tag};
 pub(crate) use refusal::denied;

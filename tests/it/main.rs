@@ -30,6 +30,7 @@ mod gates;
 mod github;
 mod github_deployment;
 mod gitlab;
+mod google;
 mod image;
 mod incidents;
 mod init;
