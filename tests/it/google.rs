@@ -269,8 +269,8 @@ fn a_key_of_a_service_account_pushes() {
 
 #[test]
 fn a_token_that_ends_during_a_slow_push_is_renewed() {
-    let google = Google::new(6);
-    let artifacts = Artifacts::new(&google, &json!({"slow": 8}));
+    let google = Google::new(4);
+    let artifacts = Artifacts::new(&google, &json!({"slow": 5}));
     let project = small();
     let image = artifacts.image("models");
     let run = artifacts.push(&project, &image);
@@ -327,7 +327,7 @@ fn every_place_where_an_identity_is_found() {
             ended
                 .expect(10)
                 .code("cloud-identity")
-                .says("`GOOGLE_APPLICATION_CREDENTIALS`");
+                .says("the credentials of GOOGLE_APPLICATION_CREDENTIALS");
         } else {
             is_served(&google, &image, &ended.expect(0));
         }

@@ -59,7 +59,7 @@ class Google(http.server.BaseHTTPRequestHandler):
             signed.write(unpack(signature))
             signed.flush()
             verify = ["openssl", "dgst", "-sha256", "-verify", known["public"], "-signature", signed.name]
-            good = subprocess.run(verify, input=f"{header}.{claims}".encode(), stdout=subprocess.DEVNULL).returncode == 0
+            good = subprocess.run(verify, input=f"{header}.{claims}".encode(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
         said = json.loads(unpack(claims))
         if said["iss"] != known["account"]:
             raise Refused(400, "invalid_grant", "Invalid grant: account not found")

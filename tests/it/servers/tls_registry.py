@@ -35,8 +35,12 @@ class Registry(http.server.BaseHTTPRequestHandler):
                 wait, slow[0] = slow[0], 0
             time.sleep(wait)
         upstream = http.client.HTTPConnection(config["registry"], timeout=60)
-        kept = {name: value for name, value in self.headers.items() if name.lower() not in ("authorization", "connection", "transfer-encoding", "content-length")}
-        upstream.request(self.command, self.path, body, kept | {"Content-Length": str(len(body))})
+        upstream.putrequest(self.command, self.path, skip_accept_encoding=True, skip_host=True)
+        for name, value in self.headers.items():
+            if name.lower() not in ("authorization", "connection", "transfer-encoding", "content-length"):
+                upstream.putheader(name, value)
+        upstream.putheader("Content-Length", str(len(body)))
+        upstream.endheaders(body)
         answer = upstream.getresponse()
         said = answer.read()
         # What the registry takes for its own address is ours.
