@@ -9,6 +9,8 @@
 mod access;
 mod act;
 mod architecture;
+mod aws;
+mod aws_cluster;
 mod bad_input;
 mod bearer;
 mod blue_green;
@@ -41,6 +43,7 @@ mod job_logins;
 mod jobs;
 mod lab;
 mod parity;
+mod planted;
 mod predictions;
 mod preflight;
 mod preflight_live;

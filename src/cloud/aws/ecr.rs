@@ -184,7 +184,7 @@ impl Aws {
         let place = self.place(&registry)?;
         let keys = match self.keys().await {
             Ok(keys) => keys,
-            Err(failure) if create => return Err(failure),
+            Err(failure) if create || self.is_named() => return Err(failure),
             Err(_) => return Ok(None),
         };
         // Before the name stands the account's alias.

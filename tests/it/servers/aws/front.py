@@ -1,4 +1,4 @@
-"""In front of moto and of a real registry: one address for all of AWS, with what moto leaves out. `aws.py CONFIG`; needs botocore.
+"""In front of moto and of a real registry: one address for all of AWS, with what moto leaves out. `front.py CONFIG`; needs botocore.
 
 CONFIG is JSON: `moto` (its URL), `admin` (id and secret of somebody who may do all), `registry` (host:port, user and password of the real one), and
   login_seconds    how long a login at the registry lives; ECR's own is twelve hours
@@ -9,7 +9,7 @@ CONFIG is JSON: `moto` (its URL), `admin` (id and secret of somebody who may do 
   keys             id and secret that a container (/container) or a machine (/latest/…) hands out
   cluster          name, server and authority of a cluster of EKS; POST /review says whether a token for it is good
 
-GET /-/log: what was asked, one a line. GET /-/secrets: everything that must never be shown."""
+POST /-/more {"cluster": …}: more of it, when it has begun. GET /-/log: what was asked, one a line. GET /-/secrets: everything that must never be shown."""
 import base64
 import http.client
 import http.server
@@ -112,6 +112,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.what = "-"
         path = self.path.partition("?")[0]
         query = dict(urllib.parse.parse_qsl(self.path.partition("?")[2]))
+        if path == "/-/more":
+            more = json.loads(self.body())
+            if more.get("cluster", {}).get("name") not in (None, config.get("cluster", {}).get("name")):
+                make_cluster(more["cluster"])
+            config.update(more)
+            return self.reply(200, {})
         if path == "/-/log":
             return self.reply(200, "\n".join(log))
         if path == "/-/secrets":
@@ -152,7 +158,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if [said["sub"], said["aud"]] != config["trust"]:
                 text = "Not authorized to perform sts:AssumeRoleWithWebIdentity"
                 return self.reply(403, f"<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>{text}</Message></Error></ErrorResponse>")
-        status, headers, text = self.forward(moto.netloc, body, dict(self.headers))
+        sent = dict(self.headers)
+        if path.startswith("/clusters"):
+            # moto takes nobody's signature of a GET without a body, not even that of AWS's own library: it is checked here, and
+            # the administrator asks moto, with a body.
+            if not self.is_signed():
+                return self.reply(403, {"message": "The request signature we calculated does not match"}, {"x-amzn-errortype": "InvalidSignatureException"})
+            body = b"{}"
+            sent = by_admin("GET", self.path, body)
+        status, headers, text = self.forward(moto.netloc, body, sent)
         if status == 200 and self.what in ("AssumeRole", "AssumeRoleWithWebIdentity"):
             get = lambda name: text.partition(f"<{name}>")[2].partition(f"</{name}>")[0]
             life = config.get("session_seconds", 3600)
@@ -177,6 +191,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
         kept = {name: value for name, value in headers if name.lower() in ("content-type", "x-amzn-errortype")}
         return self.reply(status, text, kept)
 
+    def is_signed(self):
+        """Whether the one who asks has a session here, and has signed as AWS's own library would."""
+        said = self.headers["Authorization"].partition(" ")[2].split(", ")
+        said = dict(one.split("=", 1) for one in said)
+        key, day, region, service, _ = said["Credential"].split("/")
+        if key not in sessions or sessions[key]["ends"] < time.time():
+            return False
+        headers = {name: self.headers[name] for name in said["SignedHeaders"].split(";")}
+        request = AWSRequest("GET", f"http://{self.headers['Host']}{self.path}", headers=headers)
+        request.context["timestamp"] = self.headers["X-Amz-Date"]
+        auth = SigV4Auth(Credentials(key, sessions[key]["secret"], sessions[key]["token"]), service, region)
+        return auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request) == said["Signature"]
+
     def registry(self):
         global held
         name, _, login = base64.b64decode(self.headers.get("Authorization", "").removeprefix("Basic ")).decode().partition(":")
@@ -191,7 +218,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             said = {"errors": [{"code": "DENIED", "message": text}]}
             return self.reply(401, said, {"WWW-Authenticate": 'Basic realm="registry",service="ecr.amazonaws.com"', "Content-Type": "application/json"})
         pair = base64.b64encode(f"{user}:{password}".encode()).decode()
-        status, headers, body = self.forward(real, self.body(), {**dict(self.headers), "Authorization": f"Basic {pair}"}, text=False)
+        sent = {name: value for name, value in self.headers.items() if name.lower() != "authorization"}
+        status, headers, body = self.forward(real, self.body(), {**sent, "Authorization": f"Basic {pair}"}, text=False)
         return self.reply(status, body, {k: v for k, v in headers if k.lower() not in ("transfer-encoding", "connection", "date", "server")})
 
     def forward(self, to, body, headers, text=True):
@@ -237,19 +265,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def make_cluster():
+def make_cluster(cluster):
     """moto's cluster; its address is told otherwise above."""
-    wanted = {"name": config["cluster"]["name"], "roleArn": "arn:aws:iam::123456789012:role/nodes", "resourcesVpcConfig": {"subnetIds": ["subnet-1"]}}
-    request = AWSRequest("POST", f"{config['moto']}/clusters", data=json.dumps(wanted), headers={"Content-Type": "application/json"})
-    SigV4Auth(Credentials(*config["admin"]), "eks", config["cluster"]["region"]).add_auth(request)
+    wanted = {"name": cluster["name"], "roleArn": "arn:aws:iam::123456789012:role/nodes", "resourcesVpcConfig": {"subnetIds": ["subnet-1"]}}
+    body = json.dumps(wanted).encode()
     sent = http.client.HTTPConnection(moto.netloc, timeout=60)
-    sent.request("POST", "/clusters", request.body, dict(request.headers))
+    sent.request("POST", "/clusters", body, by_admin("POST", "/clusters", body))
     answer = sent.getresponse()
     assert answer.status == 200, answer.read()
 
 
-if "cluster" in config:
-    make_cluster()
+def by_admin(method, path, body):
+    request = AWSRequest(method, f"{config['moto']}{path}", data=body, headers={"Content-Type": "application/json"})
+    SigV4Auth(Credentials(*config["admin"]), "eks", "eu-west-1").add_auth(request)
+    return {**dict(request.headers), "Host": moto.netloc}
+
+
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 print(server.server_address[1], flush=True)
