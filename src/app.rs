@@ -338,6 +338,8 @@ fn secrets(inputs: &Inputs) -> Vec<SecretString> {
         &inputs.mlflow_tracking_token,
         &inputs.gitlab_token,
         &inputs.github_token,
+        &inputs.aws.aws_secret_access_key,
+        &inputs.aws.aws_session_token,
     ];
     let mut secrets: Vec<SecretString> = single.into_iter().flatten().cloned().collect();
     // A path is no secret, and hiding it would hide it in every message about it.

@@ -48,6 +48,7 @@ codes! {
     RegistryUnreachable, "registry-unreachable", 10, "registry does not answer", "check the host name in `image` and the network";
     RegistryTls, "registry-tls", 10, "registry's certificate is not trusted", "give the company CA through SSL_CERT_FILE and the engine's certs.d";
     RegistryDenied, "registry-denied", 10, "registry refuses to let us push", "set `registry-username` and `registry-password` of an account that may push";
+    RepositoryMissing, "repository-missing", 10, "repository does not exist in the registry", "set `create-repository: true`, or create it once";
     TrackingScheme, "tracking-scheme", 10, "tracking URI of an unknown kind", "use http(s)://, sqlite:///, file:, a path, databricks, postgresql or mysql";
     TrackingUnreachable, "tracking-unreachable", 10, "tracking server does not answer", "check `mlflow-tracking-uri` and the network";
     TrackingDenied, "tracking-denied", 10, "tracking server refuses the credentials", "set `mlflow-tracking-username` and `mlflow-tracking-password`, or `mlflow-tracking-token`";

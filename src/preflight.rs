@@ -34,11 +34,16 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ready> {
     }
     if let Some(push) = plan.push.as_ref().filter(|_| plan.runs(Stage::Push)) {
         checks.push(Box::pin(async {
-            registry::check_push(&push.repository, push.login.as_ref())
-                .await
-                .err()
-                .into_iter()
-                .collect()
+            let login = push.login.as_ref();
+            match registry::check_push(&push.repository, login, push.create).await {
+                Ok(made) => {
+                    if let Some(made) = made {
+                        ctx.events.note(made).await;
+                    }
+                    Vec::new()
+                }
+                Err(finding) => vec![finding],
+            }
         }));
     }
     if plan.runs(Stage::Verify) || plan.runs(Stage::Predictions) {

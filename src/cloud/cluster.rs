@@ -11,7 +11,11 @@ use crate::plan::CloudCluster;
 
 /// Makes a token for a cluster; called for every request, so it keeps what it has made while it is fresh.
 #[derive(Clone)]
-pub(crate) struct Bearer(Arc<dyn Fn() -> BoxFuture<'static, Outcome<SecretString>> + Send + Sync>);
+pub(crate) struct Bearer {
+    make: Arc<dyn Fn() -> BoxFuture<'static, Outcome<SecretString>> + Send + Sync>,
+    /// What to do when the cluster does not take its tokens.
+    refused: Option<String>,
+}
 
 impl Bearer {
     /// A bearer from what makes the tokens.
@@ -19,12 +23,28 @@ impl Bearer {
     where
         F: Future<Output = Outcome<SecretString>> + Send + 'static,
     {
-        Self(Arc::new(move || Box::pin(make())))
+        Self {
+            make: Arc::new(move || Box::pin(make())),
+            refused: None,
+        }
+    }
+
+    /// The same with what to do when the cluster does not take its tokens.
+    pub(crate) fn when_refused(self, advice: impl Into<String>) -> Self {
+        Self {
+            refused: Some(advice.into()),
+            ..self
+        }
+    }
+
+    /// What to do when the cluster does not take its tokens.
+    pub(crate) fn advice(&self) -> Option<&str> {
+        self.refused.as_deref()
     }
 
     /// A token that is good now.
     pub(crate) async fn token(&self) -> Outcome<SecretString> {
-        (self.0)().await
+        (self.make)().await
     }
 }
 

@@ -33,4 +33,18 @@ impl Clouds {
         }
         self.google.registry(host, named).await
     }
+
+    /// Sees that a repository is there, where one has to be made before the first push; with `create` makes it when it is not.
+    /// Returns what was made.
+    ///
+    /// # Errors
+    /// `RepositoryMissing` with the line that makes it, `CloudDenied` when it may not be made.
+    pub(crate) async fn repository(
+        &self,
+        host: &str,
+        path: &str,
+        create: bool,
+    ) -> Outcome<Option<String>> {
+        self.aws.repository(host, path, create).await
+    }
 }

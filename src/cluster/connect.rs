@@ -49,8 +49,10 @@ impl Cluster {
             .trim_end_matches('/')
             .to_owned();
         let namespace = namespace.unwrap_or(&config.default_namespace).to_owned();
-        let builder = ClientBuilder::try_from(config)
-            .map_err(|error| refused(&server, plugin.as_deref(), error))?;
+        let advice = bearer.as_ref().and_then(cloud::Bearer::advice);
+        let advice = advice.map(str::to_owned);
+        let refused = |error| refused(&server, plugin.as_deref(), advice.as_deref(), error);
+        let builder = ClientBuilder::try_from(config).map_err(refused)?;
         let client = match bearer {
             Some(bearer) => bearer::client(builder, bearer),
             None => builder.build(),
@@ -64,7 +66,7 @@ impl Cluster {
                     FIRST_ANSWER.as_secs()
                 ),
             )),
-            Ok(Err(error)) => Err(refused(&server, plugin.as_deref(), error)),
+            Ok(Err(error)) => Err(refused(error)),
             Ok(Ok(_)) => Ok(Self {
                 client,
                 namespace,
@@ -150,8 +152,13 @@ async fn configure(spec: &ClusterSpec) -> Outcome<Configured> {
     })
 }
 
-/// What a first request's error means.
-fn refused(server: &str, plugin: Option<&str>, error: kube::Error) -> Failure {
+/// What a first request's error means. `advice` is for a token that the cluster does not take.
+fn refused(
+    server: &str,
+    plugin: Option<&str>,
+    advice: Option<&str>,
+    error: kube::Error,
+) -> Failure {
     if let Some(auth) = find::<AuthError>(&error) {
         let plugin = plugin.unwrap_or("?");
         return match auth {
@@ -197,7 +204,7 @@ fn refused(server: &str, plugin: Option<&str>, error: kube::Error) -> Failure {
         );
         return match status.code {
             401 => Failure::new(Code::ClusterDenied, message)
-                .help("the token or certificate in the kubeconfig is wrong or has expired; make a new one"),
+                .help(advice.unwrap_or("the token or certificate in the kubeconfig is wrong or has expired; make a new one")),
             403 => Failure::new(Code::ClusterDenied, message),
             _ => Failure::new(Code::ClusterUnreachable, message),
         };
@@ -221,7 +228,7 @@ fn instead_of(plugin: &str) -> &'static str {
             "let google-github-actions/get-gke-credentials write the kubeconfig: it holds a token"
         }
         "aws" | "aws-iam-authenticator" => {
-            "put the token of `aws eks get-token --cluster-name NAME` into the kubeconfig just before this step, or use a service account's token (`kubectl create token NAME`)"
+            "set `cluster-name` and `aws-region` instead of `kubeconfig` (docs/aws.md), or use a service account's token (`kubectl create token NAME`)"
         }
         "doctl" => {
             "use the kubeconfig of `doctl kubernetes cluster kubeconfig show --expiry-seconds 3600 NAME`: it holds a token"

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use secrecy::ExposeSecret as _;
+
 use super::words::Words;
 use crate::artifact::{Image, Pushed};
 use crate::code::Code;
@@ -24,10 +26,6 @@ pub(crate) async fn push(
     spec: &PushSpec,
     image: &Image,
 ) -> Outcome<Pushed> {
-    let login = credentials(spec.repository.host(), spec.login.as_ref()).await?;
-    if let Some(login) = &login {
-        ctx.events.mask(&login.secret).await;
-    }
     let mut digest = None;
     for tag in &spec.tags {
         let reference = spec.repository.with_tag(tag);
@@ -35,7 +33,7 @@ pub(crate) async fn push(
             .tag_image(&image.id, &reference)
             .await
             .fail(Code::ImageMissing)?;
-        let sent = push_tag(ctx, engine, &reference, login.as_ref()).await?;
+        let sent = push_as_long_as_it_takes(ctx, engine, spec, &reference).await?;
         confirm(spec, &reference, &sent).await?;
         ctx.events
             .note(format!("pushed `{reference}`, digest {sent}"))
@@ -50,6 +48,43 @@ pub(crate) async fn push(
     };
     ctx.events.produced(pushed.clone()).await;
     Ok(pushed)
+}
+
+/// Pushes one tag. A login may age while the layers go up; then the push goes on with a new one, when there is a new one to
+/// be had. Layers that have arrived are not sent again.
+async fn push_as_long_as_it_takes(
+    ctx: &Context,
+    engine: &Engine,
+    spec: &PushSpec,
+    reference: &Reference,
+) -> Outcome<String> {
+    let mut login = login(ctx, spec).await?;
+    loop {
+        let failure = match push_tag(ctx, engine, reference, login.as_ref()).await {
+            Err(failure) if failure.code() == Code::PushDenied => failure,
+            ended => return ended,
+        };
+        let renewed = self::login(ctx, spec).await?;
+        let secret = |login: &Option<Credentials>| {
+            let secret = login.as_ref().map(|login| &login.secret);
+            secret.map(|secret| secret.expose_secret().to_owned())
+        };
+        if secret(&renewed) == secret(&login) {
+            return Err(failure);
+        }
+        let why = "the registry refuses the login, which has aged meanwhile; there is a new one";
+        ctx.events.retrying(Duration::ZERO, why).await;
+        login = renewed;
+    }
+}
+
+/// Who we are at the registry, now.
+async fn login(ctx: &Context, spec: &PushSpec) -> Outcome<Option<Credentials>> {
+    let login = credentials(spec.repository.host(), spec.login.as_ref()).await?;
+    if let Some(login) = &login {
+        ctx.events.mask(&login.secret).await;
+    }
+    Ok(login)
 }
 
 /// Asks the registry which digest the tag has now.
@@ -174,6 +209,9 @@ fn failure(
         return Failure::new(Code::DiskFull, format!("{what}: {why}"));
     }
     let failure = Failure::new(Code::PushFailed, format!("{what}: {why}"));
+    if says(&["tag is immutable"]) {
+        return failure.help("tags of this repository cannot be given again: give every build one of its own, as the commit's in `tags`");
+    }
     if error.is::<Silent>() {
         return failure.help(Silent::HELP);
     }

@@ -333,6 +333,8 @@ pub(crate) const SECRET_INPUTS: &[&str] = &[
     "secrets",
     "creds",
     "gitlab-token",
+    "aws-secret-access-key",
+    "aws-session-token",
     "github-token",
 ];
 

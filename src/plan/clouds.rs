@@ -12,7 +12,20 @@ pub(crate) struct CloudSpec {
 
 /// Who we are at AWS.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct AwsSpec {}
+pub(crate) struct AwsSpec {
+    pub(crate) region: Option<String>,
+    /// Name of the role to take, `arn:…`.
+    pub(crate) role: Option<String>,
+    pub(crate) keys: Option<AwsKeys>,
+}
+
+/// Keys of AWS.
+#[derive(Clone, Debug)]
+pub(crate) struct AwsKeys {
+    pub(crate) id: String,
+    pub(crate) secret: SecretString,
+    pub(crate) session_token: Option<SecretString>,
+}
 
 /// Who we are at Azure.
 #[derive(Clone, Debug, Default)]

@@ -126,6 +126,15 @@ pub(crate) struct RegistryLogin {
     pub(crate) clouds: Arc<Clouds>,
 }
 
+impl RegistryLogin {
+    /// Whether the inputs give a password for this registry.
+    pub(crate) fn has_password(&self, host: &str) -> bool {
+        self.password
+            .as_ref()
+            .is_some_and(|password| password.host == host)
+    }
+}
+
 /// A name and a password for one registry.
 #[derive(Clone, Debug)]
 pub(crate) struct RegistryPassword {
@@ -185,6 +194,8 @@ pub(crate) struct PushSpec {
     pub(crate) repository: Reference,
     pub(crate) tags: Vec<String>,
     pub(crate) login: Option<RegistryLogin>,
+    /// Make the repository when it is missing, where that has to be done before a push.
+    pub(crate) create: bool,
 }
 
 /// The deployment.

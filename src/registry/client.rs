@@ -61,18 +61,26 @@ pub(crate) async fn digest(
     Ok(Some(format!("sha256:{}", sha256::of(&body))))
 }
 
-/// Whether we may push: begins an upload and cancels it. Nothing is left behind.
+/// Whether we may push: begins an upload and cancels it. Nothing is left behind, but for a repository that was missing and had
+/// to be made for that (`create`); it is named.
 ///
 /// # Errors
-/// One finding with `RegistryUnreachable`, `RegistryTls` or `RegistryDenied`.
+/// One finding with `RegistryUnreachable`, `RegistryTls`, `RegistryDenied` or `RepositoryMissing`, or of the cloud's.
 pub(crate) async fn check_push(
     repository: &Reference,
     login: Option<&RegistryLogin>,
-) -> Result<(), Diagnostic> {
+    create: bool,
+) -> Result<Option<String>, Diagnostic> {
     let first = |failure: Failure| {
         let mut findings = failure.into_findings();
         findings.remove(0)
     };
+    let (host, path) = (repository.host(), repository.path());
+    let made = match login.filter(|login| !login.has_password(host)) {
+        Some(login) => login.clouds.repository(host, path, create).await,
+        None => Ok(None),
+    };
+    let made = made.map_err(first)?;
     let registry = Registry::open(repository, login).await.map_err(first)?;
     let path = format!("/v2/{}/blobs/uploads/", repository.path());
     let answer = registry
@@ -91,7 +99,7 @@ pub(crate) async fn check_push(
         let cancel = registry.request(Method::DELETE, url.as_str(), "pull,push", None);
         drop(cancel.await);
     }
-    Ok(())
+    Ok(made)
 }
 
 /// What is sent with a request.

@@ -9,6 +9,8 @@
 mod access;
 mod act;
 mod architecture;
+mod aws;
+mod aws_cluster;
 mod azure;
 mod azure_clusters;
 mod azure_registries;

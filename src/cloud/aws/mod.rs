@@ -1,31 +1,60 @@
-//! Who we are at AWS, and what it hands out for it.
+//! Who we are at AWS, and what it hands out for it: logins of registries, addresses and tokens of clusters.
 
+mod call;
+mod ecr;
+mod eks;
+mod identity;
+mod keys;
+mod metadata;
+mod place;
+mod profile;
+mod sign;
+mod sts;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use self::keys::Keys;
+use super::Surroundings;
+use super::kept::Kept;
 use super::registry::Login;
-use super::{Described, Surroundings};
 use crate::code::Code;
 use crate::failure::{Failure, Outcome};
-use crate::plan::{AwsSpec, EksSpec};
+use crate::plan::AwsSpec;
 
-/// The identity at AWS, and its services.
+/// The identity at AWS, and its services. Cheap to clone.
+#[derive(Clone)]
 pub(super) struct Aws {
     spec: AwsSpec,
     around: Surroundings,
+    keys: Arc<Kept<Keys>>,
+    /// By service, account and region, each with the host that it is for.
+    logins: Arc<Mutex<Logins>>,
 }
+
+type Logins = HashMap<(&'static str, Option<String>, String), Arc<Kept<(String, Login)>>>;
 
 impl Aws {
     pub(super) fn new(spec: AwsSpec, around: Surroundings) -> Self {
-        Self { spec, around }
+        let keys = Kept::new("session at AWS", around.voice.clone());
+        Self {
+            spec,
+            around,
+            keys: Arc::new(keys),
+            logins: Arc::default(),
+        }
     }
 
-    /// The login for a registry of AWS; see [`super::Clouds::registry`].
-    pub(super) async fn registry(&self, host: &str, named: bool) -> Outcome<Option<Login>> {
-        let _ = (host, named, &self.spec, &self.around);
-        Ok(None)
-    }
-
-    /// The cluster's address and tokens.
-    pub(super) async fn eks(&self, cluster: &EksSpec) -> Outcome<Described> {
-        let _ = &cluster.name;
-        Err(Failure::new(Code::Internal, "not built yet"))
+    /// The region, which `what` cannot be found without.
+    fn region_for(&self, what: &str) -> Outcome<String> {
+        self.region().ok_or_else(|| {
+            Failure::new(
+                Code::CloudIdentity,
+                format!("failed to find {what} at AWS: no region is given"),
+            )
+            .help("set `aws-region`, or AWS_REGION")
+        })
     }
 }

@@ -10,11 +10,44 @@ impl Resolver<'_> {
     /// The clouds' identities. Nothing is asked of them here.
     pub(super) fn clouds(&mut self, places: &Places) -> Arc<Clouds> {
         let spec = CloudSpec {
-            aws: AwsSpec {},
+            aws: self.aws(),
             azure: self.azure(),
             google: GoogleSpec {},
         };
         Clouds::new(spec, &places.environment)
+    }
+
+    fn aws(&mut self) -> AwsSpec {
+        let inputs = self.inputs.aws.clone();
+        if let Some(role) = &inputs.role_to_assume
+            && !role.starts_with("arn:")
+        {
+            self.invalid(
+                "role-to-assume",
+                "is not the full name of a role, `arn:aws:iam::ACCOUNT:role/NAME`",
+            );
+        }
+        let keys = match (inputs.aws_access_key_id, inputs.aws_secret_access_key) {
+            (Some(id), Some(secret)) => Some(AwsKeys {
+                id,
+                secret,
+                session_token: inputs.aws_session_token,
+            }),
+            (Some(_), None) => {
+                self.missing("aws-secret-access-key", "`aws-access-key-id` is set");
+                None
+            }
+            (None, Some(_)) => {
+                self.missing("aws-access-key-id", "`aws-secret-access-key` is set");
+                None
+            }
+            (None, None) => None,
+        };
+        AwsSpec {
+            region: inputs.aws_region,
+            role: inputs.role_to_assume,
+            keys,
+        }
     }
 
     /// The cluster that is found through its cloud, when the inputs name one.

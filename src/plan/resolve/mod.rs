@@ -134,6 +134,7 @@ pub(crate) fn resolve(
         repository,
         tags: tags.clone(),
         login: login.clone(),
+        create: inputs.aws.create_repository,
     });
     let deploy = resolver.deploy(&workspace, target, named, login, &clouds);
     let verify = resolver.verify(&workspace);

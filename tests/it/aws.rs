@@ -1,0 +1,462 @@
+//! AWS, as moto plays it with real users, rights and signatures, and a real registry behind its logins: who we are there, and pushes.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::servers::Server;
+use crate::support::{Ended, Project, Run, bed, unique};
+
+const SMALL: &str = "FROM scratch\nCOPY Dockerfile /\n";
+pub(crate) const REGION: &str = "eu-west-1";
+/// What the runner lets a job ask for its token with; `servers/aws/front.py` knows it and that of a container too.
+const RUNNER: &str = "runner-secret-token";
+const CONTAINER: &str = "container-secret-token";
+
+/// Sends JSON, and returns the JSON that comes back.
+fn post(url: &str, body: &Value) -> Value {
+    let output = Command::new("curl")
+        .args(["-sf", "--noproxy", "*", "-X", "POST", url, "-d"])
+        .arg(body.to_string())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{url}: {output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn get(url: &str) -> String {
+    let output = Command::new("curl")
+        .args(["-sf", "--noproxy", "*", url])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{url}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Somebody at AWS, with this policy or with every right.
+pub(crate) struct Person {
+    id: String,
+    secret: String,
+}
+
+impl Person {
+    pub(crate) fn admin() -> Self {
+        Self {
+            id: bed("AWS_KEY_ID"),
+            secret: bed("AWS_SECRET_KEY"),
+        }
+    }
+
+    fn who_may(actions: &[&str]) -> Self {
+        let made = post(
+            &format!("{}/_bed/identity", bed("AWS")),
+            &json!({"policy": policy(actions)}),
+        );
+        let text = |name: &str| made[name].as_str().unwrap().to_owned();
+        Self {
+            id: text("access_key_id"),
+            secret: text("secret_access_key"),
+        }
+    }
+
+    /// The keys as inputs.
+    fn give<'a>(&self, run: Run<'a>) -> Run<'a> {
+        run.input("aws-access-key-id", &self.id)
+            .input("aws-secret-access-key", &self.secret)
+    }
+}
+
+fn policy(actions: &[&str]) -> Value {
+    json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}]})
+}
+
+/// A role that may do this, and that anybody of the account may take; its name.
+pub(crate) fn role(actions: &[&str]) -> String {
+    let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]});
+    let made = post(
+        &format!("{}/_bed/role", bed("AWS")),
+        &json!({"name": unique("it-role"), "policy": policy(actions), "trust": trust}),
+    );
+    made["arn"].as_str().unwrap().to_owned()
+}
+
+/// All of AWS at one address. Ends with its test.
+pub(crate) struct Aws {
+    server: Server,
+    // The configuration is read once; the folder must only outlive the start.
+    _folder: tempfile::TempDir,
+}
+
+impl Aws {
+    /// `extra` is what `servers/aws/front.py` is to do beside the usual.
+    pub(crate) fn start(extra: &Value) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let admin = Person::admin();
+        let mut config = json!({
+            "moto": bed("AWS"),
+            "admin": [admin.id, admin.secret],
+            "registry": [bed("REGISTRY_AUTH"), bed("REGISTRY_USER"), bed("REGISTRY_PASSWORD")],
+        });
+        let extra = extra.as_object().unwrap().clone();
+        config.as_object_mut().unwrap().extend(extra);
+        let file = folder.path().join("aws.json");
+        std::fs::write(&file, config.to_string()).unwrap();
+        let server = Server::with(&["botocore"], "aws/front.py", &[&file.to_string_lossy()]);
+        Self {
+            server,
+            _folder: folder,
+        }
+    }
+
+    /// More of its configuration, which takes its own address to know.
+    pub(crate) fn more(&self, config: &Value) {
+        post(&format!("{}/-/more", self.url()), config);
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.server.address())
+    }
+
+    /// What was asked: `METHOD PATH ACTION STATUS`, one a line.
+    pub(crate) fn log(&self) -> String {
+        get(&format!("{}/-/log", self.url()))
+    }
+
+    fn asked(&self, action: &str) -> usize {
+        let part = format!(" {action} ");
+        let log = self.log();
+        log.lines().filter(|line| line.contains(&part)).count()
+    }
+
+    /// Everything that it has handed out and nobody may see.
+    fn secrets(&self) -> Vec<String> {
+        let text = get(&format!("{}/-/secrets", self.url()));
+        let mut secrets: Vec<String> = serde_json::from_str(&text).unwrap();
+        secrets.extend([
+            bed("REGISTRY_PASSWORD"),
+            RUNNER.to_owned(),
+            CONTAINER.to_owned(),
+        ]);
+        secrets.retain(|secret| secret != "s3cret");
+        secrets
+    }
+
+    /// Fails if any secret stands in the log, the summary, the report or the outputs, and if none was handed out.
+    pub(crate) fn nothing_shown(&self, ended: &Ended, more: &[&str]) {
+        let mut secrets = self.secrets();
+        secrets.extend(more.iter().map(|&secret| secret.to_owned()));
+        assert!(!secrets.is_empty());
+        // The runner swallows the lines that tell it what to hide.
+        let log = ended.stdout.lines();
+        let log: Vec<&str> = log
+            .filter(|line| !line.starts_with("::add-mask::"))
+            .collect();
+        let said = format!(
+            "{}\n{}\n{}\n{}\n{:?}",
+            log.join("\n"),
+            ended.stderr,
+            ended.summary,
+            ended.report,
+            ended.outputs
+        );
+        for secret in secrets {
+            assert!(!said.contains(&secret), "`{secret}` is shown in {said}");
+        }
+    }
+
+    /// A run at this AWS; nothing of the machine's own identity is in it, and no program is within reach: no `aws`, no plugin.
+    pub(crate) fn run<'a>(&self, project: &'a Project, subcommand: &str) -> Run<'a> {
+        project
+            .ml_deploy(subcommand)
+            .env("PATH", "/nowhere")
+            .env("AWS_ENDPOINT_URL", &self.url())
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+            .input("aws-region", REGION)
+    }
+}
+
+/// A job of GitHub that may have a token of its own.
+pub(crate) fn job<'a>(run: Run<'a>, aws: &Aws) -> Run<'a> {
+    run.env(
+        "ACTIONS_ID_TOKEN_REQUEST_URL",
+        &format!("{}/oidc?api=1", aws.url()),
+    )
+    .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", RUNNER)
+}
+
+/// A repository; what the engine has of it leaves with the test.
+struct Repository {
+    path: String,
+    image: String,
+}
+
+impl Repository {
+    fn at(aws: &Aws) -> Self {
+        let path = unique("ml-deploy-test/aws");
+        let image = format!("{}/{path}", aws.server.address());
+        Self { path, image }
+    }
+
+    fn build<'a>(&self, run: Run<'a>) -> Run<'a> {
+        run.input("image", &self.image).input("tags", "v1")
+    }
+
+    /// What the real registry has, asked past everything.
+    fn digest(&self) -> String {
+        let login = format!("{}:{}", bed("REGISTRY_USER"), bed("REGISTRY_PASSWORD"));
+        let output = Command::new("skopeo")
+            .args(["inspect", "--tls-verify=false", "--creds", &login])
+            .arg(format!(
+                "docker://{}/{}:v1",
+                bed("REGISTRY_AUTH"),
+                self.path
+            ))
+            .output()
+            .unwrap();
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        found["Digest"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+impl Drop for Repository {
+    fn drop(&mut self) {
+        let tag = format!("{}:v1", self.image);
+        drop(
+            Command::new(bed("DOCKER"))
+                .args(["rmi", "--force", &tag])
+                .output(),
+        );
+    }
+}
+
+#[test]
+fn an_image_is_pushed_with_a_login_of_ecr() {
+    let aws = Aws::start(&json!({}));
+    let repository = Repository::at(&aws);
+    let project = Project::new().file("Dockerfile", SMALL);
+    let admin = Person::admin();
+    let run = || admin.give(repository.build(aws.run(&project, "build")));
+
+    let ended = run().run().expect(10).code("repository-missing");
+    let line = format!(
+        "aws ecr create-repository --repository-name {} --region {REGION}",
+        repository.path
+    );
+    let ended = ended.says(&line).says("create-repository: true");
+    aws.nothing_shown(&ended, &[&admin.secret]);
+
+    let ended = run().input("create-repository", "true").run().expect(0);
+    let ended = ended.says(&format!("created the repository `{}`", repository.path));
+    assert_eq!(ended.output("digest"), repository.digest());
+    aws.nothing_shown(&ended, &[&admin.secret]);
+    // Preflight, push and confirmation share one login.
+    assert_eq!(aws.asked("GetAuthorizationToken"), 1, "{}", aws.log());
+
+    // Now it is there; who may only push needs no more rights than the page says.
+    let pusher = Person::who_may(&["ecr:GetAuthorizationToken"]);
+    let run = repository.build(aws.run(&project, "build"));
+    let ended = pusher.give(run).run().expect(0);
+    aws.nothing_shown(&ended, &[&pusher.secret]);
+}
+
+#[test]
+fn a_push_that_outlives_its_login_goes_on_with_a_new_one() {
+    let aws = Aws::start(&json!({"login_seconds": 4, "slow": true}));
+    let repository = Repository::at(&aws);
+    let project = Project::new().file("Dockerfile", SMALL);
+    let admin = Person::admin();
+    let run = admin.give(repository.build(aws.run(&project, "build")));
+    let ended = run.input("create-repository", "true").run().expect(0);
+    assert!(aws.asked("GetAuthorizationToken") >= 2, "{}", aws.log());
+    assert!(
+        aws.log()
+            .lines()
+            .any(|line| line.starts_with("PATCH") && line.ends_with("401"))
+    );
+    let ended = ended
+        .says("renewed the login at the registry")
+        .says("which has aged meanwhile");
+    assert_eq!(ended.output("digest"), repository.digest());
+    aws.nothing_shown(&ended, &[&admin.secret]);
+}
+
+#[test]
+fn keys_that_are_refused_are_explained() {
+    let aws = Aws::start(&json!({}));
+    let repository = Repository::at(&aws);
+    let project = Project::new().file("Dockerfile", SMALL);
+    let run = |person: &Person| {
+        let run = repository.build(aws.run(&project, "build"));
+        let ended = person.give(run).run();
+        aws.nothing_shown(&ended, &[&person.secret]);
+        ended
+    };
+    let admin = Person::admin();
+    let wrong = Person {
+        id: admin.id.clone(),
+        secret: "wrong-secret-of-the-key".to_owned(),
+    };
+    run(&wrong)
+        .expect(10)
+        .code("cloud-denied")
+        .says("AWS does not take the keys of the inputs");
+    run(&Person::who_may(&["s3:ListBucket"]))
+        .expect(10)
+        .code("cloud-denied")
+        .says(r#""Action": "ecr:GetAuthorizationToken""#);
+    // May look, and not make.
+    let looker = Person::who_may(&["ecr:GetAuthorizationToken", "ecr:DescribeRepositories"]);
+    let create = repository.build(aws.run(&project, "build"));
+    looker
+        .give(create)
+        .input("create-repository", "true")
+        .run()
+        .expect(10)
+        .code("cloud-denied")
+        .says(r#""Action": "ecr:CreateRepository""#);
+    let half = repository.build(aws.run(&project, "build"));
+    half.input("aws-access-key-id", &admin.id)
+        .run()
+        .expect(2)
+        .code("input-missing")
+        .says("aws-secret-access-key");
+    let nobody = repository.build(aws.run(&project, "build"));
+    // On this machine some other registry is meant when nobody is named.
+    nobody.run().expect(10).code("registry-denied");
+}
+
+#[test]
+fn a_job_takes_a_role_with_its_own_token() {
+    let subject = "repo:org/wine:ref:refs/heads/main";
+    let aws = Aws::start(&json!({"subject": subject, "trust": [subject, "sts.amazonaws.com"]}));
+    let role = role(&["ecr:*"]);
+    let repository = Repository::at(&aws);
+    let project = Project::new().file("Dockerfile", SMALL);
+    let run = || {
+        let run = repository.build(aws.run(&project, "build"));
+        run.input("role-to-assume", &role)
+            .input("create-repository", "true")
+    };
+    let ended = job(run(), &aws).run().expect(0);
+    assert_eq!(ended.output("digest"), repository.digest());
+    assert_eq!(aws.asked("AssumeRoleWithWebIdentity"), 1, "{}", aws.log());
+    aws.nothing_shown(&ended, &[]);
+
+    // GitLab has made the token before the job began.
+    let token = get_token(&aws, "sts.amazonaws.com");
+    let gitlab = |token: &str| {
+        let run = run().terminal().env("GITLAB_CI", "true");
+        run.env("AWS_ID_TOKEN", token).run()
+    };
+    let ended = gitlab(&token);
+    assert_eq!(ended.status, 0, "{}", ended.stdout);
+    aws.nothing_shown(&ended, &[&token]);
+    let other = get_token(&aws, "https://gitlab.example");
+    let ended = gitlab(&other);
+    assert_eq!(ended.status, 10, "{}", ended.stdout);
+    let ended = ended
+        .says("audience `https://gitlab.example`")
+        .says(&format!("subject `{subject}`"));
+    aws.nothing_shown(&ended, &[&other]);
+
+    // Without the permission the job is told what to add.
+    run()
+        .run()
+        .expect(10)
+        .code("cloud-identity")
+        .says("id-token: write");
+}
+
+/// A token as the place would sign it for an audience.
+fn get_token(aws: &Aws, audience: &str) -> String {
+    let output = Command::new("curl")
+        .args([
+            "-sf",
+            "--noproxy",
+            "*",
+            "-H",
+            &format!("Authorization: Bearer {RUNNER}"),
+        ])
+        .arg(format!("{}/oidc?audience={audience}", aws.url()))
+        .output()
+        .unwrap();
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    answer["value"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_role_that_does_not_trust_the_job_names_the_line_to_change() {
+    let aws = Aws::start(&json!({
+        "subject": "repo:org/wine:environment:production",
+        "trust": ["repo:org/wine:ref:refs/heads/main", "sts.amazonaws.com"],
+    }));
+    let role = role(&["ecr:*"]);
+    let repository = Repository::at(&aws);
+    let project = Project::new().file("Dockerfile", SMALL);
+    let run = repository.build(aws.run(&project, "build"));
+    let ended = job(run.input("role-to-assume", &role), &aws).run();
+    let ended = ended
+        .expect(10)
+        .code("cloud-denied")
+        .says("subject `repo:org/wine:environment:production`, audience `sts.amazonaws.com`")
+        .says(r#""jobs.example:sub": "repo:org/wine:environment:production""#);
+    aws.nothing_shown(&ended, &[]);
+    assert_eq!(aws.asked("AssumeRoleWithWebIdentity"), 1, "{}", aws.log());
+}
+
+#[test]
+fn the_surroundings_have_keys_in_the_order_of_aws_s_own_tools() {
+    let person = Person::who_may(&["ecr:*", "sts:AssumeRole"]);
+    let aws = Aws::start(&json!({"keys": [person.id, person.secret]}));
+    let role = role(&["ecr:*"]);
+    let repository = Repository::at(&aws);
+    let credentials = format!(
+        "[base]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
+        person.id, person.secret
+    );
+    let config = format!("[profile deploy]\nrole_arn = {role}\nsource_profile = base\n");
+    let project = Project::new()
+        .file("Dockerfile", SMALL)
+        .file("aws/config", &config)
+        .file("aws/credentials", &credentials)
+        .file("aws/token", &format!("{CONTAINER}\n"));
+    let path = |name: &str| project.path().join("aws").join(name).display().to_string();
+    let run = || {
+        let run = repository.build(aws.run(&project, "build"));
+        run.input("create-repository", "true")
+    };
+    let pushed = |run: Run<'_>| {
+        let ended = run.run().expect(0);
+        assert_eq!(ended.output("digest"), repository.digest());
+        aws.nothing_shown(&ended, &[&person.secret]);
+    };
+    pushed(
+        run()
+            .env("AWS_ACCESS_KEY_ID", &person.id)
+            .env("AWS_SECRET_ACCESS_KEY", &person.secret),
+    );
+    pushed(
+        run()
+            .env("AWS_PROFILE", "deploy")
+            .env("AWS_CONFIG_FILE", &path("config"))
+            .env("AWS_SHARED_CREDENTIALS_FILE", &path("credentials")),
+    );
+    assert_eq!(aws.asked("AssumeRole"), 1, "{}", aws.log());
+    pushed(
+        run()
+            .env(
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+                &format!("{}/container", aws.url()),
+            )
+            .env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &path("token")),
+    );
+    assert!(aws.log().contains("GET /container - 200"));
+    pushed(
+        run()
+            .env("AWS_EC2_METADATA_DISABLED", "false")
+            .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &aws.url()),
+    );
+    assert!(aws.log().contains("PUT /latest/api/token - 200"));
+}
