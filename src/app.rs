@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use crate::code::Code;
@@ -342,15 +342,6 @@ fn secrets(inputs: &Inputs) -> Vec<SecretString> {
         &inputs.aws.aws_session_token,
     ];
     let mut secrets: Vec<SecretString> = single.into_iter().flatten().cloned().collect();
-    // A path is no secret, and hiding it would hide it in every message about it.
-    let is_path = |text: &SecretString| Path::new(text.expose_secret()).exists();
-    secrets.extend(
-        inputs
-            .kubeconfig
-            .iter()
-            .filter(|text| !is_path(text))
-            .cloned(),
-    );
     secrets.extend(plan::secret_values(inputs));
     secrets
 }

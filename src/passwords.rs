@@ -1,4 +1,4 @@
-//! Passwords within URLs, wherever a URL stands. Pure.
+//! What is secret whatever it is called: passwords within URLs and in a netrc, private keys. Pure.
 
 /// Passwords within the URLs of a text, as written and with `%xx` undone.
 pub(crate) fn in_urls(text: &str) -> Vec<String> {
@@ -25,6 +25,23 @@ pub(crate) fn in_urls(text: &str) -> Vec<String> {
     found
 }
 
+/// Passwords of a netrc, which names them so.
+pub(crate) fn in_netrc(text: &str) -> Vec<String> {
+    let mut words = text.split_whitespace();
+    let mut found = Vec::new();
+    while let Some(word) = words.next() {
+        if word == "password" {
+            found.extend(words.next().map(str::to_owned));
+        }
+    }
+    found
+}
+
+/// Whether a text holds a private key, alone or within a document.
+pub(crate) fn holds_key(text: &str) -> bool {
+    text.contains("PRIVATE KEY-----")
+}
+
 fn percent_decoded(text: &str) -> Option<String> {
     if !text.contains('%') {
         return None;
@@ -41,6 +58,17 @@ fn percent_decoded(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_netrc_and_a_private_key() {
+        let text =
+            "machine a login u\n  password one\nmachine b login c password two\ndefault login x\n";
+        assert_eq!(in_netrc(text), ["one", "two"]);
+        assert!(holds_key(
+            r#"{"private_key": "-----BEGIN RSA PRIVATE KEY-----\nMII"}"#
+        ));
+        assert!(!holds_key("-----BEGIN CERTIFICATE-----"));
+    }
 
     #[test]
     fn they_are_found_as_written_and_decoded() {

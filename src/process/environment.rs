@@ -1,6 +1,6 @@
 //! Which variables of ours a foreign program may see. Pure: it is given the variables.
 
-use crate::secret_names;
+use crate::{passwords, secret_names};
 
 /// Our variables, divided.
 #[derive(Debug, Default)]
@@ -19,7 +19,9 @@ impl Inherited {
     ) -> Self {
         let mut divided = Self::default();
         for (name, value) in variables {
-            if pass(&name) || !(looks_secret(&name) || holds_login(&name, &value)) {
+            let secret =
+                looks_secret(&name) || holds_login(&name, &value) || passwords::holds_key(&value);
+            if pass(&name) || !secret {
                 divided.kept.push((name, value));
             } else if !value.is_empty() {
                 divided.withheld.push(name);
@@ -157,11 +159,12 @@ mod tests {
             ("HF_TOKEN", "a"),
             ("GH_TOKEN", "b"),
             ("X_TOKEN", ""),
+            ("DEPLOYER", "-----BEGIN PRIVATE KEY-----"),
             ("HOME", "/"),
         ];
         let variables = variables.map(|(n, v)| (n.to_owned(), v.to_owned()));
         let divided = Inherited::divide(variables, |name| name == "HF_TOKEN");
-        assert_eq!(divided.withheld, ["GH_TOKEN"]);
+        assert_eq!(divided.withheld, ["DEPLOYER", "GH_TOKEN"]);
         let kept: Vec<_> = divided.kept.iter().map(|(n, _)| n.as_str()).collect();
         assert_eq!(kept, ["HF_TOKEN", "HOME"]);
     }

@@ -41,6 +41,8 @@ pub(crate) fn denied(
         Some(login) => {
             let help = if host == "ghcr.io" {
                 "give the job `permissions: packages: write`, and give this repository access in the package's settings"
+            } else if login.origin.starts_with("ECR for") {
+                "allow the identity to push to this repository, in its policy or, in another account, in the repository's (docs/aws.md has the statement)"
             } else {
                 "correct the password, or give the account the right to push to this repository"
             };

@@ -127,6 +127,7 @@ mod tests {
         assert_eq!(redactor.redact("x pä$$ w/rd\"1 y"), "x *** y");
         assert_eq!(redactor.redact("p%C3%A4%24%24%20w%2Frd%221"), "***");
         assert_eq!(redactor.redact("p%c3%a4%24%24+w%2frd%221"), "***");
+        assert_eq!(redactor.redact("p%C3%A4%24%24%20w/rd%221"), "***");
         assert_eq!(redactor.redact(r#""pä$$ w/rd\"1""#), r#""***""#);
         assert_eq!(redactor.redact(r#""p\u00e4$$ w/rd\"1""#), r#""***""#);
         assert_eq!(redactor.redact(&STANDARD.encode(secret)), "***");

@@ -38,6 +38,8 @@ pub(super) fn shapes(value: &str) -> Shapes {
         for upper in [true, false] {
             let encoded = url_encoded(value, upper);
             exact.push(encoded.replace("%20", "+"));
+            // Many leave the slash, as within a path.
+            exact.push(encoded.replace(if upper { "%2F" } else { "%2f" }, "/"));
             exact.push(encoded);
         }
     }

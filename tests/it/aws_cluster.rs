@@ -16,8 +16,9 @@ const SLOW: &str = "sleep 13; exec httpd -f -p 8080 -h /tmp";
 
 /// AWS with a cluster, the door before it, and a role that may look it up.
 struct Eks {
-    aws: Aws,
+    // The door asks AWS: it ends first.
     door: Door,
+    aws: Aws,
     name: String,
     role: String,
     _folder: tempfile::TempDir,

@@ -57,7 +57,7 @@ impl GitHub {
     }
 
     /// The same, for a pull request from `from`.
-    fn asks<'a>(&self, run: Run<'a>, from: &str) -> Run<'a> {
+    pub(crate) fn asks<'a>(&self, run: Run<'a>, from: &str) -> Run<'a> {
         let event = json!({
             "number": 7,
             "pull_request": {"number": 7, "head": {"sha": HEAD, "repo": {"full_name": from}}},
@@ -82,6 +82,11 @@ impl GitHub {
             .map(|(_, value)| value)
             .collect();
         values.last().map_or("", |value| value).to_owned()
+    }
+
+    /// All that the step remembers, as it stands in the runner's file.
+    pub(crate) fn step_state(&self) -> String {
+        std::fs::read_to_string(self.file("state")).unwrap_or_default()
     }
 
     /// Everything that was asked and written so far, which was as the description says.

@@ -43,6 +43,7 @@ mod jenkins;
 mod jobs;
 mod lab;
 mod parity;
+mod planted;
 mod predictions;
 mod preflight;
 mod preflight_live;

@@ -62,6 +62,7 @@ impl Azure {
                 format!("failed to {tried}: the answer holds no kubeconfig"),
             )
         })?;
+        self.around.voice.mask(&text).await;
         let bearer = server(text.expose_secret()).map(|server| {
             let (identity, scope) = (self.identity.clone(), format!("{server}/.default"));
             Bearer::new(move || {

@@ -11,25 +11,29 @@ use crate::context::Context;
 use crate::deploy::kubernetes::manifest::Object;
 use crate::{passwords, secret_names};
 
-/// Hides them from now on, also in what the cluster says.
+/// Hides what manifests hold, also in what the cluster says.
 pub(super) async fn announce(ctx: &Context, objects: &[Object]) {
-    for secret in values(objects) {
+    for object in objects {
+        announce_one(ctx, &object.kind, &object.value).await;
+    }
+}
+
+/// Hides what an object holds, a manifest's or a live one.
+pub(super) async fn announce_one(ctx: &Context, kind: &str, object: &Value) {
+    for secret in values(kind, object) {
         ctx.events.mask(&secret).await;
     }
 }
 
 /// All values that are to be hidden.
-fn values(objects: &[Object]) -> Vec<SecretString> {
-    let secrets = objects.iter().filter(|object| object.kind == "Secret");
-    let mut found: Vec<String> = secrets
-        .flat_map(|object| of_secret(&object.value))
-        .collect();
-    for object in objects {
-        if object.kind == "ConfigMap" {
-            of_config_map(&object.value, &mut found);
-        }
-        variables(&object.value, &mut found);
+fn values(kind: &str, object: &Value) -> Vec<SecretString> {
+    let mut found = Vec::new();
+    match kind {
+        "Secret" => found.extend(of_secret(object)),
+        "ConfigMap" => of_config_map(object, &mut found),
+        _ => {}
     }
+    variables(object, &mut found);
     found.retain(|value| !value.trim().is_empty());
     found.into_iter().map(SecretString::from).collect()
 }
@@ -132,7 +136,10 @@ mod tests {
         let text = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {x: plain-one}\ndata: {y: ZW5jb2RlZC1vbmU=, z: '%%', v: BINARY}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\ndata: {x: open}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: c}\nspec: {containers: [{env: [{name: MLFLOW_TRACKING_PASSWORD, value: hidden}, {name: MODEL, value: wine}, {name: API_TOKEN, valueFrom: {}}, {name: DB_PASSWORD_V2, value: second}, {name: CREDENTIALS, value: 'one=two'}, {name: SECRET_NAME, value: wine}, {name: DB, value: 'postgres://u:url-one@db/x'}], args: ['--db-password=argument-one', '--port=8080']}]}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: d}\ndata: {api-token: entry-one, colour: open, TOKEN_URL: 'http://open', app.properties: \"port=80\\ndb.password = 'line-one'\\n\"}\n";
         let text = text.replace("BINARY", &binary);
         let objects = parse("k.yaml", &text).unwrap();
-        let found = values(&objects);
+        let found: Vec<_> = objects
+            .iter()
+            .flat_map(|object| values(&object.kind, &object.value))
+            .collect();
         let found: Vec<&str> = found.iter().map(|value| value.expose_secret()).collect();
         assert_eq!(
             found,

@@ -73,6 +73,7 @@ impl Places {
             secrets: env
                 .iter()
                 .flat_map(|(name, value)| secrets::in_variable(name, value))
+                .chain(secrets::in_files(get))
                 .map(SecretString::from)
                 .collect(),
             environment: Environment::new(env),

@@ -1,6 +1,7 @@
-//! What is secret in variables and inputs, to be hidden before anything is said. Pure, but for asking whether a path exists.
+//! What is secret in variables, inputs and the files that they name, to be hidden before anything is said.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -18,9 +19,26 @@ pub(super) fn in_variable(name: &str, value: &str) -> Vec<String> {
         Some(input) if SECRET_INPUTS.contains(&input) && !Path::new(value).exists() => {
             vec![value.to_owned()]
         }
-        _ if names_a_secret(name) => vec![value.to_owned()],
+        _ if names_a_secret(name) || passwords::holds_key(value) => vec![value.to_owned()],
         _ => passwords::in_urls(value),
     }
+}
+
+/// What the files hold in which programs keep our credentials: a training may read them too, and print what it read.
+pub(super) fn in_files(variable: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let at_home = |path: &str| Some(Path::new(&variable("HOME")?).join(path));
+    let docker = variable("DOCKER_CONFIG").map(|folder| Path::new(&folder).join("config.json"));
+    let docker = docker.or_else(|| at_home(".docker/config.json"));
+    let kube: Vec<PathBuf> = match variable("KUBECONFIG") {
+        Some(paths) => std::env::split_paths(&paths).collect(),
+        None => at_home(".kube/config").into_iter().collect(),
+    };
+    let netrc = variable("NETRC").map(PathBuf::from);
+    let netrc = netrc.or_else(|| at_home(".netrc"));
+    let read = |path: PathBuf| fs::read_to_string(path).ok();
+    let documents = docker.into_iter().chain(kube).filter_map(read);
+    let passwords = netrc.and_then(read).map(|text| passwords::in_netrc(&text));
+    documents.chain(passwords.into_iter().flatten()).collect()
 }
 
 /// The value of `NAME=value`; a line without a name is taken for one.
@@ -35,7 +53,7 @@ fn names_a_secret(name: &str) -> bool {
     !name.to_uppercase().starts_with("INPUT_") && secret_names::variable(name)
 }
 
-/// The values inside of inputs that hold several: each build secret, each variable that is named like one, and passwords in URLs.
+/// The values inside of inputs that hold several: the kubeconfig, be it a file, each build secret, each variable that is named like one, and passwords in URLs.
 pub(crate) fn of_inputs(inputs: &Inputs) -> Vec<SecretString> {
     let blocks = inputs.secrets.iter().map(|block| block.expose_secret());
     let build = blocks.flat_map(str::lines).map(after_name);
@@ -54,12 +72,18 @@ pub(crate) fn of_inputs(inputs: &Inputs) -> Vec<SecretString> {
         .flatten()
         .chain(&inputs.mlflow_tracking_uri)
         .flat_map(|text| passwords::in_urls(text));
+    let kubeconfig = inputs.kubeconfig.iter().map(|given| {
+        // A path is no secret, and hiding it would hide it in every message about it.
+        let given = given.expose_secret();
+        fs::read_to_string(given.trim()).unwrap_or_else(|_| given.to_owned())
+    });
     let principal = inputs
         .azure
         .creds
         .iter()
         .filter_map(super::azure::secret_of);
     build
+        .chain(kubeconfig)
         .chain(named)
         .chain(urls)
         .chain(principal)
@@ -93,6 +117,23 @@ mod tests {
     }
 
     #[test]
+    fn files_with_credentials_are_read_where_programs_look() {
+        let home = tempfile::tempdir().unwrap();
+        let at = |name: &str| home.path().join(name);
+        let variable = |name: &str| match name {
+            "HOME" => Some(home.path().display().to_string()),
+            "KUBECONFIG" => Some(format!("{}:/nowhere", at("kube").display())),
+            _ => None,
+        };
+        assert!(in_files(variable).is_empty());
+        fs::create_dir(at(".docker")).unwrap();
+        fs::write(at(".docker/config.json"), "{}").unwrap();
+        fs::write(at("kube"), "users: []").unwrap();
+        fs::write(at(".netrc"), "machine a login b password cdef").unwrap();
+        assert_eq!(in_files(variable), ["{}", "users: []", "cdef"]);
+    }
+
+    #[test]
     fn secrets_of_the_environment_are_found_by_name_and_in_urls() {
         let found = |name, value| in_variable(name, value);
         assert_eq!(found("INPUT_REGISTRY-PASSWORD", "hunter22"), ["hunter22"]);
@@ -105,6 +146,8 @@ mod tests {
             found("PIP_INDEX_URL", "https://u:pa55word@h/simple"),
             ["pa55word"]
         );
+        let key = "-----BEGIN PRIVATE KEY-----\nMII";
+        assert_eq!(found("ACCOUNT", key), [key]);
         assert!(found("INPUT_IMAGE", "ghcr.io/o/n").is_empty());
         assert!(found("INPUT_KUBECONFIG", "/etc/passwd").is_empty());
     }

@@ -11,6 +11,7 @@ mod mentions;
 mod namespaces;
 mod nodes;
 mod pods;
+mod pulls;
 mod quantity;
 mod references;
 mod rights;
@@ -79,7 +80,7 @@ pub(crate) async fn preflight(
     // What stands in for an image that is not made yet.
     let pending = spec.repository.as_ref().filter(|_| image.is_none());
     let pending = pending.map(ToString::to_string);
-    let work = against(&cluster, spec, verify, &objects, pending.as_deref());
+    let work = against(ctx, &cluster, spec, verify, &objects, pending.as_deref());
     let (found, changes) = tokio::select! {
         biased;
         // The pipeline itself says that the run was stopped.
@@ -155,6 +156,7 @@ pub(crate) fn measured(ctx: &Context, spec: &KubernetesSpec, trial: &Trial) -> V
 
 /// The part that needs both.
 async fn against(
+    ctx: &Context,
     cluster: &Cluster,
     spec: &KubernetesSpec,
     verify: Option<&VerifySpec>,
@@ -173,7 +175,7 @@ async fn against(
     findings.extend(unknown);
     let default = cluster.namespace.as_str();
     let templates = pods::templates(objects, default);
-    let (denied, tried, view, missing, refused_pods, removed) = tokio::join!(
+    let (denied, tried, view, missing, pulls, refused_pods, removed) = tokio::join!(
         rights::ask(cluster, spec, verify, objects, &kinds),
         tried::try_all(cluster, spec.force_conflicts, objects, &kinds, &absent),
         View::read(
@@ -181,9 +183,16 @@ async fn against(
             wants(objects, &templates, default, &absent)
         ),
         references::check(&cluster.client, objects, &templates, default, &absent),
+        pulls::check(&cluster.client, &templates, spec.repository.as_ref()),
         admission::check(cluster, &templates, &absent),
         prune::coming(spec, cluster, objects),
     );
+    // What is live may have other secrets, and the changes tell both.
+    for one in &tried {
+        if let Some(live) = &one.live {
+            hidden::announce_one(ctx, &one.object.kind, live).await;
+        }
+    }
     let denied = match denied {
         Ok(denied) => denied.findings(cluster, &kinds, &tried).await,
         Err(failure) => failure.into_findings(),
@@ -199,6 +208,7 @@ async fn against(
         !again && !waits_for_another(finding, objects)
     }));
     findings.extend(missing);
+    findings.extend(pulls);
     findings.extend(refused_pods);
     findings.extend(routing::check(&Routes {
         objects,
