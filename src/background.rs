@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::artifact::{Before, Layers, Model, Pushed};
+use crate::artifact::{
+    Before, FREEZE_TYPE, Freeze, Image, Layers, Model, Pushed, Unpacked, UnpackedBefore,
+};
 use crate::champion;
 use crate::context::Context;
 use crate::engine::Engine;
 use crate::event::Stage;
 use crate::failure::{Failure, chain};
-use crate::plan::Plan;
+use crate::plan::{Plan, RegistryLogin};
 use crate::registry::{self, Reference};
 use crate::tracking;
 
@@ -81,7 +83,11 @@ pub(crate) async fn layers(
                 layers,
             });
         }
-        Ok(Layers { layers, before })
+        Ok(Layers {
+            layers,
+            before,
+            unpacked: None,
+        })
     };
     let why = match within(asked, &ctx).await {
         Ok(layers) => return ctx.events.produced(layers).await,
@@ -92,6 +98,88 @@ pub(crate) async fn layers(
             "the image's layers are not shown in the report: {why}"
         ))
         .await;
+}
+
+/// Publishes how large an image is that was built and is not pushed, as on a pull request, beside the one that is live, or else
+/// the one that was pushed last.
+pub(crate) async fn growth(
+    plan: &Plan,
+    ctx: &Context,
+    engine: Option<&Engine>,
+    image: Option<&Image>,
+) {
+    let Some((image, engine)) = image.zip(engine).filter(|_| !plan.runs(Stage::Push)) else {
+        return;
+    };
+    let ctx = ctx.stage(Stage::Build);
+    let login = plan.push.as_ref().and_then(|push| push.login.as_ref());
+    let asked = async {
+        let ours: Reference = image.repository.parse().map_err(anyhow::Error::msg)?;
+        let live = champion::live(plan, &ctx, Some(engine))
+            .await
+            .map_err(story)?;
+        let images = live.into_iter().flat_map(|live| live.images);
+        let live = images
+            .filter_map(|image| image.parse::<Reference>().ok())
+            .find(|image| image.same_repository(&ours));
+        let before = match &live {
+            Some(live) => Some(live.clone()),
+            None => registry::newest(&ours, login).await.map_err(story)?,
+        };
+        let before = match before {
+            Some(before) => Some(UnpackedBefore {
+                image: before.to_string(),
+                live: live.is_some(),
+                bytes: unpacked(engine, &before, login).await?,
+            }),
+            None => None,
+        };
+        Ok(Unpacked {
+            bytes: image.bytes,
+            before,
+        })
+    };
+    let why = match within(asked, &ctx).await {
+        Ok(unpacked) => {
+            let found = Layers {
+                unpacked: Some(unpacked),
+                ..Layers::default()
+            };
+            return ctx.events.produced(found).await;
+        }
+        Err(why) => why,
+    };
+    ctx.events
+        .note(format!(
+            "how the image's size changes is not shown in the report: {why}"
+        ))
+        .await;
+}
+
+/// The size of an image once it is pulled: from the engine that has it, or from the document that its push attached to it.
+async fn unpacked(
+    engine: &Engine,
+    image: &Reference,
+    login: Option<&RegistryLogin>,
+) -> anyhow::Result<Option<u64>> {
+    // By digest only: the engine may have given the tag to the image that was just built.
+    let digest = match image.digest() {
+        Some(digest) => Some(digest.to_owned()),
+        None => registry::digest(image, login).await.map_err(story)?,
+    };
+    let Some(digest) = digest else {
+        return Ok(None);
+    };
+    let named = format!("{}@{digest}", image.repository());
+    if let Some(known) = engine.inspect_image(&named).await? {
+        return Ok(Some(known.bytes));
+    }
+    let named: Reference = named.parse().map_err(anyhow::Error::msg)?;
+    let document = registry::attached(&named, login, FREEZE_TYPE)
+        .await
+        .map_err(story)?;
+    let freeze = document.and_then(|document| Freeze::parse(&document).ok());
+    Ok(freeze.and_then(|freeze| freeze.image_bytes))
 }
 
 fn story(failure: Failure) -> anyhow::Error {

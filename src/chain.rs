@@ -1,13 +1,13 @@
 //! What is written so that commit, run, image and deployment know each other, each where its readers look. None of it can
 //! fail a run: what is missing is said, and `trace` says it again.
 
-use crate::artifact::{Freeze, Model, Parity, Pushed, label};
+use crate::artifact::{Freeze, Image, Model, Parity, Pushed, label};
 use crate::context::Context;
 use crate::event::Stage;
 use crate::failure;
 use crate::plan::{Plan, PushSpec, TrackingUri};
 use crate::registry::{self, Reference};
-use crate::{image, predict, sha256, tracking};
+use crate::{image as images, predict, sha256, tracking};
 
 /// The hash of the recorded predictions that the image is tried with; `None` when there are none.
 pub(crate) fn golden(plan: &Plan, ctx: &Context) -> Option<String> {
@@ -28,12 +28,14 @@ pub(crate) async fn pushed(
     ctx: &Context,
     spec: &PushSpec,
     pushed: &Pushed,
+    image: Option<&Image>,
     model: Option<&Model>,
     parity: Option<&Parity>,
 ) {
     let ctx = &ctx.stage(Stage::Push);
     if let (Some(trained), Some(parity)) = (model.and_then(Freeze::of), parity) {
-        image::attach(ctx, spec, pushed, &trained.with(parity)).await;
+        let bytes = image.map(|image| image.bytes);
+        images::attach(ctx, spec, pushed, &trained.with(parity, bytes)).await;
     }
     let store = &plan.gates.tracking;
     let Some(run) = model.and_then(|model| model.run.as_ref()) else {

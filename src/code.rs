@@ -60,6 +60,8 @@ codes! {
     CloudDenied, "cloud-denied", 10, "cloud refuses the identity or lacks a right", "give the identity the right named";
     CloudUnreachable, "cloud-unreachable", 10, "cloud does not answer", "check the network and the cloud's status, then run again";
     ClusterMissing, "cluster-missing", 10, "cloud does not have the cluster", "correct `cluster-name` and where it is: resource group, region or location";
+    EndpointRole, "endpoint-role", 10, "endpoint's execution role cannot be used", "create the role with a trust policy for `sagemaker.amazonaws.com`, or correct `execution-role`";
+    EndpointImage, "endpoint-image", 10, "endpoint cannot run the image", "use a registry, processor and kind of manifest that the endpoint takes";
     NamespaceMissing, "namespace-missing", 10, "namespace does not exist", "create the namespace first, or correct `namespace`";
     NamespaceTerminating, "namespace-terminating", 10, "namespace is being deleted", "wait until it is gone, create it again, then run again";
     NamespaceMixed, "namespace-mixed", 10, "manifests name several namespaces", "deploy one namespace at a time, or set `allow-namespaces`";
@@ -157,6 +159,8 @@ codes! {
     CudaUnavailable, "cuda-unavailable", 50, "GPU cannot be used", "request `nvidia.com/gpu`, and use an image whose CUDA fits the node's driver";
     VariableMissing, "variable-missing", 50, "service misses an environment variable", "set it under `env` of the container";
     HostUnresolved, "host-unresolved", 50, "service cannot reach a host it needs", "correct the host's name, or open the network to it";
+    EndpointFailed, "endpoint-failed", 50, "endpoint failed", "read the cloud's reason and the log lines above";
+    EndpointOldConfig, "endpoint-old-config", 50, "endpoint serves its old configuration", "read why the cloud went back, correct it and deploy again";
     ContainerFailed, "container-failed", 50, "container did not become healthy", "read its log lines above";
     VerifyHealth, "verify-health", 60, "deployed service is not healthy", "check `health-path` and the service's log";
     VerifyPrediction, "verify-prediction", 60, "deployed service answers otherwise than expected", "compare the answer with `golden`";

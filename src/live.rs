@@ -3,7 +3,7 @@
 
 use crate::artifact::{Deployment, Pushed};
 use crate::context::Context;
-use crate::deploy::{docker, kubernetes};
+use crate::deploy::{docker, kubernetes, sagemaker};
 use crate::engine::Engine;
 use crate::event::Stage;
 use crate::failure::Outcome;
@@ -15,6 +15,7 @@ use crate::verify;
 pub(crate) enum Deployed {
     Kubernetes(Box<kubernetes::Rollout>),
     Docker(Deployment),
+    SageMaker(Box<sagemaker::Rollout>),
 }
 
 impl Deployed {
@@ -23,6 +24,7 @@ impl Deployed {
         match self {
             Self::Kubernetes(rollout) => rollout.deployment(),
             Self::Docker(deployment) => deployment,
+            Self::SageMaker(rollout) => rollout.deployment(),
         }
     }
 
@@ -31,6 +33,7 @@ impl Deployed {
         match self {
             Self::Kubernetes(rollout) => rollout.judged(),
             Self::Docker(deployment) => deployment.clone(),
+            Self::SageMaker(rollout) => rollout.deployment().clone(),
         }
     }
 }
@@ -64,6 +67,13 @@ pub(crate) async fn settle(
             docker::finish(ctx, engine, spec).await;
             Ok(())
         }
+        (Some(Deployed::SageMaker(rollout)), Some(DeploySpec::SageMaker(spec)), _) => {
+            if let Err(failure) = verified {
+                return Err(sagemaker::undo(ctx, spec, &rollout, failure).await);
+            }
+            sagemaker::finish(ctx, spec, &rollout).await;
+            Ok(())
+        }
         _ => verified,
     }
 }
@@ -74,16 +84,25 @@ pub(crate) async fn settle(
 /// # Errors
 /// As a deployment; nothing to go back to is one too.
 pub(crate) async fn rollback(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
-    let Some(DeploySpec::Kubernetes(spec)) =
-        plan.deploy.as_ref().filter(|_| plan.runs(Stage::Deploy))
-    else {
+    let work = async |ctx: &Context| {
+        Ok(match &plan.deploy {
+            Some(DeploySpec::Kubernetes(spec)) => {
+                let rollout = kubernetes::rollback(ctx, spec).await?;
+                Some(Deployed::Kubernetes(Box::new(rollout)))
+            }
+            Some(DeploySpec::SageMaker(spec)) => {
+                let rollout = sagemaker::rollback(ctx, spec).await?;
+                Some(Deployed::SageMaker(Box::new(rollout)))
+            }
+            _ => None,
+        })
+    };
+    if !plan.runs(Stage::Deploy) {
+        return Ok(Ended::Done);
+    }
+    let Some(deployed) = stage(plan, ctx, Stage::Deploy, work).await? else {
         return Ok(Ended::Done);
     };
-    let rollout = stage(plan, ctx, Stage::Deploy, async |ctx| {
-        kubernetes::rollback(ctx, spec).await
-    })
-    .await?;
-    let deployed = Deployed::Kubernetes(Box::new(rollout));
     let verified = verify_stage(plan, ctx, None, Some(&deployed.judged()), None).await;
     settle(plan, ctx, None, Some(deployed), None, verified).await?;
     Ok(Ended::Done)
@@ -94,11 +113,13 @@ pub(crate) async fn rollback(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
 /// # Errors
 /// What is not healthy, and what the access fails with.
 pub(crate) async fn status(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
-    if let Some(DeploySpec::Kubernetes(spec)) = &plan.deploy {
-        stage(plan, ctx, Stage::Verify, async |ctx| {
-            kubernetes::status(ctx, spec).await
-        })
-        .await?;
+    let work = async |ctx: &Context| match &plan.deploy {
+        Some(DeploySpec::Kubernetes(spec)) => kubernetes::status(ctx, spec).await,
+        Some(DeploySpec::SageMaker(spec)) => sagemaker::status(ctx, spec).await,
+        _ => Ok(()),
+    };
+    if plan.deploy.is_some() {
+        stage(plan, ctx, Stage::Verify, work).await?;
     }
     Ok(Ended::Done)
 }

@@ -8,7 +8,7 @@ use crate::chain;
 use crate::champion;
 use crate::code::Code;
 use crate::context::Context;
-use crate::deploy::{docker, kubernetes};
+use crate::deploy::{docker, kubernetes, sagemaker};
 use crate::engine::Engine;
 use crate::event::{End, EventKind, Stage};
 use crate::failure::{self, Failure, Outcome};
@@ -43,9 +43,11 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
     background::history(plan, ctx, model.as_ref()).await;
     champion::gate(plan, ctx, engine, model.as_ref(), &before).await?;
     let image = build_stage(plan, ctx, engine, model.as_ref()).await?;
+    background::growth(plan, ctx, engine, image.as_ref()).await;
     let parity = proof::stages(plan, ctx, engine, model.as_ref(), image.as_ref(), began).await?;
     let push = async |spec: &PushSpec, pushed: &Pushed| {
-        chain::pushed(plan, ctx, spec, pushed, model.as_ref(), parity.as_ref()).await;
+        let (image, model) = (image.as_ref(), model.as_ref());
+        chain::pushed(plan, ctx, spec, pushed, image, model, parity.as_ref()).await;
     };
     let pushed = push_stage(plan, ctx, engine, image.as_ref(), push).await?;
     background::layers(plan, ctx, engine, pushed.as_ref()).await;
@@ -330,6 +332,11 @@ async fn deploy_stage(
         })
         .await
         .map(Deployed::Docker)?,
+        (DeploySpec::SageMaker(spec), _) => stage(plan, ctx, Stage::Deploy, async |ctx| {
+            sagemaker::run(ctx, spec, pushed, run_id).await
+        })
+        .await
+        .map(|rollout| Deployed::SageMaker(Box::new(rollout)))?,
         (DeploySpec::Docker(_), None) => {
             return Err(Failure::new(
                 Code::Internal,

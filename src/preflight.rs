@@ -8,7 +8,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::Engine;
 use crate::event::Stage;
 use crate::failure::{Failure, Outcome};
-use crate::plan::{DeploySpec, Plan};
+use crate::plan::{DeploySpec, Plan, Task};
 use crate::{deploy, image, registry, tracking, verify};
 
 /// What preflight had to open and later stages go on with.
@@ -59,6 +59,16 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ready> {
         } else if proposed {
             checks.push(Box::pin(deploy::kubernetes::on_paper(ctx, spec, image)));
         }
+    }
+    if let Some(DeploySpec::SageMaker(spec)) = &plan.deploy
+        && plan.runs(Stage::Deploy)
+        && plan.task == Task::Run
+    {
+        let named = plan.push.as_ref().map(|push| &push.repository);
+        let image = plan.image_ref.as_ref().or(named);
+        let exists = plan.image_ref.is_some();
+        let checked = deploy::sagemaker::preflight(ctx, spec, image, exists);
+        checks.push(Box::pin(checked));
     }
     let (engine, found) = tokio::join!(engine(plan, &ctx.mark), join_all(checks));
     let mut findings: Vec<Diagnostic> = found.into_iter().flatten().collect();

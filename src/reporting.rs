@@ -86,6 +86,7 @@ impl Reporting {
             sections: host.kind == Kind::GitLab,
             format: host.format,
             colour: host.screen.colour,
+            live: host.screen.live,
             secrets,
         }
     }

@@ -3,7 +3,7 @@
 
 use crate::artifact::{Image, Launch, Trial};
 use crate::context::Context;
-use crate::deploy::kubernetes;
+use crate::deploy::{kubernetes, sagemaker};
 use crate::engine::Engine;
 use crate::event::Stage;
 use crate::failure::{Failure, Outcome};
@@ -40,7 +40,15 @@ pub(crate) async fn stage(
         Some(DeploySpec::Kubernetes(cluster)) => Some(cluster),
         _ => None,
     };
-    let launch = cluster.map_or_else(Launch::default, |cluster| kubernetes::launch(ctx, cluster));
+    let endpoint = match &plan.deploy {
+        Some(DeploySpec::SageMaker(endpoint)) => Some(endpoint),
+        _ => None,
+    };
+    let launch = match (cluster, endpoint) {
+        (Some(cluster), _) => kubernetes::launch(ctx, cluster),
+        (_, Some(endpoint)) => sagemaker::launch(endpoint),
+        _ => Launch::default(),
+    };
     if launch.ends || recorded.is_none() && plan.verify.health_path.is_none() {
         return Ok(None);
     }
@@ -50,9 +58,13 @@ pub(crate) async fn stage(
         trial: spec,
         launch: &launch,
         recorded: recorded.as_ref(),
+        contract: endpoint.and(plan.verify.predict_path.as_deref()),
         tolerance: Tolerance::of(&plan.model, plan.verify.rtol, plan.verify.atol),
     };
     stage::stage(plan, ctx, Stage::Predictions, async |ctx| {
+        if let Some(endpoint) = endpoint {
+            sagemaker::built(endpoint, engine, &image.id).await?;
+        }
         let trial = predictions::run(ctx, engine, subject).await?;
         let found = cluster.map(|cluster| kubernetes::measured(ctx, cluster, &trial));
         for finding in found.into_iter().flatten() {

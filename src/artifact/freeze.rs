@@ -56,6 +56,9 @@ pub(crate) struct Freeze {
     /// The image compared with it; `None` until one was.
     #[serde(default)]
     pub(crate) parity: Option<Parity>,
+    /// Its size, unpacked; `None` until it was pushed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) image_bytes: Option<u64>,
     /// Hash of `environment`; taken from the text when it was read, so that another version of ours finds the same.
     #[serde(skip)]
     pub(crate) environment_sha256: String,
@@ -78,6 +81,7 @@ impl Freeze {
             model_sha256: model.sha256.clone(),
             model: model.facts.clone().unwrap_or_default(),
             parity: None,
+            image_bytes: None,
         })
     }
 
@@ -100,10 +104,11 @@ impl Freeze {
         })
     }
 
-    /// With the comparison of an image with it.
-    pub(crate) fn with(self, parity: &Parity) -> Self {
+    /// With the comparison of an image with it, and how large that is.
+    pub(crate) fn with(self, parity: &Parity, image_bytes: Option<u64>) -> Self {
         Self {
             parity: Some(parity.clone()),
+            image_bytes,
             ..self
         }
     }

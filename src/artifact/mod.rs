@@ -16,7 +16,7 @@ pub(crate) use chain::{Chain, Claim, Link, Missing, Served, ServedPod};
 pub(crate) use freeze::{FREEZE_PATH, FREEZE_TYPE, Freeze, ModelFacts, ModelFile, label};
 pub(crate) use gates::{Champion, GateRule, GateVerdict, Gates, Measure};
 pub(crate) use history::{History, PastRun};
-pub(crate) use layers::{Before, Layer, Layers};
+pub(crate) use layers::{BASE_TAG, Before, Layer, Layers, Unpacked, UnpackedBefore};
 pub(crate) use parity::{Parity, ParityLevel, ParityRow, ParityVerdict};
 pub(crate) use proof::{Proof, ProofAnswers, ProofSide};
 pub(crate) use trial::{Bounds, Bucket, Launch, Trial, WorstRow};

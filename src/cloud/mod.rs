@@ -15,6 +15,7 @@ mod voice;
 
 use std::sync::Arc;
 
+pub(crate) use aws::{ImagePlace, Role, SageMaker, Thing};
 pub(crate) use cluster::{Address, Bearer, Described};
 pub(crate) use environment::Environment;
 pub(crate) use registry::Login;

@@ -2,3 +2,4 @@
 
 pub(crate) mod docker;
 pub(crate) mod kubernetes;
+pub(crate) mod sagemaker;

@@ -84,6 +84,8 @@ pub(crate) struct ImageInfo {
     /// TCP ports of EXPOSE.
     pub(crate) ports: Vec<u16>,
     pub(crate) labels: BTreeMap<String, String>,
+    /// System and processor, such as `linux` and `amd64`.
+    pub(crate) platform: Option<(String, String)>,
 }
 
 impl Engine {
@@ -118,6 +120,7 @@ impl Engine {
         };
         let config = found.config.unwrap_or_default();
         Ok(Some(ImageInfo {
+            platform: found.os.zip(found.architecture),
             id: found.id.unwrap_or_default(),
             bytes: found
                 .size

@@ -1,4 +1,4 @@
-//! What the place can show of a log: colours. It asks variables and the terminal.
+//! What the place can show of a log: colours, and a line that is drawn over itself. It asks variables and the terminal.
 //! Sources: no-color.org, bixense.com/clicolors, force-color.org.
 
 use std::io::IsTerminal as _;
@@ -9,6 +9,8 @@ use super::Kind;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Screen {
     pub(crate) colour: bool,
+    /// Somebody looks at a terminal that can erase a line.
+    pub(crate) live: bool,
 }
 
 impl Screen {
@@ -30,13 +32,36 @@ impl Screen {
             // GitLab's page of a job shows colours although its log is no terminal.
             terminal || kind == Kind::GitLab
         };
-        Self { colour }
+        let ci = get("CI").is_some_and(|value| value != "0" && value != "false");
+        let live = kind == Kind::Terminal && terminal && !dumb && !ci;
+        Self { colour, live }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_is_redrawn_only_where_somebody_sees_it() {
+        let live = |kind, terminal, vars: &[(&str, &'static str)]| {
+            let get = |name: &str| vars.iter().find(|(key, _)| *key == name).map(|(_, v)| *v);
+            Screen::of(kind, terminal, get).live
+        };
+        assert!(live(Kind::Terminal, true, &[("TERM", "xterm")]));
+        assert!(live(
+            Kind::Terminal,
+            true,
+            &[("NO_COLOR", "1"), ("CI", "0")]
+        ));
+        assert!(!live(Kind::Terminal, false, &[("FORCE_COLOR", "1")]));
+        for kind in [Kind::GitHub, Kind::GitLab, Kind::Jenkins] {
+            assert!(!live(kind, true, &[]), "{kind:?}");
+        }
+        for off in [("TERM", "dumb"), ("CI", "true")] {
+            assert!(!live(Kind::Terminal, true, &[off]), "{off:?}");
+        }
+    }
 
     #[test]
     fn colours_only_where_they_are_seen_or_wanted() {

@@ -9,6 +9,7 @@ use super::build::{Job, run};
 use super::cut::{Seen, cut};
 use super::push::push_tag;
 use super::source::{Source, inside};
+use crate::artifact::BASE_TAG;
 use crate::code::Code;
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
@@ -16,9 +17,6 @@ use crate::engine::Engine;
 use crate::failure::Outcome;
 use crate::plan::{BuildSpec, PushSpec};
 use crate::registry::{Reference, credentials};
-
-/// Tag under which the layers are kept, in the engine and in the registry.
-const TAG: &str = "ml-deploy-base";
 
 /// Layers that are there before the training has ended.
 #[derive(Clone, Debug)]
@@ -61,7 +59,7 @@ pub(crate) async fn build_early(
     let Some(part) = part else { return Ok(None) };
     let began = Instant::now();
     let (archive, name) = source.reduced(&ctx.workspace, spec, &part.text, &part.sources)?;
-    let reference = spec.repository.with_tag(TAG);
+    let reference = spec.repository.with_tag(BASE_TAG);
     let labels = BTreeMap::from([("ml-deploy.early".to_owned(), "true".to_owned())]);
     let job = Job {
         archive,

@@ -9,7 +9,9 @@ use secrecy::SecretString;
 use super::aws::AwsInputs;
 use super::azure::AzureInputs;
 use super::cluster::ClusterInputs;
+use super::endpoint::EndpointInputs;
 use super::google::GoogleInputs;
+use super::sagemaker::SageMakerInputs;
 use crate::format::Format;
 
 /// Every input. Lists take one entry a line; `stages`, `tags` and `platforms` also take commas.
@@ -179,7 +181,7 @@ pub(crate) struct Inputs {
     #[arg(long, value_name = "LIST", help_heading = "Gates")]
     pub(crate) parity_allow: Vec<String>,
 
-    /// Where to deploy: kubernetes, docker or none; by default kubernetes when there are manifests
+    /// Where to deploy: kubernetes, docker, sagemaker or none; by default kubernetes when there are manifests
     #[arg(long, value_name = "TARGET", help_heading = "Deployment")]
     pub(crate) target: Option<String>,
     /// Longest time for the rollout
@@ -256,6 +258,10 @@ pub(crate) struct Inputs {
 
     #[command(flatten)]
     pub(crate) cluster: ClusterInputs,
+    #[command(flatten)]
+    pub(crate) endpoint: EndpointInputs,
+    #[command(flatten)]
+    pub(crate) sagemaker: SageMakerInputs,
     #[command(flatten)]
     pub(crate) aws: AwsInputs,
     #[command(flatten)]

@@ -4,6 +4,7 @@ mod clouds;
 mod gates;
 mod resolve;
 mod rules;
+mod sagemaker;
 mod show;
 mod spec;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 pub(crate) use clouds::*;
 pub(crate) use gates::{FirstDeploy, GateSpec, Margin, Op, Rule, Side, Test};
 pub(crate) use resolve::{Places, resolve, secret_values};
+pub(crate) use sagemaker::{Capacity, Capture, SageMakerSpec, UpdatePolicy};
 pub(crate) use spec::*;
 
 use crate::cloud::Clouds;

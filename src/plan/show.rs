@@ -1,6 +1,6 @@
 //! The plan as text: what `ml-deploy plan` prints and what stands at the head of every log. Secrets have no place in it.
 
-use super::{DeploySpec, Plan, Requirements, Task, TrackingUri};
+use super::{Capacity, DeploySpec, Plan, Requirements, Task, TrackingUri};
 use crate::event::Stage;
 
 impl Plan {
@@ -107,6 +107,19 @@ impl Plan {
             }
             Some(DeploySpec::Docker(spec)) => {
                 format!("container `{}` on the local engine", spec.name)
+            }
+            Some(DeploySpec::SageMaker(spec)) => {
+                let endpoint = &spec.endpoint;
+                if self.task == Task::Rollback {
+                    return format!(
+                        "back to the last verified configuration, SageMaker endpoint `{endpoint}`"
+                    );
+                }
+                let machines = match &spec.capacity {
+                    Capacity::Instances { kind, count } => format!("{count} × {kind}"),
+                    Capacity::Serverless { memory, .. } => format!("serverless, {memory} MiB"),
+                };
+                format!("SageMaker endpoint `{endpoint}`, {machines}")
             }
             None => String::new(),
         }

@@ -75,6 +75,26 @@ impl Protocol {
         }
     }
 
+    /// Other servers than MLflow's have `/invocations` too: every container of SageMaker does. MLflow's own takes an object with
+    /// one of these keys, and what is asked otherwise promises nothing of its answer.
+    fn for_request(self, request: &Value) -> Self {
+        let keys = [
+            "dataframe_split",
+            "dataframe_records",
+            "instances",
+            "inputs",
+        ];
+        let is_object = request.as_object();
+        let foreign = is_object.is_some_and(|map| !keys.iter().any(|key| map.contains_key(*key)));
+        match self.kind {
+            Kind::Mlflow if foreign => Self {
+                kind: Kind::Plain,
+                ..self
+            },
+            _ => self,
+        }
+    }
+
     /// The parts of an answer and of a recorded one that are to be compared. A recorded answer may be the predictions
     /// alone; what a V2 server says of itself and of the request is no prediction.
     pub(super) fn parts<'a>(
@@ -126,7 +146,7 @@ pub(crate) async fn detect(
 ) -> Result<Detected, Undetected> {
     if let Some(path) = row.path.as_deref().or(path) {
         return Ok(Detected {
-            protocol: Protocol::at(path),
+            protocol: Protocol::at(path).for_request(&row.request),
             took: None,
         });
     }
@@ -242,6 +262,25 @@ mod tests {
         ] {
             assert_eq!(Protocol::at(path).to_string(), name, "{path}");
         }
+    }
+
+    #[test]
+    fn not_every_server_at_invocations_is_mlflow() {
+        let of = |request: Value| {
+            Protocol::at("/invocations")
+                .for_request(&request)
+                .to_string()
+        };
+        assert_eq!(of(json!({"x": 2})), "JSON");
+        for request in [
+            json!({"instances": [1]}),
+            json!({"dataframe_split": {}}),
+            json!([[1]]),
+        ] {
+            assert_eq!(of(request), "MLflow");
+        }
+        let v1 = Protocol::at("/v1/models/m:predict").for_request(&json!({"x": 2}));
+        assert_eq!(v1.to_string(), "V1 inference protocol");
     }
 
     #[test]

@@ -3,17 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::event::{End, Stage};
 
 use super::github::commands;
 use super::gitlab::sections::Sections;
+use super::live::{ERASE, Live};
 use super::neutral::Escapes;
 use super::outputs::Facts;
 use super::paint::{Paint, duration};
-use super::{jsonl, terminal};
+use super::{jsonl, stream, terminal};
 
 /// Annotations of a type that findings may take while the run goes on; the rest is kept for what ends it.
 const LIVE_ANNOTATIONS: usize = commands::ANNOTATIONS - 4;
@@ -41,6 +42,10 @@ pub(super) struct Console {
     sections: Sections,
     /// The run is over; annotations need not be saved any more.
     ending: bool,
+    /// On a terminal: the line that is drawn again and again.
+    live: Option<Live>,
+    /// What of it is seen now.
+    drawn: String,
 }
 
 impl std::fmt::Debug for Console {
@@ -52,7 +57,11 @@ impl std::fmt::Debug for Console {
 }
 
 impl Console {
-    pub(super) fn new(skin: Skin, out: Box<dyn Write + Send>) -> Self {
+    pub(super) fn new(skin: Skin, out: Box<dyn Write + Send>, live: bool) -> Self {
+        let live = match skin {
+            Skin::Terminal(paint) if live => Some(Live::new(paint)),
+            _ => None,
+        };
         Self {
             skin,
             out,
@@ -62,7 +71,28 @@ impl Console {
             annotated: BTreeMap::new(),
             sections: Sections::default(),
             ending: false,
+            live,
+            drawn: String::new(),
         }
+    }
+
+    /// Whether a line has to be drawn again from time to time.
+    pub(super) fn is_live(&self) -> bool {
+        self.live.is_some()
+    }
+
+    /// Draws the live line as it is now.
+    pub(super) fn redraw(&mut self) {
+        if self.live_line() != self.drawn {
+            self.put("");
+        }
+    }
+
+    fn live_line(&self) -> String {
+        let live = self.live.as_ref();
+        live.map_or(String::new(), |live| {
+            live.line(stream::columns(), Instant::now())
+        })
     }
 
     /// What may stay of terminal escapes in foreign output.
@@ -87,13 +117,26 @@ impl Console {
 
     /// Writes records, which are whole lines too.
     pub(super) fn record(&mut self, lines: &str) {
-        if self.closed || lines.is_empty() {
+        if !lines.is_empty() {
+            self.put(lines);
+        }
+    }
+
+    /// In the place of the live line, which moves behind it.
+    fn put(&mut self, lines: &str) {
+        if self.closed {
             return;
         }
-        let written = self
-            .out
-            .write_all(lines.as_bytes())
-            .and_then(|()| self.out.flush());
+        let line = self.live_line();
+        let written = match (self.drawn.as_str(), line.as_str()) {
+            ("", "") => self.out.write_all(lines.as_bytes()),
+            ("", line) => self.out.write_all(format!("{lines}{line}").as_bytes()),
+            (_, line) => self
+                .out
+                .write_all(format!("{ERASE}{lines}{line}").as_bytes()),
+        };
+        let written = written.and_then(|()| self.out.flush());
+        self.drawn = line;
         if let Err(error) = written {
             self.closed = matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::TimedOut);
         }
@@ -114,6 +157,9 @@ impl Console {
             return;
         };
         self.purposes.insert(stage, what.to_owned());
+        if let Some(live) = &mut self.live {
+            live.started(stage, what, Instant::now());
+        }
         if self.foreground.is_none() {
             self.open(stage, "");
         } else {
@@ -183,6 +229,9 @@ impl Console {
 
     /// A line of our own.
     pub(super) fn note(&mut self, stage: Option<Stage>, text: &str) {
+        if let (Some(live), Some(stage)) = (&mut self.live, stage) {
+            live.said(stage, text);
+        }
         let home = self.at_home(stage);
         let name = stage.map_or("", Stage::name);
         let line = match (self.skin, home) {
@@ -207,6 +256,9 @@ impl Console {
 
     pub(super) fn finished(&mut self, stage: Option<Stage>, end: End, took: Duration) {
         let Some(stage) = stage else { return };
+        if let Some(live) = &mut self.live {
+            live.finished(stage);
+        }
         if self.foreground == Some(stage) {
             self.close();
         }
@@ -233,8 +285,10 @@ impl Console {
         self.write(&closed);
     }
 
-    /// A finding; `source` is the line it points at. An annotation inside a folded group would not be seen.
-    pub(super) fn finding(&mut self, finding: &Diagnostic, source: Option<&str>) {
+    /// A finding; `source` is the line it points at. An annotation inside a folded group would not be seen. Returns whether it
+    /// became an annotation.
+    pub(super) fn finding(&mut self, finding: &Diagnostic, source: Option<&str>) -> bool {
+        let mut annotate = false;
         match self.skin {
             Skin::Json => {}
             Skin::Terminal(paint) => self.write(&terminal::finding(paint, finding, source)),
@@ -250,7 +304,7 @@ impl Console {
                 } else {
                     LIVE_ANNOTATIONS
                 };
-                let annotate = *used < limit;
+                annotate = *used < limit;
                 *used += usize::from(annotate);
                 if annotate {
                     self.write(&commands::annotation(finding));
@@ -261,6 +315,7 @@ impl Console {
                 }
             }
         }
+        annotate
     }
 
     /// A reporter has failed.
@@ -287,6 +342,8 @@ impl Console {
 
     /// From here on, everything ends the run.
     pub(super) fn end(&mut self) {
+        self.live = None;
+        self.redraw();
         self.close();
         self.ending = true;
     }

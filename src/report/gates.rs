@@ -74,8 +74,17 @@ fn names<'a>(rules: &'a [GateRule], measured: &'a BTreeMap<String, f64>) -> Vec<
     names
 }
 
+/// To six digits, which is more than anybody compares; the report has all.
 fn number(value: Option<Measure>) -> String {
-    value.map_or("–".to_owned(), |value| value.to_string())
+    let Some(Measure(value)) = value else {
+        return "–".to_owned();
+    };
+    digits(value, 6)
+}
+
+fn digits(value: f64, count: usize) -> String {
+    let after = count - 1;
+    Measure(format!("{value:.after$e}").parse().unwrap_or(value)).to_string()
 }
 
 /// The difference, with its part of the champion's value where that is a number.
@@ -93,14 +102,13 @@ fn change(before: Option<Measure>, now: Option<Measure>) -> String {
         return "0".to_owned();
     }
     let sign = if difference > 0.0 { "+" } else { "" };
-    let rounded: f64 = format!("{difference:.6e}").parse().unwrap_or(difference);
     let part = difference / before.abs() * 100.0;
     let part = if part.is_finite() {
         format!(" ({sign}{part:.1} %)")
     } else {
         String::new()
     };
-    format!("{sign}{}{part}", Measure(rounded))
+    format!("{sign}{}{part}", digits(difference, 4))
 }
 
 fn verdict(rule: &GateRule) -> String {
@@ -108,12 +116,13 @@ fn verdict(rule: &GateRule) -> String {
         GateVerdict::Passed => "✅",
         GateVerdict::Failed | GateVerdict::Missing | GateVerdict::NotComparable => "❌",
     };
-    format!(
-        "{mark} {}: {}, {}",
-        rule.verdict.words(),
-        code(&rule.rule),
-        text(&rule.why)
-    )
+    let (words, asked) = (rule.verdict.words(), code(&rule.rule));
+    // The numbers of one that passed stand beside it already, unless it had nobody to compare with.
+    let alone = rule.champion.is_none() && rule.rule.contains("champion");
+    if rule.verdict == GateVerdict::Passed && rule.candidate.is_some() && !alone {
+        return format!("{mark} {words}: {asked}");
+    }
+    format!("{mark} {words}: {asked}, {}", text(&rule.why))
 }
 
 /// Who the champion is.

@@ -1,8 +1,8 @@
-//! The summary's part about the pushed image: its layers, and its size beside that of the image that was live.
+//! The summary's part about the image: its size beside that of the image that was live, and the layers of a pushed one.
 
 use super::markdown::{code, table};
 use super::paint::size;
-use crate::artifact::{Layer, Layers};
+use crate::artifact::{Layer, Layers, Unpacked};
 
 /// Rows of the table; all layers stand in the report.
 const ROWS: usize = 60;
@@ -11,9 +11,15 @@ const INSTRUCTION: usize = 160;
 
 /// One line on the size, and the layers, folded away; empty when they are not known.
 pub(super) fn section(layers: Option<&Layers>) -> String {
-    let Some(layers) = layers.filter(|layers| !layers.layers.is_empty()) else {
+    let Some(layers) = layers else {
         return String::new();
     };
+    if let Some(unpacked) = &layers.unpacked {
+        return format!("### Image\n\n{}\n", grown(unpacked));
+    }
+    if layers.layers.is_empty() {
+        return String::new();
+    }
     let now = total(&layers.layers);
     let known = |layer: &Layer| {
         layers
@@ -46,7 +52,11 @@ pub(super) fn section(layers: Option<&Layers>) -> String {
                 _ => "",
             };
             let short: String = layer.made_by.chars().take(INSTRUCTION).collect();
-            vec![size(layer.bytes), new.to_owned(), code(&short)]
+            let made_by = match short.as_str() {
+                "" => "–".to_owned(),
+                short => code(short),
+            };
+            vec![size(layer.bytes), new.to_owned(), made_by]
         })
         .collect();
     let more = layers.layers.len().saturating_sub(ROWS);
@@ -59,6 +69,30 @@ pub(super) fn section(layers: Option<&Layers>) -> String {
         size(now),
         table(&["Size", "", "Made by"], &rows)
     )
+}
+
+/// One sentence on an image that is not pushed.
+fn grown(now: &Unpacked) -> String {
+    let bytes = size(now.bytes);
+    let Some(before) = &now.before else {
+        return format!(
+            "{bytes} unpacked. There is no image of this repository yet to compare it with."
+        );
+    };
+    let image = code(&before.image);
+    let which = match before.live {
+        true => "which is live",
+        false => "which was pushed last",
+    };
+    match before.bytes {
+        Some(was) => {
+            let difference = difference(was, now.bytes);
+            format!("{bytes} unpacked, {difference} than {image}, {which}.")
+        }
+        None => {
+            format!("{bytes} unpacked. How large {image} is, {which}, its registry does not tell.")
+        }
+    }
 }
 
 fn total(layers: &[Layer]) -> u64 {
@@ -83,7 +117,7 @@ fn difference(before: u64, now: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::artifact::Before;
+    use crate::artifact::{Before, UnpackedBefore};
 
     fn layer(digest: &str, bytes: u64, made_by: &str) -> Layer {
         Layer {
@@ -104,6 +138,7 @@ mod tests {
                 image: "r/wine@sha256:1".to_owned(),
                 layers: vec![layer("a", 1 << 20, ""), layer("c", 1 << 20, "")],
             }),
+            unpacked: None,
         };
         let text = section(Some(&layers));
         for part in [
@@ -117,10 +152,57 @@ mod tests {
     }
 
     #[test]
+    fn an_image_that_is_not_pushed_is_compared_unpacked() {
+        let said = |bytes: Option<u64>, live| {
+            let before = Some(UnpackedBefore {
+                image: "r/wine:<1>".to_owned(),
+                live,
+                bytes,
+            });
+            let unpacked = Some(Unpacked {
+                bytes: 3 << 20,
+                before,
+            });
+            section(Some(&Layers {
+                unpacked,
+                ..Layers::default()
+            }))
+        };
+        for (text, part) in [
+            (
+                said(Some(2 << 20), true),
+                "3.0 MiB unpacked, 1.0 MiB more (+50.0 %) than <code>r/wine&#58;&#60;1&#62;</code>, which is live.",
+            ),
+            (
+                said(Some(4 << 20), false),
+                "1.0 MiB less (-25.0 %) than <code>r/wine&#58;&#60;1&#62;</code>, which was pushed last.",
+            ),
+            (said(None, true), "its registry does not tell"),
+        ] {
+            assert!(
+                text.starts_with("### Image\n\n3.0 MiB unpacked") && text.contains(part),
+                "{part}\n{text}"
+            );
+        }
+        let first = Layers {
+            unpacked: Some(Unpacked {
+                bytes: 5,
+                before: None,
+            }),
+            ..Layers::default()
+        };
+        assert!(
+            section(Some(&first)).contains("5 B unpacked. There is no image"),
+            "{first:?}"
+        );
+    }
+
+    #[test]
     fn without_an_image_that_was_live_nothing_is_new() {
         let layers = Layers {
             layers: vec![layer("a", 10, "")],
             before: None,
+            unpacked: None,
         };
         let text = section(Some(&layers));
         assert!(

@@ -1,10 +1,26 @@
 //! Foreign text inside Markdown as GitHub and GitLab read it: nothing becomes markup, a mention, a link or a comment.
 //! It knows the syntax, not the documents made of it.
 
-/// Text in a paragraph, a list item or a table's cell, in one line.
+/// A longer name may be broken before its digest.
+const LONG: usize = 60;
+
+/// Text in a paragraph, a list item or a table's cell, in one line. What stands between backticks is shown as code: our own
+/// messages name things so, and foreign text gains nothing by it.
 pub(super) fn text(text: &str) -> String {
-    // The zero-width space outlives rendering; an entity alone would still become a mention.
-    let mut safe = escaped(text).replace("&#64;", "@&#8203;");
+    let text = text.trim();
+    let pieces: Vec<&str> = text.split('`').collect();
+    let mut quoted = pieces.iter().skip(1).step_by(2);
+    let mut safe = String::with_capacity(text.len() + 16);
+    if pieces.len().is_multiple_of(2) || quoted.any(|piece| piece.trim().is_empty()) {
+        safe = prose(text);
+    } else {
+        for (index, piece) in pieces.iter().enumerate() {
+            safe.push_str(&match index % 2 {
+                0 => prose(piece),
+                _ => code(piece),
+            });
+        }
+    }
     // A list or a rule would begin here, and a bare domain would become a link.
     if safe.starts_with('-') {
         safe.insert_str(0, "&#8203;");
@@ -12,9 +28,14 @@ pub(super) fn text(text: &str) -> String {
     safe
 }
 
+/// The zero-width space outlives rendering; an entity alone would still become a mention.
+fn prose(text: &str) -> String {
+    escaped(text).replace("&#64;", "@&#8203;")
+}
+
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len() + 16);
-    for c in text.trim().chars() {
+    for c in text.chars() {
         match c {
             '\n' | '\r' | '\t' => safe.push(' '),
             '@' | '&' | '<' | '>' | '|' | '`' | '*' | '_' | '~' | '[' | ']' | '(' | ')' | '\\'
@@ -35,7 +56,13 @@ fn escaped(text: &str) -> String {
 /// The same in a fixed-width font, fit to be copied: nothing invisible is added, and mentions do not work in code. Backticks
 /// cannot hold a `|` inside of a table, so the element is written out.
 pub(super) fn code(text: &str) -> String {
-    format!("<code>{}</code>", escaped(text))
+    let text = text.trim();
+    let mut safe = escaped(text);
+    if text.len() > LONG {
+        // Only a place where the line may break: a copy does not have it.
+        safe = safe.replace("&#64;", "<wbr>&#64;");
+    }
+    format!("<code>{safe}</code>")
 }
 
 /// A link; one that is not plain http(s) is shown as text.
@@ -68,13 +95,23 @@ pub(super) fn block(lines: &[String]) -> String {
     format!("{fence}text\n{text}\n{fence}\n")
 }
 
-/// A table; cells are Markdown already.
+/// A table; cells are Markdown already. A column in which nothing stands is left out.
 pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
-    let mut table = format!("| {} |\n|", head.join(" | "));
-    table.push_str(&" --- |".repeat(head.len()));
-    table.push('\n');
+    let used: Vec<bool> = (0..head.len())
+        .map(|column| {
+            rows.iter()
+                .any(|row| row.get(column).is_some_and(|cell| !cell.is_empty()))
+        })
+        .collect();
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let kept = cells.zip(&used).filter(|(_, used)| **used);
+        let kept: Vec<&str> = kept.map(|(cell, _)| cell).collect();
+        format!("| {} |\n", kept.join(" | "))
+    };
+    let mut table = line(&mut head.iter().copied());
+    table.push_str(&line(&mut std::iter::repeat_n("---", head.len())));
     for row in rows {
-        table.push_str(&format!("| {} |\n", row.join(" | ")));
+        table.push_str(&line(&mut row.iter().map(String::as_str)));
     }
     table
 }
@@ -89,7 +126,11 @@ mod tests {
             ("a|b", "a&#124;b"),
             ("<!-- x", "&#60;&#33;-- x"),
             ("<img src=x>", "&#60;img src&#61;x&#62;"),
-            ("`x`", "&#96;x&#96;"),
+            ("`x`", "<code>x</code>"),
+            ("a `b|@c` d", "a <code>b&#124;&#64;c</code> d"),
+            ("`x", "&#96;x"),
+            ("``x``", "&#96;&#96;x&#96;&#96;"),
+            ("`<b>` `", "&#96;&#60;b&#62;&#96; &#96;"),
             ("@org/team", "@&#8203;org/team"),
             ("[a](http://b)", "&#91;a&#93;&#40;http&#58;//b&#41;"),
             ("a\n# b\r", "a &#35; b"),
@@ -102,6 +143,23 @@ mod tests {
             assert_eq!(text(foreign), expected, "{foreign:?}");
         }
         assert_eq!(code("a|b@c`"), "<code>a&#124;b&#64;c&#96;</code>");
+    }
+
+    #[test]
+    fn a_long_name_may_be_broken_before_its_digest() {
+        let name = format!("r/wine@sha256:{}", "a".repeat(64));
+        assert!(code(&name).contains("wine<wbr>&#64;sha256"));
+        assert!(!code("r/wine@sha256:1").contains("wbr"));
+    }
+
+    #[test]
+    fn a_column_in_which_nothing_stands_is_left_out() {
+        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
+        let rows = [row(["a", "", ""]), row(["b", "", "c"])];
+        assert_eq!(
+            table(&["x", "y", ""], &rows),
+            "| x |  |\n| --- | --- |\n| a |  |\n| b | c |\n"
+        );
     }
 
     #[test]

@@ -38,13 +38,41 @@ pub(super) struct Bar {
     pub(super) to: Timestamp,
 }
 
+/// There are no sections, so no room for their names.
+const BARS: &str = "---
+config:
+  gantt:
+    leftPadding: 8
+---
+";
+
+/// The time from one tick to the next, so that their names do not overlap.
+fn interval(seconds: i64) -> String {
+    const TICKS: i64 = 9;
+    let steps = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600];
+    let step = steps.into_iter().find(|step| seconds / step <= TICKS);
+    let step = step.unwrap_or(seconds / TICKS / 3600 * 3600 + 3600);
+    match step {
+        step if step % 3600 == 0 => format!("{}hour", step / 3600),
+        step if step % 60 == 0 => format!("{}minute", step / 60),
+        step => format!("{step}second"),
+    }
+}
+
 /// Bars over the time of day as the reader's clock shows it; empty without any.
 pub(super) fn gantt(bars: &[Bar]) -> String {
     if bars.is_empty() {
         return String::new();
     }
-    let mut lines =
-        String::from("gantt\n    dateFormat x\n    axisFormat %H:%M:%S\n    todayMarker off\n");
+    let begin = bars.iter().map(|bar| bar.from).min();
+    let end = bars.iter().map(|bar| bar.to).max();
+    let span = begin
+        .zip(end)
+        .map_or(0, |(begin, end)| end.as_second() - begin.as_second());
+    let mut lines = format!(
+        "{BARS}gantt\n    dateFormat x\n    axisFormat %H:%M:%S\n    tickInterval {}\n    todayMarker off\n",
+        interval(span)
+    );
     for bar in bars {
         let from = bar.from.as_millisecond();
         // Nothing is drawn for an empty bar.
@@ -57,6 +85,21 @@ pub(super) fn gantt(bars: &[Bar]) -> String {
     }
     fenced(&lines)
 }
+
+/// As wide as a summary and no higher than needed, in colours that are seen on light and dark pages: the line and the level.
+const CHART: &str = "---
+config:
+  xyChart:
+    width: 800
+    height: 260
+    titleFontSize: 16
+    yAxis:
+      labelFontSize: 11
+  themeVariables:
+    xyChart:
+      plotColorPalette: \"#0969da, #bf8700\"
+---
+";
 
 /// A line over named points, and a level to compare it with; empty when the numbers cannot be drawn or there are fewer than
 /// two.
@@ -82,17 +125,22 @@ pub(super) fn line_chart(title: &str, points: &[(String, f64)], level: Option<f6
     let list = |values: Vec<String>| values.join(", ");
     let line = list(points.iter().map(|(_, value)| value.to_string()).collect());
     let mut lines = format!(
-        "xychart-beta\n    title \"{}\"\n    x-axis [{}]\n    y-axis {} --> {}\n    line [{line}]\n",
+        "{CHART}xychart-beta\n    title \"{}\"\n    x-axis [{}]\n    y-axis {} --> {}\n    line [{line}]\n",
         label(title),
         names.join(", "),
-        low - room,
-        high + room,
+        rounded(low - room),
+        rounded(high + room),
     );
     if let Some(level) = level {
         let level = list(vec![level.to_string(); points.len()]);
         lines.push_str(&format!("    line [{level}]\n"));
     }
     fenced(&lines)
+}
+
+/// Ends of an axis to four digits: the rest would only be read.
+fn rounded(value: f64) -> f64 {
+    format!("{value:.3e}").parse().unwrap_or(value)
 }
 
 fn drawable(value: f64) -> bool {
@@ -143,11 +191,28 @@ mod tests {
         ];
         assert_eq!(
             gantt(&bars),
-            "```mermaid\ngantt\n    dateFormat x\n    axisFormat %H:%M:%S\n    todayMarker off\n    \
-             train :crit, 1700000000000, 1700000005000\n    \
-             build, early :active, 1700000001000, 1700000001001\n```\n"
+            format!(
+                "```mermaid\n{BARS}gantt\n    dateFormat x\n    axisFormat %H:%M:%S\n    tickInterval 1second\n    todayMarker off\n    \
+                 train :crit, 1700000000000, 1700000005000\n    \
+                 build, early :active, 1700000001000, 1700000001001\n```\n"
+            )
         );
         assert_eq!(gantt(&[]), "");
+    }
+
+    #[test]
+    fn ticks_are_as_far_apart_as_their_names_are_wide() {
+        let table = [
+            (0, "1second"),
+            (17, "2second"),
+            (100, "20second"),
+            (4000, "10minute"),
+            (9 * 3600, "1hour"),
+            (40 * 3600, "5hour"),
+        ];
+        for (seconds, expected) in table {
+            assert_eq!(interval(seconds), expected, "{seconds}");
+        }
     }
 
     #[test]
@@ -155,8 +220,10 @@ mod tests {
         let points = [("-1".to_owned(), 0.5), ("this".to_owned(), 1.0)];
         assert_eq!(
             line_chart("val acc/top 1", &points, Some(0.75)),
-            "```mermaid\nxychart-beta\n    title \"val acc/top 1\"\n    x-axis [\"-1\", \"this\"]\n    \
+            format!(
+                "```mermaid\n{CHART}xychart-beta\n    title \"val acc/top 1\"\n    x-axis [\"-1\", \"this\"]\n    \
              y-axis 0.45 --> 1.05\n    line [0.5, 1]\n    line [0.75, 0.75]\n```\n"
+            )
         );
         let flat = [("a".to_owned(), 0.0), ("b".to_owned(), 0.0)];
         assert!(line_chart("x", &flat, Some(f64::NAN)).contains("y-axis -1 --> 1\n"));

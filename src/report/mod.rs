@@ -24,6 +24,7 @@ mod jsonl;
 mod junit;
 mod layers;
 mod listed;
+mod live;
 mod markdown;
 mod mermaid;
 mod neutral;
@@ -35,6 +36,7 @@ mod record;
 mod redact;
 #[cfg(test)]
 mod sample;
+mod settings;
 mod shapes;
 mod skipped;
 mod snippet;
@@ -50,6 +52,7 @@ mod verdict;
 mod xml;
 
 pub(crate) use gitlab::Place as GitlabPlace;
+pub(crate) use settings::{GithubFiles, Settings};
 pub(crate) use text::{clap, lines, page};
 pub(crate) use verdict::{Status, Verdict};
 
@@ -57,11 +60,13 @@ use std::borrow::Cow;
 use std::fs::Permissions;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::artifact::Artifact;
@@ -79,37 +84,8 @@ use record::Record;
 use redact::Redactor;
 use stream::Stdout;
 
-/// Where and how to report.
-#[derive(Debug)]
-pub(crate) struct Settings {
-    /// On GitHub (or act): speak workflow commands and write the runner's files.
-    pub(crate) github: Option<GithubFiles>,
-    /// On GitLab, in a merge request and with a token: where the note stands.
-    pub(crate) gitlab: Option<GitlabPlace>,
-    /// On GitLab: the log folds.
-    pub(crate) sections: bool,
-    /// `report.json`, absolute; the files for other systems lie beside it.
-    pub(crate) report: PathBuf,
-    /// Root of the checkout: source lines are shown from it, and its owner gets the files we make.
-    pub(crate) workspace_root: PathBuf,
-    /// What the log looks like.
-    pub(crate) format: Format,
-    /// Colours, where the format allows them. Ignored on GitHub.
-    pub(crate) colour: bool,
-    /// Values to hide from the first line on; more may come as `EventKind::Mask`.
-    pub(crate) secrets: Vec<SecretString>,
-}
-
-/// The files of the runner; one that it does not give is left out.
-#[derive(Debug)]
-pub(crate) struct GithubFiles {
-    /// `GITHUB_OUTPUT`.
-    pub(crate) output: Option<PathBuf>,
-    /// `GITHUB_STEP_SUMMARY`.
-    pub(crate) summary: Option<PathBuf>,
-    /// For reports beside the log; without a token there are none.
-    pub(crate) place: Option<Place>,
-}
+/// How often the live line is drawn when nothing happens.
+const REDRAWN: Duration = Duration::from_millis(500);
 
 /// Starts to listen. The handle is ready when every sending end is dropped; then call `finish`.
 pub(crate) fn start(
@@ -120,10 +96,19 @@ pub(crate) fn start(
     // A thread of its own: a reader of our output that is slow must not hold up the pipeline's other work.
     tokio::task::spawn_blocking(move || {
         let mut reporters = Reporters::new(settings, Box::new(Stdout::new(cancel)));
-        while let Some(event) = receiver.blocking_recv() {
-            reporters.take(event);
+        let runtime = Handle::current();
+        loop {
+            let next = match reporters.console.is_live() {
+                false => Ok(receiver.blocking_recv()),
+                // The next event, or time to draw the line of a terminal again.
+                true => runtime.block_on(async { timeout(REDRAWN, receiver.recv()).await }),
+            };
+            match next {
+                Ok(Some(event)) => reporters.take(event),
+                Ok(None) => return reporters,
+                Err(_) => reporters.console.redraw(),
+            }
         }
-        reporters
     })
 }
 
@@ -149,7 +134,7 @@ impl Reporters {
         let mut reporters = Self {
             redactor: Redactor::default(),
             record: Record::default(),
-            console: Console::new(skin, out),
+            console: Console::new(skin, out, settings.live && settings.format == Format::Auto),
             github: None,
             settings,
         };
@@ -194,6 +179,7 @@ impl Reporters {
 
     fn take(&mut self, mut event: Event) {
         let stage = event.stage;
+        let mut annotated = None;
         match &mut event.kind {
             EventKind::Mask(secret) => {
                 let secret = secret.clone();
@@ -225,7 +211,8 @@ impl Reporters {
             EventKind::Diagnosed(finding) => {
                 self.clean_finding(finding);
                 let source = self.source(finding);
-                self.console.finding(finding, source.as_deref());
+                let done = self.console.finding(finding, source.as_deref());
+                annotated = done.then(|| finding.clone());
             }
             EventKind::Finished { end, took } => self.console.finished(stage, *end, *took),
             EventKind::Produced(Artifact::Bundle(bundle)) => {
@@ -239,6 +226,9 @@ impl Reporters {
             self.console.record(&lines);
         }
         self.record.take(event);
+        if let Some(finding) = annotated {
+            self.record.annotated(&finding);
+        }
     }
 
     /// Hides secrets in a file that a stage left: only here it is known what is secret. Until then nobody else may read it.
@@ -315,7 +305,9 @@ impl Reporters {
             self.clean_finding(&mut finding);
             if self.record.find(culprit, finding.clone()) {
                 let source = self.source(&finding);
-                self.console.finding(&finding, source.as_deref());
+                if self.console.finding(&finding, source.as_deref()) {
+                    self.record.annotated(&finding);
+                }
                 if self.console.takes_records() {
                     self.console.record(&jsonl::finding(culprit, &finding));
                 }

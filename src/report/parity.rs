@@ -3,7 +3,7 @@
 use super::markdown::{code, table, text};
 use crate::artifact::{Parity, ParityLevel, ParityRow, ParityVerdict, Proof};
 
-/// Rows that are seen at once; the others are folded away.
+/// Rows that are seen at once; the others, and those that do not matter, are folded away.
 const SHOWN: usize = 15;
 
 /// Rows of the whole table; all of them stand in the report.
@@ -51,12 +51,21 @@ pub(super) fn section(parity: Option<&Parity>, proof: Option<&Proof>) -> String 
         "Why it matters",
         "Fix",
     ];
-    let (shown, folded) = rows.split_at(rows.len().min(SHOWN));
-    section.push_str(&table(HEAD, shown));
+    let matter = parity.rows.iter();
+    let matter = matter.take_while(|row| row.level != ParityLevel::Info || row.allowed.is_some());
+    let seen = matter.count().min(SHOWN).min(rows.len());
+    let (shown, folded) = rows.split_at(seen);
+    if !shown.is_empty() {
+        section.push_str(&table(HEAD, shown));
+    }
     if !folded.is_empty() {
+        let count = parity.rows.len() - seen;
+        let title = match shown {
+            [] => format!("Differences that do not matter: {count}"),
+            _ => format!("{count} more"),
+        };
         section.push_str(&format!(
-            "\n<details><summary>{} more</summary>\n\n{}\n</details>\n",
-            parity.rows.len() - SHOWN,
+            "\n<details><summary>{title}</summary>\n\n{}\n</details>\n",
             table(HEAD, folded)
         ));
     }
@@ -156,7 +165,14 @@ mod tests {
         let mut rows = vec![one(ParityLevel::Warn, Some(entry))];
         rows.extend((0..20).map(|_| one(ParityLevel::Info, None)));
         let text = section(Some(&parity(rows, ParityVerdict::Warn)), None);
-        assert!(text.contains("<summary>6 more</summary>"), "{text}");
+        assert!(text.contains("<summary>20 more</summary>"), "{text}");
+        let some = (0..20).map(|_| one(ParityLevel::Warn, None)).collect();
+        let some = section(Some(&parity(some, ParityVerdict::Warn)), None);
+        assert!(some.contains("<summary>5 more</summary>"), "{some}");
+        let none = parity(vec![one(ParityLevel::Info, None)], ParityVerdict::Pass);
+        let none = section(Some(&none), None);
+        let folded = none.find("<details><summary>Differences that do not matter: 1<");
+        assert!(folded < none.find("| Package |"), "{none}");
         assert!(text.contains("Allowed by `parity-allow`"), "{text}");
         assert!(!text.contains("Together"), "{text}");
         assert_eq!(section(None, None), "");

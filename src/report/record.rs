@@ -46,6 +46,15 @@ pub(super) struct Turn {
 pub(super) struct Finding {
     pub(super) stage: Option<Stage>,
     pub(super) what: Diagnostic,
+    /// The log has said it as an annotation; a second one would stand on the same line.
+    pub(super) annotated: bool,
+}
+
+impl Finding {
+    fn is(&self, what: &Diagnostic) -> bool {
+        let known = &self.what;
+        known.code == what.code && known.message == what.message && known.at == what.at
+    }
 }
 
 /// Everything that is known of the run.
@@ -155,14 +164,21 @@ impl Record {
 
     /// Adds a finding; `false` when the same one is known already.
     pub(super) fn find(&mut self, stage: Option<Stage>, what: Diagnostic) -> bool {
-        let known = self.findings.iter().any(|finding| {
-            let finding = &finding.what;
-            finding.code == what.code && finding.message == what.message && finding.at == what.at
-        });
+        let known = self.findings.iter().any(|known| known.is(&what));
         if !known {
-            self.findings.push(Finding { stage, what });
+            self.findings.push(Finding {
+                stage,
+                what,
+                annotated: false,
+            });
         }
         !known
+    }
+
+    /// Remembers that the log has said a finding as an annotation.
+    pub(super) fn annotated(&mut self, what: &Diagnostic) {
+        let known = self.findings.iter_mut().filter(|known| known.is(what));
+        known.for_each(|known| known.annotated = true);
     }
 
     /// The findings, worst first; equals keep their order.

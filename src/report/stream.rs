@@ -16,6 +16,15 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How long a reader may take nothing after a cancel.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Columns of the terminal that standard output is; 80 when it does not say.
+pub(super) fn columns() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout());
+    size.map_or(80, |size| match size.ws_col {
+        0 => 80,
+        columns => columns.into(),
+    })
+}
+
 /// Standard output of a run.
 pub(super) struct Stdout {
     cancel: CancellationToken,

@@ -1,6 +1,7 @@
 //! The job summary: verdict first, then what happened when, what came out, and every finding. It makes Markdown from the record;
 //! every foreign text passes through `markdown`.
 
+use crate::artifact::Check;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Severity};
 
@@ -29,7 +30,16 @@ pub(super) fn within(facts: &Facts<'_>, limit: usize) -> String {
         super::skipped::section(&facts.record.left_out),
         undone::section(facts),
         left(facts),
+    ];
+    let (errors, warnings): (Vec<_>, Vec<_>) = facts
+        .record
+        .ranked()
+        .into_iter()
+        .partition(|finding| finding.what.severity == Severity::Error);
+    sections.extend(errors.into_iter().map(finding));
+    sections.extend([
         results(facts),
+        super::timeline::section(facts.record),
         super::gates::section(facts.record),
         super::history::section(facts.record),
         parameters(facts),
@@ -39,9 +49,8 @@ pub(super) fn within(facts: &Facts<'_>, limit: usize) -> String {
         super::changes::section(facts),
         super::trial::section(facts.record.trial.as_ref()),
         checks(facts),
-        super::timeline::section(facts.record),
-    ];
-    sections.extend(facts.record.ranked().into_iter().map(finding));
+    ]);
+    sections.extend(warnings.into_iter().map(finding));
     let report = format!("Everything as data: {}\n", code(facts.report));
     fit(sections, &report, limit)
 }
@@ -151,8 +160,13 @@ pub(super) fn results(facts: &Facts<'_>) -> String {
             row("Serves", code(image));
         }
     }
-    if let Some(pushed) = &record.pushed {
-        row("Image", code(&pushed.reference()));
+    let serves = record
+        .deployment
+        .as_ref()
+        .and_then(|deployment| deployment.image.as_ref());
+    let pushed = record.pushed.as_ref().map(|pushed| pushed.reference());
+    if let Some(pushed) = pushed.filter(|pushed| serves != Some(pushed)) {
+        row("Image", code(&pushed));
     }
     if let Some(image) = &record.image {
         if record.pushed.is_none() {
@@ -197,7 +211,7 @@ pub(super) fn results(facts: &Facts<'_>) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    format!("### Results\n\n{}", table(&["", ""], &rows))
+    format!("### Results\n\n{}", table(&["What", "Value"], &rows))
 }
 
 /// What the training was given, folded away.
@@ -226,14 +240,37 @@ pub(super) fn checks(facts: &Facts<'_>) -> String {
     let Some(verification) = &facts.record.verification else {
         return String::new();
     };
-    let rows = verification.checks.iter().map(|check| {
-        let mark = if check.passed { "✅" } else { "❌" };
-        vec![mark.to_owned(), text(&check.name), text(&check.detail)]
+    let checks = verification.checks.chunk_by(alike);
+    let rows = checks.filter_map(|alike| {
+        let (first, last) = (alike.first()?, alike.last()?);
+        let mark = if first.passed { "✅" } else { "❌" };
+        let name = match numbered(&last.name) {
+            Some((_, number)) if alike.len() > 1 => format!("{} to {number}", first.name),
+            _ => first.name.clone(),
+        };
+        Some(vec![mark.to_owned(), text(&name), text(&first.detail)])
     });
+    let rows: Vec<_> = rows.collect();
     format!(
         "### Verification\n\n{}",
-        long_table(&["", "Check", "Seen"], rows)
+        long_table(&["", "Check", "Seen"], rows.into_iter())
     )
+}
+
+/// Numbered checks that passed in the same way, such as recorded predictions: one line says it of all.
+fn alike(one: &Check, next: &Check) -> bool {
+    let kind = |check: &Check| numbered(&check.name).map(|(kind, _)| kind.to_owned());
+    one.passed
+        && next.passed
+        && one.detail == next.detail
+        && kind(one).is_some()
+        && kind(one) == kind(next)
+}
+
+/// `golden row 3` is the third of its kind.
+fn numbered(name: &str) -> Option<(&str, u64)> {
+    let (kind, number) = name.rsplit_once(' ')?;
+    Some((kind, number.parse().ok()?))
 }
 
 pub(super) fn finding(finding: &Finding) -> String {
@@ -298,7 +335,7 @@ mod tests {
             "| <code>loss</code> | NaN |",
             "| <code>C&#124;&#60;b&#62;</code> | <code>1</code> |",
             "| ✅ | health | 200 OK |",
-            "<code>ghcr.io/org/wine&#58;1a2b3c4&#64;sha256&#58;",
+            "<code>ghcr.io/org/wine&#58;1a2b3c4<wbr>&#64;sha256&#58;",
             "Everything as data: <code>.ml-deploy/report.json</code>",
         ] {
             assert!(text.contains(part), "{part}\n{text}");

@@ -53,6 +53,7 @@ fn settings(folder: &Path, github: bool) -> Settings {
         workspace_root: folder.to_owned(),
         format: Format::Auto,
         colour: false,
+        live: false,
         secrets: vec![SecretString::from("hunter2-secret")],
     }
 }
@@ -189,7 +190,7 @@ error[train-failed]: `python train.py` exited with 1: <script>|<!-- @org
     );
     let summary = std::fs::read_to_string(folder.path().join("summary")).unwrap();
     assert!(
-        summary.contains("### Left behind\n\n- container &#96;wine-next&#96; is still there"),
+        summary.contains("### Left behind\n\n- container <code>wine-next</code> is still there"),
         "{summary}"
     );
 }

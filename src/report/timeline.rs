@@ -8,17 +8,23 @@ use super::mermaid::{Bar, Look, gantt};
 use super::paint::duration;
 use super::record::{Record, StageRecord};
 
-/// Stages with their results, then the chart; empty when none began.
+/// The chart, then the stages with their results, folded away when all went well; empty when none began.
 pub(super) fn section(record: &Record) -> String {
     if record.stages.is_empty() {
         return String::new();
     }
     let rows: Vec<_> = record.stages.iter().map(row).collect();
+    let well = record.stages.iter().all(went_well);
+    let open = if well { "" } else { " open" };
     format!(
-        "### Stages\n\n{}\n{}",
+        "### Stages\n\n{}\n<details{open}><summary>What each did</summary>\n\n{}\n</details>\n",
+        gantt(&bars(record)),
         table(&["Stage", "Result", "Duration", "What"], &rows),
-        gantt(&bars(record))
     )
+}
+
+fn went_well(stage: &StageRecord) -> bool {
+    stage.retries == 0 && matches!(stage.end, Some(End::Succeeded | End::Reused))
 }
 
 fn row(stage: &StageRecord) -> Vec<String> {
@@ -132,7 +138,7 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.contains("| verify | ⏹️ not finished |  | &#60;b&#62; |"),
+            text.contains("| verify | ⏹️ not finished | &#60;b&#62; |"),
             "{text}"
         );
         assert_eq!(section(&sample::record(Vec::new())), "");

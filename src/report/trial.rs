@@ -45,13 +45,10 @@ pub(super) fn section(trial: Option<&Trial>) -> String {
         "Tolerance",
         bounds.filter(|_| !trial.differences.is_empty()),
     );
-    row(
-        "Largest difference",
-        trial.largest.map(|largest| format!("{largest:e}")),
-    );
+    row("Largest difference", trial.largest.map(small));
     row(
         "Noise, the same request asked twice",
-        trial.noise.map(|noise| format!("{noise:e}")),
+        trial.noise.map(small),
     );
     let worst = trial.worst.as_ref();
     row(
@@ -60,16 +57,16 @@ pub(super) fn section(trial: Option<&Trial>) -> String {
     );
     let mut section = format!(
         "### Container before the push\n\n{}",
-        table(&["", ""], &rows)
+        table(&["Measured", "Value"], &rows)
     );
-    if !trial.differences.is_empty() {
+    if !trial.differences.is_empty() && trial.largest != Some(0.0) {
         let rows: Vec<_> = trial
             .differences
             .iter()
             .map(|bucket| {
                 let up_to = bucket
                     .up_to
-                    .map_or_else(|| "more".to_owned(), |bound| format!("≤ {bound:e}"));
+                    .map_or_else(|| "more".to_owned(), |bound| format!("≤ {}", small(bound)));
                 vec![up_to, bucket.count.to_string()]
             })
             .collect();
@@ -79,6 +76,13 @@ pub(super) fn section(trial: Option<&Trial>) -> String {
         ));
     }
     section
+}
+
+fn small(number: f64) -> String {
+    if number == 0.0 {
+        return "0".to_owned();
+    }
+    format!("{number:e}")
 }
 
 fn milliseconds(time: f64) -> String {
@@ -131,7 +135,7 @@ mod tests {
             "87 MiB",
             "3 of 5 rows",
             "(MLflow)",
-            "asked twice | 0e0 |",
+            "asked twice | 0 |",
             "| more | 1 |",
         ] {
             assert!(text.contains(part), "{part}\n{text}");

@@ -60,7 +60,7 @@ pub(crate) async fn run(
             }
             return (checks, findings);
         };
-        if let Some(path) = &spec.health_path {
+        if let Some(path) = spec.health_path.as_ref().filter(|_| service.has_paths()) {
             let health = healthy(service, path).await;
             let failed = health.1.is_some();
             record(ctx, &mut checks, &mut findings, Some(health)).await;

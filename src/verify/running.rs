@@ -5,12 +5,14 @@ use serde_json::Value;
 
 use super::Checked;
 use crate::artifact::{Check, Container, Pushed};
+use crate::cloud::Thing;
 use crate::cluster::{Serving, name_of, text};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::engine::Engine;
-use crate::failure::{Fail, Outcome};
-use crate::registry::Reference;
+use crate::failure::{Fail, Failure, Outcome};
+use crate::plan::SageMakerSpec;
+use crate::registry::{self, Reference};
 
 /// Compares every ready pod: containers of the pushed repository run its digest, all others the manifest's image. `None`
 /// when there is nothing to compare.
@@ -122,6 +124,59 @@ pub(super) async fn in_engine(engine: &Engine, name: &str, pushed: &Pushed) -> O
         &pushed.digest,
         1,
     ))
+}
+
+/// The endpoint of SageMaker: it serves, and where an image was pushed, that one.
+pub(super) async fn at_endpoint(spec: &SageMakerSpec, pushed: Option<&Pushed>) -> Outcome<Checked> {
+    let name = &spec.endpoint;
+    let aws = spec.clouds.sagemaker();
+    let Some(described) = aws.describe(Thing::Endpoint, name).await? else {
+        let message = format!("there is no endpoint `{name}`");
+        return Err(Failure::new(Code::VerifyHealth, message)
+            .help("correct `endpoint-name` or `aws-region`"));
+    };
+    let status = text(&described, "/EndpointStatus");
+    if status != "InService" {
+        let reason = text(&described, "/FailureReason");
+        let message = format!("endpoint `{name}` is {status}, not InService: {reason}");
+        return Err(Failure::new(
+            Code::VerifyHealth,
+            message.trim_end_matches([':', ' ']),
+        ));
+    }
+    let variants = described.pointer("/ProductionVariants");
+    let variants = variants.and_then(Value::as_array).into_iter().flatten();
+    let images = variants.map(|variant| text(variant, "/DeployedImages/0/SpecifiedImage"));
+    let images: Vec<&str> = images.collect();
+    let Some(pushed) = pushed else {
+        let detail = format!("InService with {}", images.join(", "));
+        let check = Check {
+            name: "endpoint".to_owned(),
+            passed: true,
+            detail,
+        };
+        return Ok((check, None));
+    };
+    let digests = digests(spec, pushed).await?;
+    let is_ours = |image: &&&str| digests.iter().any(|digest| image.contains(digest.as_str()));
+    let wrong: Vec<String> = images
+        .iter()
+        .filter(|image| !is_ours(image))
+        .map(|image| format!("endpoint `{name}` serves {image}"))
+        .collect();
+    let all = images.len();
+    Ok(checked("digest", wrong, &pushed.digest, all))
+}
+
+/// The digest that was pushed; of an index also those of its images, because SageMaker runs one of them.
+async fn digests(spec: &SageMakerSpec, pushed: &Pushed) -> Outcome<Vec<String>> {
+    let mut digests = vec![pushed.digest.clone()];
+    let reference = format!("{}@{}", pushed.repository, pushed.digest);
+    if let Ok(reference) = reference.parse::<Reference>() {
+        let images = registry::images(&reference, spec.login.as_ref()).await?;
+        digests.extend(images.into_iter().flatten().map(|image| image.digest));
+    }
+    Ok(digests)
 }
 
 fn checked(name: &str, wrong: Vec<String>, what: &str, all: usize) -> Checked {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Checked, running};
 use crate::artifact::{Deployment, Pushed};
+use crate::cloud::SageMaker;
 use crate::cluster::{Backend, Cluster, Request, Right, denied, each_pod, http, serving};
 use crate::code::Code;
 use crate::context::Context;
@@ -20,6 +21,11 @@ const PAUSE: Duration = Duration::from_millis(300);
 /// Something that answers requests.
 pub(super) enum Service {
     Address(Address),
+    /// An endpoint of SageMaker, which asks its containers itself.
+    Endpoint {
+        aws: SageMaker,
+        name: String,
+    },
     /// The Service where there is one, then its pods; or the pods alone.
     Cluster {
         cluster: Box<Cluster>,
@@ -38,9 +44,14 @@ impl Service {
     /// Everyone who can be asked, by number.
     pub(super) fn places(&self) -> std::ops::Range<usize> {
         match self {
-            Self::Address(_) => 0..1,
+            Self::Address(_) | Self::Endpoint { .. } => 0..1,
             Self::Cluster { backends, .. } => 0..backends.len(),
         }
+    }
+
+    /// Whether its health can be asked by a path. SageMaker asks its containers itself, and says what it found.
+    pub(super) fn has_paths(&self) -> bool {
+        !matches!(self, Self::Endpoint { .. })
     }
 
     /// Those who serve themselves: a Service only when no pod can be asked.
@@ -60,6 +71,7 @@ impl Service {
     pub(super) fn name(&self, place: usize) -> String {
         match self {
             Self::Address(address) => address.base.clone(),
+            Self::Endpoint { name, .. } => format!("endpoint `{name}`"),
             Self::Cluster { backends, .. } => backends
                 .get(place)
                 .map(ToString::to_string)
@@ -73,6 +85,14 @@ impl Service {
             Self::Address(address) => {
                 let answer = address.ask(question).await;
                 return answer.map_err(|silence| silence.to_string());
+            }
+            Self::Endpoint { aws, name } => {
+                let answer = aws.invoke(name, question.body.unwrap_or_default()).await;
+                let answer = answer.map_err(|failure| first(&failure))?;
+                return Ok(Answer {
+                    status: answer.status,
+                    body: answer.body,
+                });
             }
             Self::Cluster { cluster, backends } => (cluster, backends),
         };
@@ -94,17 +114,19 @@ impl Service {
             tokio::time::sleep(PAUSE).await;
             answer = sent().await;
         }
-        let answer = answer.map_err(|failure| {
-            let first = failure.findings().next();
-            first
-                .map(|finding| finding.message.clone())
-                .unwrap_or_default()
-        })?;
+        let answer = answer.map_err(|failure| first(&failure))?;
         Ok(Answer {
             status: answer.status,
             body: answer.body,
         })
     }
+}
+
+fn first(failure: &Failure) -> String {
+    let first = failure.findings().next();
+    first
+        .map(|finding| finding.message.clone())
+        .unwrap_or_default()
 }
 
 /// Finds who is to be asked, and compares the image that runs with the one that was deployed. Nobody can be asked where
@@ -121,6 +143,14 @@ pub(super) async fn open(
         DeploySpec::Docker(docker) => {
             let (service, checked) = local(docker, engine, deployment, pushed).await?;
             Ok((Some(service), checked))
+        }
+        DeploySpec::SageMaker(endpoint) => {
+            let checked = running::at_endpoint(endpoint, pushed).await?;
+            let service = Service::Endpoint {
+                aws: endpoint.clouds.sagemaker(),
+                name: endpoint.endpoint.clone(),
+            };
+            Ok((Some(service), Some(checked)))
         }
         DeploySpec::Kubernetes(kubernetes) => {
             let Some(deployment) = deployment else {

@@ -154,6 +154,31 @@ fn an_image_is_compared_again_with_what_travels_with_it() {
         "{}",
         ended.summary
     );
+    // A build that is not pushed is measured against it, as its attached document says how large it is unpacked.
+    let dockerfile = forest.project.path().join("Dockerfile");
+    let before = std::fs::read_to_string(&dockerfile).unwrap();
+    docker(&["rmi", "--force", &pinned]);
+    std::fs::write(
+        &dockerfile,
+        before + "RUN head -c 3145728 /dev/zero > /large\n",
+    )
+    .unwrap();
+    let run = timeless(&forest)
+        .input("stages", "train, build")
+        .input("parity", "report");
+    let larger = run.input("try-container", "false").run().expect(0);
+    for part in [
+        "unpacked, 3.0 MiB more (+",
+        &format!("{}&#58;v1", forest.image.replace(':', "&#58;")),
+        ", which was pushed last.",
+    ] {
+        assert!(
+            larger.summary.contains(part),
+            "{part}\n{}\n{}",
+            larger.summary,
+            larger.stdout
+        );
+    }
     compare(&elsewhere, &pinned)
         .input("parity", "report")
         .run()

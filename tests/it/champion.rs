@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::cluster::Namespace;
 use crate::deploy::{SERVE, manifest};
 use crate::gates::{ask, prepared, project};
+use crate::github::GitHub;
 use crate::rollback::ran;
 use crate::support::{Ended, Project, Run, bed, eventually, unique};
 
@@ -124,6 +125,28 @@ fn registers(server: &str, requirements: &str, name: &str) {
         second.summary.contains(" layers are new, "),
         "{}",
         second.summary
+    );
+    // On a pull request: how much larger the image would be than the one that is live.
+    let github = GitHub::start(&serde_json::json!({}));
+    let large = dockerfile + "RUN head -c 3145728 /dev/zero > /large\n";
+    std::fs::write(project.path().join("Dockerfile"), large).unwrap();
+    let run = project.ml_deploy("run").input("train", "python train.py");
+    let run = run
+        .input("train-env", "ACCURACY=0.96")
+        .input("mlflow-experiment-name", &model)
+        .input("image", &image);
+    let asked = tracked(github.asks(run, "org/wine")).expect(0);
+    let comment = github.all("comments")[0]["body"].to_string();
+    for part in ["### Image", "unpacked, 3.0 MiB more (+", "which is live."] {
+        assert!(
+            comment.contains(part),
+            "{part}\n{comment}\n{}",
+            asked.stdout
+        );
+    }
+    assert_eq!(
+        asked.report["layers"]["unpacked"]["before"]["image"],
+        second.output("image-ref")
     );
     let newer = holder(server, &model, "champion");
     assert_eq!(newer["run_id"], second.output("run-id"));

@@ -125,6 +125,17 @@ fn wrong(lines: usize) -> Project {
     Project::new().file("ml-deploy.yml", &text)
 }
 
+/// Lines of a file that commands of the log annotate.
+fn commands(ended: &Ended, kind: &str, file: &str) -> Vec<u64> {
+    let begin = format!("::{kind} file={file},line=");
+    let said = ended
+        .stdout
+        .lines()
+        .filter_map(|line| line.strip_prefix(&begin));
+    let number = |rest: &str| rest.split([',', ':']).next().unwrap().parse().unwrap();
+    said.map(number).collect()
+}
+
 /// A run that ends with findings, on a pull request of the repository itself.
 fn refused(project: &Project, github: &GitHub) -> Ended {
     github
@@ -179,11 +190,11 @@ fn a_failing_training_is_a_check_on_its_line_and_one_comment() {
             .unwrap()
             .starts_with("failed in train")
     );
-    let annotation = annotations.as_array().unwrap().iter();
-    let annotation: Vec<_> = annotation.filter(|one| one["path"] == "train.py").collect();
-    assert_eq!(annotation.len(), 1, "{annotations:#}");
-    assert_eq!(annotation[0]["start_line"], 3);
-    assert_eq!(annotation[0]["annotation_level"], "failure");
+    // One annotation on the line, and the log's command has made it already.
+    assert_eq!(commands(&ended, "error", "train.py"), [3]);
+    assert_eq!(annotations, &json!([]));
+    let said = check["output"]["summary"].as_str().unwrap();
+    assert!(said.contains("at <code>train.py&#58;3</code>"), "{said}");
 
     let comments = github.all("comments");
     assert_eq!(comments.len(), 4, "{comments:#?}");
@@ -227,7 +238,7 @@ fn annotations_are_appended_by_fifty_and_never_twice() {
         {"on": CHECK, "status": 500, "did": true},
         {"on": COMMENTS, "status": 502, "did": true},
     ]}));
-    refused(&wrong(120), &github);
+    let ended = refused(&wrong(120), &github);
     let checks = github.all("checks");
     assert_eq!(checks.len(), 1);
     assert_eq!(checks[0]["run"]["status"], "completed");
@@ -236,6 +247,10 @@ fn annotations_are_appended_by_fifty_and_never_twice() {
         .iter()
         .map(|one| one["start_line"].as_u64().unwrap())
         .collect();
+    // What the log's commands could not say any more, and nothing of what they said.
+    let said = commands(&ended, "error", "ml-deploy.yml");
+    assert_eq!(said.len(), 10, "{said:?}");
+    lines.extend(said);
     lines.sort_unstable();
     assert_eq!(lines, (1..=120).collect::<Vec<u64>>());
     let sent: Vec<usize> = [github.sent(CHECKS), github.sent(CHECK)]
@@ -243,7 +258,7 @@ fn annotations_are_appended_by_fifty_and_never_twice() {
         .iter()
         .map(|body| body["output"]["annotations"].as_array().unwrap().len())
         .collect();
-    assert_eq!(sent, [50, 50, 20]);
+    assert_eq!(sent, [50, 50, 10]);
     assert_eq!(github.sent(CHECKS)[0]["status"], "in_progress");
     assert_eq!(github.remembered("check"), "", "nothing is left open");
     assert_eq!(github.all("comments").len(), 1);
@@ -259,7 +274,7 @@ fn what_was_not_done_is_tried_again_and_limits_are_waited_for() {
         {"on": COMMENTS, "status": 403, "headers": {"Retry-After": "1"}, "message": "secondary rate limit"},
         {"on": COMMENTS, "status": 500},
     ]}));
-    let ended = refused(&wrong(2), &github);
+    let ended = refused(&wrong(12), &github);
     assert!(!ended.stdout.contains("::notice"), "{}", ended.stdout);
     // The last answer but one was that the annotations are not to be had.
     let checks = github.all("checks");
@@ -360,5 +375,21 @@ fn a_long_comment_keeps_what_matters_within_the_limit() {
     );
     let check = &github.all("checks")[0];
     assert!(check["run"]["output"]["summary"].as_str().unwrap().len() <= 65_000);
-    assert_eq!(check["annotations"][0]["start_line"], 3);
+    assert_eq!(check["annotations"], json!([]));
+}
+
+#[test]
+fn a_log_without_commands_leaves_all_annotations_to_the_check() {
+    for format in ["plain", "json"] {
+        let github = GitHub::start(&json!({}));
+        let run = wrong(2);
+        let run = run.ml_deploy("run").input("format", format);
+        let ended = github.asks(run, "org/wine").run().expect(2);
+        assert!(!ended.stdout.contains("::error"), "{}", ended.stdout);
+        let found = github.all("checks")[0]["annotations"].clone();
+        let lines: Vec<_> = found.as_array().unwrap().iter().collect();
+        assert_eq!(lines.len(), 2, "{found:#}");
+        assert_eq!(lines[0]["annotation_level"], "failure");
+        assert_eq!(lines[0]["start_line"], 1);
+    }
 }

@@ -226,7 +226,7 @@ fn a_check_that_was_left_open_is_closed() {
     let patch = "patch /repos/{owner}/{repo}/check-runs/{check_run_id}";
     let github = GitHub::start(&json!({"faults": [{"on": patch, "status": 409}]}));
     let service = Service::new("18964");
-    let text: String = (1..=60).map(|line| format!("wrong-{line}: x\n")).collect();
+    let text: String = (1..=70).map(|line| format!("wrong-{line}: x\n")).collect();
     std::fs::write(service.project.path().join("ml-deploy.yml"), text).unwrap();
     let run = service
         .project

@@ -3,11 +3,14 @@
 mod call;
 mod ecr;
 mod eks;
+mod iam;
 mod identity;
 mod keys;
 mod metadata;
 mod place;
 mod profile;
+mod runtime;
+mod sagemaker;
 mod sign;
 mod sts;
 
@@ -16,7 +19,9 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
+pub(crate) use self::iam::Role;
 use self::keys::Keys;
+pub(crate) use self::sagemaker::{ImagePlace, SageMaker, Thing};
 use super::Surroundings;
 use super::kept::Kept;
 use super::registry::Login;

@@ -47,6 +47,7 @@ pub(crate) enum Service {
     EcrPublic,
     Eks,
     Sts,
+    Iam,
     SageMaker,
     SageMakerRuntime,
     Logs,
@@ -60,8 +61,19 @@ impl Service {
             Self::EcrPublic => "ecr-public",
             Self::Eks => "eks",
             Self::Sts => "sts",
+            Self::Iam => "iam",
             Self::SageMaker | Self::SageMakerRuntime => "sagemaker",
             Self::Logs => "logs",
+        }
+    }
+
+    /// Where IAM of a region's partition is: it has one place for all regions.
+    pub(crate) fn iam_region(region: &str) -> &str {
+        match Partition::of(region).name {
+            "aws" => "us-east-1",
+            "aws-cn" => "cn-north-1",
+            "aws-us-gov" => "us-gov-west-1",
+            _ => region,
         }
     }
 
@@ -72,7 +84,7 @@ impl Service {
             Self::EcrPublic => "api.ecr-public",
             Self::SageMaker => "api.sagemaker",
             Self::SageMakerRuntime => "runtime.sagemaker",
-            Self::Eks | Self::Sts | Self::Logs => self.signs_as(),
+            Self::Eks | Self::Sts | Self::Iam | Self::Logs => self.signs_as(),
         }
     }
 
@@ -83,6 +95,7 @@ impl Service {
             Self::EcrPublic => "ECR_PUBLIC",
             Self::Eks => "EKS",
             Self::Sts => "STS",
+            Self::Iam => "IAM",
             Self::SageMaker => "SAGEMAKER",
             Self::SageMakerRuntime => "SAGEMAKER_RUNTIME",
             Self::Logs => "CLOUDWATCH_LOGS",
@@ -95,8 +108,14 @@ pub(crate) fn endpoint(service: Service, region: &str, environment: &Environment
     if let Some(url) = elsewhere(service, environment) {
         return url.trim_end_matches('/').to_owned();
     }
-    let domain = Partition::of(region).domain;
-    format!("https://{}.{region}.{domain}", service.host())
+    let partition = Partition::of(region);
+    let domain = partition.domain;
+    match (service, partition.name) {
+        // One for all regions.
+        (Service::Iam, "aws") => format!("https://iam.{domain}"),
+        (Service::Iam, "aws-us-gov") => format!("https://iam.us-gov.{domain}"),
+        _ => format!("https://{}.{region}.{domain}", service.host()),
+    }
 }
 
 /// The place that the environment names for a service instead of AWS's own: a private address, or an emulator.

@@ -35,6 +35,8 @@ pub(crate) struct Subject<'a> {
     /// How the manifests start it.
     pub(crate) launch: &'a Launch,
     pub(crate) recorded: Option<&'a Recorded>,
+    /// A path that takes requests, whether any are recorded or not: the service that runs the image will ask there.
+    pub(crate) contract: Option<&'a str>,
     pub(crate) tolerance: Tolerance,
 }
 
@@ -117,6 +119,9 @@ async fn try_out(
             measured::describe(&mut trial, &replayed, first);
         }
     }
+    if let (Some(path), None) = (subject.contract, subject.recorded) {
+        findings.extend(contract(&ready, path).await);
+    }
     memory.look().await;
     trial.peak_memory_mib = memory.peak_mib();
     measured::say(ctx, &trial).await;
@@ -131,6 +136,23 @@ async fn try_out(
         Some(failure) => Err(failure),
         None => Ok(trial),
     }
+}
+
+/// Whether requests are taken there at all: what it makes of an empty one is its own business.
+async fn contract(ready: &Ready, path: &str) -> Option<Diagnostic> {
+    let question = Question {
+        method: "POST",
+        path,
+        body: Some("{}"),
+    };
+    let why = match ready.address.ask(question).await {
+        Ok(answer) if !matches!(answer.status, 404 | 405) => return None,
+        Ok(answer) => format!("POST {path} answers {}", answer.status),
+        Err(silence) => silence.to_string(),
+    };
+    let message = format!("the container of the built image cannot serve there: {why}");
+    let help = format!("answer POST {path}: every request of the endpoint comes there");
+    Some(Diagnostic::error(Code::ContainerUnready, message).help(help))
 }
 
 /// Replays the recorded requests; `None` when this server does not take them.

@@ -18,8 +18,11 @@ impl Resolver<'_> {
             return self.looked_at();
         }
         if self.task != Task::Run {
+            if asked == Some("sagemaker") {
+                return Some("sagemaker");
+            }
             if !matches!(asked, None | Some("kubernetes")) {
-                self.invalid("target", "must be kubernetes here: only there deployments are recorded, to be looked at and gone back to");
+                self.invalid("target", "must be kubernetes or sagemaker here: only there deployments are recorded, to be looked at and gone back to");
             }
             return Some("kubernetes");
         }
@@ -27,10 +30,11 @@ impl Resolver<'_> {
             None if self.inputs.manifests.is_empty() => None,
             None | Some("kubernetes") => Some("kubernetes"),
             Some("docker") => Some("docker"),
+            Some("sagemaker") => Some("sagemaker"),
             Some("none") => None,
             Some(other) => {
                 let why = format!(
-                    "is `{other}`, expected kubernetes, docker or none; a stage of the Dockerfile is chosen by `build-target`"
+                    "is `{other}`, expected kubernetes, docker, sagemaker or none; a stage of the Dockerfile is chosen by `build-target`"
                 );
                 self.invalid("target", why);
                 None
@@ -50,7 +54,11 @@ impl Resolver<'_> {
             None => inputs.container_name.as_ref().map(|_| "docker"),
             Some("none") => None,
             Some(named) => {
-                let known = [("kubernetes", "kubernetes"), ("docker", "docker")];
+                let known = [
+                    ("kubernetes", "kubernetes"),
+                    ("docker", "docker"),
+                    ("sagemaker", "sagemaker"),
+                ];
                 Some(self.one_of("target", named, known, "kubernetes"))
             }
         }
@@ -87,22 +95,8 @@ impl Resolver<'_> {
                 without_secrets: self.host.without_secrets,
             };
             let strategy = self.strategy();
-            let on_failure = self.one_of(
-                "on-failure",
-                &inputs.on_failure,
-                [("rollback", OnFailure::Rollback), ("keep", OnFailure::Keep)],
-                OnFailure::Rollback,
-            );
-            let on_first_failure = self.one_of(
-                "on-first-failure",
-                &inputs.on_first_failure,
-                [
-                    ("keep", OnFirstFailure::Keep),
-                    ("scale-down", OnFirstFailure::ScaleDown),
-                    ("remove", OnFirstFailure::Remove),
-                ],
-                OnFirstFailure::Keep,
-            );
+            let on_failure = self.on_failure();
+            let on_first_failure = self.on_first_failure();
             let tolerate = self.tolerated();
             return Some(DeploySpec::Kubernetes(KubernetesSpec {
                 name: inputs.deployment_name.clone(),
@@ -123,6 +117,10 @@ impl Resolver<'_> {
                 repository: image,
                 commit,
             }));
+        }
+        if target? == "sagemaker" {
+            let spec = self.sagemaker(clouds, login, image.is_some());
+            return spec.map(|spec| DeploySpec::SageMaker(Box::new(spec)));
         }
         let name = match (&inputs.container_name, &image) {
             (_, None) if self.task == Task::Run => {
@@ -163,6 +161,30 @@ impl Resolver<'_> {
             commit,
             login,
         }))
+    }
+
+    /// What happens to what is live when a deployment fails.
+    pub(super) fn on_failure(&mut self) -> OnFailure {
+        self.one_of(
+            "on-failure",
+            &self.inputs.on_failure,
+            [("rollback", OnFailure::Rollback), ("keep", OnFailure::Keep)],
+            OnFailure::Rollback,
+        )
+    }
+
+    /// The same where nothing was live before.
+    pub(super) fn on_first_failure(&mut self) -> OnFirstFailure {
+        self.one_of(
+            "on-first-failure",
+            &self.inputs.on_first_failure,
+            [
+                ("keep", OnFirstFailure::Keep),
+                ("scale-down", OnFirstFailure::ScaleDown),
+                ("remove", OnFirstFailure::Remove),
+            ],
+            OnFirstFailure::Keep,
+        )
     }
 
     /// The value that a word stands for; another word is a finding, and the first value stands in.
@@ -221,8 +243,16 @@ impl Resolver<'_> {
         tolerated
     }
 
-    pub(super) fn verify(&mut self, workspace: &Workspace) -> VerifySpec {
+    pub(super) fn verify(&mut self, workspace: &Workspace, target: Option<&str>) -> VerifySpec {
         let inputs = self.inputs;
+        let (health_path, predict_path, port) = match target {
+            Some("sagemaker") => self.sagemaker_paths(),
+            _ => (
+                inputs.health_path.clone(),
+                inputs.predict_path.clone(),
+                inputs.port,
+            ),
+        };
         for (name, path) in [
             ("health-path", &inputs.health_path),
             ("predict-path", &inputs.predict_path),
@@ -235,11 +265,11 @@ impl Resolver<'_> {
         let form = self.form();
         if self.task != Task::Run {
             return VerifySpec {
-                health_path: inputs.health_path.clone(),
+                health_path,
                 predict_path: None,
                 golden: None,
                 form,
-                port: inputs.port,
+                port,
                 rtol,
                 atol,
             };
@@ -257,18 +287,18 @@ impl Resolver<'_> {
                 ),
             );
         }
-        if golden.is_some() && inputs.predict_path.is_none() {
+        if golden.is_some() && predict_path.is_none() {
             self.missing(
                 "predict-path",
                 "`golden` is set, and its requests must be posted somewhere",
             );
         }
         VerifySpec {
-            health_path: inputs.health_path.clone(),
-            predict_path: inputs.predict_path.clone(),
+            health_path,
+            predict_path,
             golden,
             form,
-            port: inputs.port,
+            port,
             rtol,
             atol,
         }

@@ -6,6 +6,7 @@ mod delivery;
 mod gates;
 mod image;
 mod parity;
+mod sagemaker;
 mod secrets;
 mod train;
 mod trial;
@@ -138,7 +139,7 @@ pub(crate) fn resolve(
         create: inputs.aws.create_repository,
     });
     let deploy = resolver.deploy(&workspace, target, named, login, &clouds);
-    let verify = resolver.verify(&workspace);
+    let verify = resolver.verify(&workspace, target);
     let trial = resolver.trial(&workspace, deploy.as_ref(), &verify);
     let (stages, left_out) = resolver.stages(
         only,

@@ -18,6 +18,7 @@ impl Resolver<'_> {
         // The target docker has read it already.
         let environment = match deploy {
             Some(DeploySpec::Docker(docker)) => docker.environment.clone(),
+            Some(DeploySpec::SageMaker(endpoint)) => endpoint.environment.clone(),
             _ => self
                 .pairs("container-env", &inputs.container_env)
                 .into_iter()

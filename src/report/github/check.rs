@@ -1,4 +1,5 @@
-//! The check run: one on the commit, made when everything is known, with an annotation on every line that a finding names.
+//! The check run: one on the commit, made when everything is known, with an annotation on every line that a finding names and
+//! that no command in the log has annotated already: both stand on the same line of the pull request.
 //! It knows GitHub's limits for it, not what findings mean.
 
 use http::Method;

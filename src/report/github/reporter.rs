@@ -131,6 +131,7 @@ impl Reporter {
         let title: String = terminal::title(facts).chars().take(250).collect();
         let deployed = facts.record.deployment.as_ref();
         let findings = facts.record.ranked().into_iter();
+        let more = findings.filter(|finding| !finding.annotated);
         Ending {
             status: Status {
                 state,
@@ -143,7 +144,7 @@ impl Reporter {
                 completed: Timestamp::now().to_string(),
                 title,
                 summary: body::markdown(&self.place, facts, "", body::CHECK),
-                annotations: check::annotations(findings.map(|finding| &finding.what)),
+                annotations: check::annotations(more.map(|finding| &finding.what)),
             },
             comment: body::markdown(&self.place, facts, &self.place.marker(), body::COMMENT),
             cancelled: verdict.status == RunStatus::Cancelled,

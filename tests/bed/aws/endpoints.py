@@ -7,6 +7,7 @@ A test scripts an endpoint before it acts (see server.py); without a script the 
 import http.client
 import json
 import os
+import secrets
 import subprocess
 import threading
 import time
@@ -102,7 +103,7 @@ def stop(config_name):
 
 def write_log(backend, name, lines):
     logs_backend = logs_backends[backend.account_id][backend.region_name]
-    group, stream = f"/aws/sagemaker/Endpoints/{name}", "AllTraffic/i-0123456789abcdef0"
+    group, stream = f"/aws/sagemaker/Endpoints/{name}", f"AllTraffic/i-0{secrets.token_hex(8)}"
     if group not in logs_backend.groups:
         logs_backend.create_log_group(group, {})
     if stream not in logs_backend.groups[group].streams:
@@ -307,7 +308,7 @@ def invoke(self):
     if endpoint:
         settle(backend, endpoint)
     if not endpoint or endpoint.endpoint_status in ("Creating", "Failed"):
-        return 400, errors("ValidationError"), json.dumps({"Message": f"Endpoint {name} of account {self.current_account} not found."})
+        return 400, errors("ValidationError", 400), json.dumps({"Message": f"Endpoint {name} of account {self.current_account} not found."})
     base = SCRIPTS.get(name, {}).get("address")
     config = endpoint.endpoint_config_name
     # A script may give each model an address of its own: the first whose key is part of the served image.
@@ -322,10 +323,11 @@ def invoke(self):
         text = answer.decode(errors="replace")
         said = f'Received server error ({status}) from primary with message "{text}". See the CloudWatch log of the endpoint.'
         fields = {"Message": said, "OriginalMessage": text, "OriginalStatusCode": status, "ErrorCode": "CLIENT_ERROR_FROM_MODEL"}
-        return 424, errors("ModelError"), json.dumps(fields)
+        return 424, errors("ModelError", 424), json.dumps(fields)
     variant = endpoint.production_variants[0]["VariantName"]
     return 200, {"Content-Type": kind, "x-Amzn-Invoked-Production-Variant": variant}, answer
 
 
-def errors(kind):
-    return {"x-amzn-ErrorType": kind, "Content-Type": "application/json"}
+def errors(kind, status):
+    # moto takes the status from there.
+    return {"x-amzn-ErrorType": kind, "Content-Type": "application/json", "status": status}

@@ -1,0 +1,172 @@
+//! The steps to another configuration: the image as SageMaker takes it, what is there already, what is made, and the change
+//! itself. What comes of it is waited for elsewhere.
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::judge::{self, next_config, text};
+use super::wait::{look, settled};
+use super::wanted::{self, Wanted};
+use super::{history, preflight};
+use crate::artifact::Pushed;
+use crate::cloud::{SageMaker, Thing};
+use crate::code::Code;
+use crate::context::Context;
+use crate::failure::{Failure, Outcome};
+use crate::plan::SageMakerSpec;
+use crate::registry::{self, Reference};
+
+/// The endpoint, when nobody else is changing it. One that could not be made serves nobody, and SageMaker lets it only be
+/// removed.
+pub(super) async fn found(
+    ctx: &Context,
+    aws: &SageMaker,
+    spec: &SageMakerSpec,
+    wanted: &Wanted,
+    until: Instant,
+) -> Outcome<Option<Value>> {
+    let name = &spec.endpoint;
+    let Some(mut described) = look(ctx, aws, name).await? else {
+        return Ok(None);
+    };
+    if judge::busy(&described) && next_config(&described) != wanted.config {
+        let status = text(&described, "EndpointStatus").to_owned();
+        ctx.events
+            .note(format!(
+                "endpoint `{name}` is {status} by another run; waiting for it"
+            ))
+            .await;
+        match settled(ctx, aws, spec, until).await? {
+            Some(now) => described = now,
+            None => return Ok(None),
+        }
+    }
+    match text(&described, "EndpointStatus") {
+        "Failed" => {
+            if !history::is_ours(aws, spec, text(&described, "EndpointArn")).await? {
+                return Err(Failure::new(
+                    Code::EndpointFailed,
+                    format!("endpoint `{name}` has failed and was not made by ml-deploy, so it is left alone"),
+                )
+                .help("delete it, or choose another `endpoint-name`"));
+            }
+            ctx.events
+                .note(format!(
+                    "endpoint `{name}` had failed and serves nobody: it is made anew"
+                ))
+                .await;
+            aws.delete(Thing::Endpoint, name).await?;
+            gone(ctx, aws, spec, until).await?;
+            Ok(None)
+        }
+        "UpdateRollbackFailed" => Err(Failure::new(
+            Code::EndpointFailed,
+            format!("endpoint `{name}` is UpdateRollbackFailed: it may serve two configurations, and SageMaker lets it only be deleted"),
+        )
+        .help("delete the endpoint when its callers can do without it for some minutes, then run again")),
+        _ => Ok(Some(described)),
+    }
+}
+
+/// Waits until a removed endpoint is gone.
+async fn gone(ctx: &Context, aws: &SageMaker, spec: &SageMakerSpec, until: Instant) -> Outcome<()> {
+    match settled(ctx, aws, spec, until).await? {
+        None => Ok(()),
+        Some(left) => Err(Failure::new(
+            Code::EndpointFailed,
+            format!(
+                "endpoint `{}` was removed and is still there: {}",
+                spec.endpoint,
+                text(&left, "EndpointStatus")
+            ),
+        )),
+    }
+}
+
+/// Makes what is not there yet.
+pub(super) async fn make(ctx: &Context, aws: &SageMaker, wanted: &Wanted) -> Outcome<()> {
+    let work = async {
+        for (thing, name, body) in [
+            (Thing::Model, &wanted.model, &wanted.create_model),
+            (Thing::Config, &wanted.config, &wanted.create_config),
+        ] {
+            if aws.describe(thing, name).await?.is_none() {
+                aws.create(thing, name, body).await?;
+            }
+        }
+        Ok(())
+    };
+    tokio::select! {
+        biased;
+        () = ctx.cancel.cancelled() => Err(Failure::new(Code::Interrupted, "stopped before anything that is live was changed")),
+        made = work => made,
+    }
+}
+
+/// Begins to move the endpoint, or makes it. Not broken off half-way, so that it is known what was begun.
+pub(super) async fn change(
+    ctx: &Context,
+    aws: &SageMaker,
+    spec: &SageMakerSpec,
+    config: &str,
+    exists: bool,
+    tags: &Value,
+) -> Outcome<()> {
+    let name = &spec.endpoint;
+    if ctx.cancel.is_cancelled() {
+        return Err(Failure::new(
+            Code::Interrupted,
+            format!("stopped before endpoint `{name}` was changed"),
+        ));
+    }
+    let mut body = json!({"EndpointName": name, "EndpointConfigName": config});
+    if exists {
+        if let Some(deployment) = wanted::deployment(spec) {
+            body["DeploymentConfig"] = deployment;
+        }
+        ctx.events
+            .note(format!(
+                "updating endpoint `{name}` to configuration `{config}`"
+            ))
+            .await;
+        return aws.update(name, &body).await;
+    }
+    body["Tags"] = tags.clone();
+    ctx.events
+        .note(format!(
+            "creating endpoint `{name}` with configuration `{config}`"
+        ))
+        .await;
+    aws.create(Thing::Endpoint, name, &body).await
+}
+
+/// The image as SageMaker takes it: one manifest and no index, of the processor of the machines. Of an index the image for
+/// that processor is taken, without the attestations beside it.
+pub(super) async fn single(
+    ctx: &Context,
+    spec: &SageMakerSpec,
+    pushed: &Pushed,
+) -> Outcome<String> {
+    let pinned = format!("{}@{}", pushed.repository, pushed.digest);
+    let missing = |why: String| Failure::new(Code::ImageMissing, why);
+    let reference: Reference = pinned
+        .parse()
+        .map_err(|why| missing(format!("failed to deploy `{pinned}`: it {why}")))?;
+    let images = registry::images(&reference, spec.login.as_ref()).await?;
+    let Some(images) = images else {
+        return Err(missing(format!(
+            "failed to deploy `{pinned}`: the registry does not have it"
+        )));
+    };
+    let chosen = preflight::fitting(spec, &pinned, &images)?;
+    if chosen.digest != pushed.digest {
+        ctx.events
+            .note(format!(
+                "SageMaker takes no index: of `{pinned}` the image for {} is deployed, {}",
+                spec.architecture(),
+                chosen.digest
+            ))
+            .await;
+    }
+    Ok(format!("{}@{}", pushed.repository, chosen.digest))
+}

@@ -1,0 +1,241 @@
+//! An endpoint of SageMaker as a target: a model and a configuration are made, the endpoint is moved to them, and what it
+//! really serves then is read back. It knows SageMaker through `cloud` only.
+
+mod change;
+mod finish;
+mod history;
+mod judge;
+mod preflight;
+mod status;
+mod undo;
+mod wait;
+mod wanted;
+
+use std::time::SystemTime;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+pub(crate) use self::finish::finish;
+pub(crate) use self::preflight::{built, preflight};
+pub(crate) use self::status::{served, serving, status};
+pub(crate) use self::undo::undo;
+
+use self::change::{change, found, make, single};
+use self::judge::{Goal, config, image, next_config};
+use self::wait::{Waited, settled, wait};
+use self::wanted::{Origin, Wanted};
+use crate::artifact::{Deployment, Launch, Pushed};
+use crate::cloud::SageMaker;
+use crate::code::Code;
+use crate::context::Context;
+use crate::failure::{Failure, Outcome};
+use crate::plan::SageMakerSpec;
+
+/// What an endpoint is made from must begin so: SageMaker gives the container this one argument.
+const ARGUMENT: &str = "serve";
+
+/// A deployment until its verification decides.
+#[derive(Debug)]
+pub(crate) struct Rollout {
+    deployment: Deployment,
+    /// The configuration that serves now, and its model; empty when it was not made by this run.
+    config: String,
+    model: String,
+    /// Tags for the endpoint.
+    tags: Value,
+    /// What served before this run; `None`: nothing did.
+    before: Option<Before>,
+    /// Whether anything was changed.
+    changed: bool,
+}
+
+/// What served before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Before {
+    config: String,
+    image: Option<String>,
+}
+
+impl Before {
+    fn of(described: &Value) -> Self {
+        Self {
+            config: config(described).to_owned(),
+            image: image(described).map(str::to_owned),
+        }
+    }
+
+    /// What people call it: the image, else the configuration.
+    fn name(&self) -> &str {
+        self.image.as_deref().unwrap_or(&self.config)
+    }
+}
+
+impl Rollout {
+    /// What is live now.
+    pub(crate) fn deployment(&self) -> &Deployment {
+        &self.deployment
+    }
+}
+
+/// How SageMaker starts a container of the image, for the trial before the push.
+pub(crate) fn launch(spec: &SageMakerSpec) -> Launch {
+    Launch {
+        env: spec.environment.clone(),
+        command: Some(vec![ARGUMENT.to_owned()]),
+        ports: vec![8080],
+        ..Launch::default()
+    }
+}
+
+/// Makes the endpoint serve the image.
+///
+/// # Errors
+/// What SageMaker refuses or fails with, in its own words, with the end of the container's log; `EndpointOldConfig` when it
+/// went back by itself.
+pub(crate) async fn run(
+    ctx: &Context,
+    spec: &SageMakerSpec,
+    pushed: Option<&Pushed>,
+    run_id: Option<&str>,
+) -> Outcome<Rollout> {
+    let aws = spec.clouds.sagemaker();
+    let Some(pushed) = pushed else {
+        return Err(
+            Failure::new(Code::ImageMissing, "failed to deploy: no image is known")
+                .help("push it in this run, or give `image-ref`"),
+        );
+    };
+    let until = Instant::now() + spec.deadline;
+    let shown = pushed.reference();
+    let pinned = single(ctx, spec, pushed).await?;
+    let role = aws.role_arn(&spec.role).await?;
+    let origin = Origin {
+        digest: &pushed.digest,
+        commit: spec.commit.as_deref(),
+        run_id,
+        run_url: ctx.run_url.as_deref(),
+    };
+    let wanted = Wanted::of(spec, &pinned, &role, origin);
+    let found = found(ctx, &aws, spec, &wanted, until).await?;
+    let since = SystemTime::now();
+    let goal = Goal::new(spec, &wanted.config);
+    let before = match &found {
+        Some(described) if config(described) != wanted.config => Some(Before::of(described)),
+        // It has become ours before: by a run that was stopped, or by one that was verified.
+        Some(described) => history::before(&aws, spec, described).await,
+        None => None,
+    };
+    let (mut changed, mut deadline) = (true, until);
+    match &found {
+        Some(described) if next_config(described) == wanted.config => {
+            changed = judge::busy(described);
+            let note = if changed {
+                "is on its way to this configuration already: an earlier run began it"
+            } else {
+                "serves this configuration already: there is nothing to update"
+            };
+            ctx.events
+                .note(format!("endpoint `{}` {note}", spec.endpoint))
+                .await;
+        }
+        found => {
+            make(ctx, &aws, &wanted).await?;
+            change(
+                ctx,
+                &aws,
+                spec,
+                &wanted.config,
+                found.is_some(),
+                &wanted.tags,
+            )
+            .await?;
+            deadline = Instant::now() + spec.deadline;
+        }
+    }
+    let waited = Waited {
+        goal,
+        deadline,
+        since,
+    };
+    let waiting = wait(ctx, &aws, spec, waited).await;
+    let rollout = Rollout {
+        deployment: deployment(spec, &aws, Some(shown)),
+        config: wanted.config,
+        model: wanted.model,
+        tags: wanted.tags,
+        before,
+        changed,
+    };
+    if let Err(failure) = waiting {
+        return Err(undo::not_there(ctx, &aws, spec, &rollout, failure).await);
+    }
+    ctx.events
+        .note(format!(
+            "endpoint `{}` is InService on configuration `{}`",
+            spec.endpoint, rollout.config
+        ))
+        .await;
+    ctx.events.produced(rollout.deployment.clone()).await;
+    Ok(rollout)
+}
+
+/// Goes back to the configuration that was verified before the one that is live.
+///
+/// # Errors
+/// `RevisionMissing` when there is none; as a deployment.
+pub(crate) async fn rollback(ctx: &Context, spec: &SageMakerSpec) -> Outcome<Rollout> {
+    let aws = spec.clouds.sagemaker();
+    let deadline = Instant::now() + spec.deadline;
+    let name = &spec.endpoint;
+    let Some(described) = settled(ctx, &aws, spec, deadline).await? else {
+        return Err(Failure::new(
+            Code::RevisionMissing,
+            format!("there is no endpoint `{name}`"),
+        )
+        .help("correct `endpoint-name` or `aws-region`"));
+    };
+    let past = history::of(&aws, spec).await?;
+    let Some(to) = history::previous(&past, config(&described)) else {
+        return Err(Failure::new(
+            Code::RevisionMissing,
+            format!(
+                "endpoint `{name}` has no verified configuration before `{}`",
+                config(&described)
+            ),
+        ));
+    };
+    ctx.events
+        .note(format!("going back to configuration `{}`", to.name))
+        .await;
+    let before = Before::of(&described);
+    let since = SystemTime::now();
+    change(ctx, &aws, spec, &to.name, true, &json!([])).await?;
+    let waited = Waited {
+        goal: Goal::earlier(&to.name),
+        deadline,
+        since,
+    };
+    let described = wait(ctx, &aws, spec, waited).await?;
+    let image = image(&described).map(str::to_owned);
+    let rollout = Rollout {
+        deployment: deployment(spec, &aws, image),
+        config: to.name.clone(),
+        model: String::new(),
+        tags: json!([]),
+        before: Some(before),
+        changed: true,
+    };
+    ctx.events.produced(rollout.deployment.clone()).await;
+    Ok(rollout)
+}
+
+fn deployment(spec: &SageMakerSpec, aws: &SageMaker, image: Option<String>) -> Deployment {
+    Deployment {
+        target: "sagemaker".to_owned(),
+        objects: vec![format!("Endpoint/{}", spec.endpoint)],
+        endpoint: aws.url(&spec.endpoint).ok(),
+        image,
+        ..Deployment::default()
+    }
+}

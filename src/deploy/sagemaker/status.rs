@@ -1,0 +1,147 @@
+//! What is live: which image the endpoint really serves, from which commit and run, since when, and whether it is healthy. It
+//! reads and changes nothing.
+
+use serde_json::Value;
+
+use super::deployment;
+use super::history::{self, Past};
+use super::judge::{Goal, Judged, config, image, judge, text, variants};
+use crate::artifact::{Check, Live, Served, ServedPod, Verification};
+use crate::cloud::Thing;
+use crate::code::Code;
+use crate::context::Context;
+use crate::failure::{Failure, Outcome};
+use crate::plan::SageMakerSpec;
+
+/// Says what is live.
+///
+/// # Errors
+/// `RevisionMissing` when there is no endpoint, `VerifyHealth` when it is not healthy, and what the access fails with.
+pub(crate) async fn status(ctx: &Context, spec: &SageMakerSpec) -> Outcome<()> {
+    let aws = spec.clouds.sagemaker();
+    let name = &spec.endpoint;
+    let Some(described) = aws.describe(Thing::Endpoint, name).await? else {
+        return Err(Failure::new(
+            Code::RevisionMissing,
+            format!("failed to say what is live: there is no endpoint `{name}`"),
+        )
+        .help("correct `endpoint-name` or `aws-region`"));
+    };
+    let past = history::one(&aws, spec, config(&described)).await?;
+    let image = image(&described).map(str::to_owned);
+    for line in lines(&described, past.as_ref()) {
+        ctx.events.note(line).await;
+    }
+    ctx.events.produced(deployment(spec, &aws, image)).await;
+    let judged = judge(&described, Goal::earlier(config(&described)));
+    let (passed, detail) = match judged {
+        Judged::Done => (true, "InService, and all instances serve".to_owned()),
+        Judged::Going(going) => (false, going),
+        Judged::Failed { why, .. } => (false, why),
+    };
+    let check = Check {
+        name: "health".to_owned(),
+        passed,
+        detail: detail.clone(),
+    };
+    let checks = vec![check];
+    ctx.events.produced(Verification { checks }).await;
+    if passed {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Code::VerifyHealth,
+        format!("endpoint `{name}` is not healthy: {detail}"),
+    ))
+}
+
+/// What is known, in lines.
+fn lines(described: &Value, past: Option<&Past>) -> Vec<String> {
+    let name = text(described, "EndpointName");
+    let mut lines = vec![format!(
+        "endpoint `{name}` is {} on configuration `{}`",
+        text(described, "EndpointStatus"),
+        config(described)
+    )];
+    if let Some(image) = image(described) {
+        lines.push(format!("image {image}"));
+    }
+    for variant in variants(described) {
+        let number = |key: &str| variant[key].as_u64();
+        if let Some((now, then)) =
+            number("CurrentInstanceCount").zip(number("DesiredInstanceCount"))
+        {
+            let variant = text(variant, "VariantName");
+            lines.push(format!("variant `{variant}`: {now} of {then} instances"));
+        }
+    }
+    let Some(past) = past else {
+        lines.push("the configuration was not made by ml-deploy".to_owned());
+        return lines;
+    };
+    let said = [
+        ("commit", &past.commit),
+        ("run", &past.run_id),
+        ("verified", &past.verified),
+    ];
+    lines.extend(
+        said.iter()
+            .filter_map(|(what, value)| Some(format!("{what} {}", value.as_deref()?))),
+    );
+    if past.verified.is_none() {
+        lines.push("it was never verified".to_owned());
+    }
+    lines
+}
+
+/// What serves under the name; `None` when nothing does.
+///
+/// # Errors
+/// What the access fails with.
+pub(crate) async fn serving(spec: &SageMakerSpec) -> Outcome<Option<Live>> {
+    let aws = spec.clouds.sagemaker();
+    let Some(described) = aws.describe(Thing::Endpoint, &spec.endpoint).await? else {
+        return Ok(None);
+    };
+    let Some(image) = image(&described) else {
+        return Ok(None);
+    };
+    let past = history::one(&aws, spec, config(&described)).await?;
+    Ok(Some(Live {
+        object: format!("Endpoint/{}", spec.endpoint),
+        run_id: past.and_then(|past| past.run_id),
+        images: vec![image.to_owned()],
+    }))
+}
+
+/// The endpoint with what its tags say of where it came from; `None` when there is none.
+///
+/// # Errors
+/// What the access fails with.
+pub(crate) async fn served(spec: &SageMakerSpec) -> Outcome<Option<Served>> {
+    let aws = spec.clouds.sagemaker();
+    let Some(described) = aws.describe(Thing::Endpoint, &spec.endpoint).await? else {
+        return Ok(None);
+    };
+    let past = history::one(&aws, spec, config(&described)).await?;
+    let past = past.unwrap_or_default();
+    let ready = text(&described, "EndpointStatus") == "InService";
+    let pods = variants(&described).map(|variant| ServedPod {
+        name: format!("{}/{}", spec.endpoint, text(variant, "VariantName")),
+        ready,
+        images: variant["DeployedImages"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|image| text(image, "SpecifiedImage").to_owned())
+            .collect(),
+    });
+    Ok(Some(Served {
+        object: format!("Endpoint/{}", spec.endpoint),
+        place: "SageMaker".to_owned(),
+        commit: past.commit,
+        run_id: past.run_id,
+        digest: past.digest,
+        pods: pods.collect(),
+    }))
+}

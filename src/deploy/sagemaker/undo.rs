@@ -1,0 +1,168 @@
+//! What becomes of an endpoint that did not become what it should, or did not verify: the configuration before serves again,
+//! or it is left or removed as the inputs say. A cancel never begins a rollback.
+
+use std::time::SystemTime;
+
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::change::change;
+use super::judge::Goal;
+use super::wait::{Waited, settled, wait};
+use super::{Before, Rollout};
+use crate::artifact::RolledBack;
+use crate::cloud::{SageMaker, Thing};
+use crate::code::Code;
+use crate::context::Context;
+use crate::diagnostic::Diagnostic;
+use crate::failure::{Failure, Outcome};
+use crate::plan::{OnFailure, OnFirstFailure, SageMakerSpec};
+
+/// Undoes a deployment that serves and did not verify. Returns the failure with what was done about it.
+pub(crate) async fn undo(
+    ctx: &Context,
+    spec: &SageMakerSpec,
+    rollout: &Rollout,
+    failure: Failure,
+) -> Failure {
+    let aws = spec.clouds.sagemaker();
+    let name = &spec.endpoint;
+    if !rollout.changed && rollout.before.is_none() {
+        return failure.also("; nothing was changed");
+    }
+    if ctx.cancel.is_cancelled() {
+        return failure.also(format!(
+            "; endpoint `{name}` serves `{}`, not verified",
+            rollout.config
+        ));
+    }
+    let Some(before) = &rollout.before else {
+        return first(ctx, &aws, spec, rollout, failure).await;
+    };
+    if spec.on_failure == OnFailure::Keep {
+        let note = "what failed is left as it is (`on-failure: keep`); `ml-deploy rollback` goes back to the last verified configuration";
+        ctx.events.note(note).await;
+        return failure;
+    }
+    match back(ctx, &aws, spec, before).await {
+        Ok(()) => rolled_back(ctx, spec, before, failure).await,
+        Err(why) => not_back(ctx, spec, before, why, failure),
+    }
+}
+
+/// A deployment that never came to serve. Where SageMaker has gone back by itself there is nothing to undo; that is said.
+pub(super) async fn not_there(
+    ctx: &Context,
+    aws: &SageMaker,
+    spec: &SageMakerSpec,
+    rollout: &Rollout,
+    failure: Failure,
+) -> Failure {
+    match (&rollout.before, failure.code()) {
+        // SageMaker cannot be told to stop, and a cancel undoes nothing.
+        (_, Code::Interrupted | Code::RolloutDeadline | Code::RollbackFailed) => failure,
+        (Some(before), Code::EndpointOldConfig) => rolled_back(ctx, spec, before, failure).await,
+        (Some(_), _) => failure,
+        (None, _) => first(ctx, aws, spec, rollout, failure).await,
+    }
+}
+
+/// Moves the endpoint back and waits for it.
+async fn back(
+    ctx: &Context,
+    aws: &SageMaker,
+    spec: &SageMakerSpec,
+    before: &Before,
+) -> Outcome<()> {
+    let deadline = Instant::now() + spec.deadline;
+    let since = SystemTime::now();
+    // What is wrong already need not be watched on its way out.
+    let plain = SageMakerSpec {
+        update: crate::plan::UpdatePolicy::AllAtOnce,
+        alarms: Vec::new(),
+        ..spec.clone()
+    };
+    change(ctx, aws, &plain, &before.config, true, &json!([])).await?;
+    let waited = Waited {
+        goal: Goal::earlier(&before.config),
+        deadline,
+        since,
+    };
+    wait(ctx, aws, spec, waited).await.map(drop)
+}
+
+async fn rolled_back(
+    ctx: &Context,
+    spec: &SageMakerSpec,
+    before: &Before,
+    failure: Failure,
+) -> Failure {
+    let to = before.name().to_owned();
+    let said = format!(
+        "endpoint `{}` serves configuration `{}` again: `{to}`",
+        spec.endpoint, before.config
+    );
+    ctx.events.note(said.clone()).await;
+    ctx.events.produced(RolledBack { to }).await;
+    failure.also(format!("; {said}"))
+}
+
+fn not_back(
+    ctx: &Context,
+    spec: &SageMakerSpec,
+    before: &Before,
+    why: Failure,
+    failure: Failure,
+) -> Failure {
+    let first = why.findings().next();
+    let first = first.map_or("", |finding| finding.message.as_str());
+    let said = format!(
+        "endpoint `{}` could not be put back to configuration `{}`: {first}",
+        spec.endpoint, before.config
+    );
+    if ctx.cancel.is_cancelled() {
+        return failure.also(format!("; {said}"));
+    }
+    let broken = Diagnostic::error(Code::RollbackFailed, said).help(format!(
+        "see the endpoint's page in the SageMaker console; `ml-deploy rollback` with `endpoint-name: {}` tries again",
+        spec.endpoint
+    ));
+    let findings = std::iter::once(broken).chain(failure.into_findings());
+    Failure::all(findings.chain(why.into_findings()).collect())
+        .unwrap_or_else(|| Failure::new(Code::RollbackFailed, Code::RollbackFailed.title()))
+}
+
+/// Nothing served before.
+async fn first(
+    ctx: &Context,
+    aws: &SageMaker,
+    spec: &SageMakerSpec,
+    rollout: &Rollout,
+    failure: Failure,
+) -> Failure {
+    let name = &spec.endpoint;
+    if spec.on_first_failure != OnFirstFailure::Remove {
+        return failure.also(format!(
+            "; nothing was live before: endpoint `{name}` is left to be looked at, and costs until it is removed"
+        ));
+    }
+    let removed = async {
+        let until = Instant::now() + spec.deadline;
+        settled(ctx, aws, spec, until).await?;
+        aws.delete(Thing::Endpoint, name).await?;
+        aws.delete(Thing::Config, &rollout.config).await?;
+        aws.delete(Thing::Model, &rollout.model).await
+    };
+    match removed.await {
+        Ok(()) => failure.also(format!(
+            "; nothing was live before: endpoint `{name}` is removed"
+        )),
+        Err(why) => {
+            let why = why.findings().next();
+            let why = why.map_or("", |finding| finding.message.as_str());
+            failure.also(format!(
+                "; nothing was live before, and endpoint `{name}` could not be removed: {why}"
+            ))
+        }
+    }
+}

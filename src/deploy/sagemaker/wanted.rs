@@ -1,0 +1,314 @@
+//! What the endpoint is to become: a model and an endpoint configuration whose names follow from what is in them. What is
+//! equal has the same name, so nothing is made twice and nothing that is live is updated to itself. Pure.
+
+use serde_json::{Map, Value, json};
+
+use crate::plan::{Capacity, SageMakerSpec, UpdatePolicy};
+use crate::sha256;
+
+/// Longest name at SageMaker, and how much of it tells what is inside.
+const LONGEST: usize = 63;
+const HASH: usize = 12;
+/// Longest value of a tag.
+const TAG: usize = 256;
+
+/// Begins the tags that are ours.
+pub(super) const MARK: &str = "ml-deploy:";
+
+/// Where a version came from, for its tags.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Origin<'a> {
+    /// `sha256:…` of the image that was pushed.
+    pub(super) digest: &'a str,
+    pub(super) commit: Option<&'a str>,
+    pub(super) run_id: Option<&'a str>,
+    /// Page of the run in the CI system.
+    pub(super) run_url: Option<&'a str>,
+}
+
+/// A model and a configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Wanted {
+    pub(super) model: String,
+    pub(super) config: String,
+    /// Requests that make them.
+    pub(super) create_model: Value,
+    pub(super) create_config: Value,
+    /// For the endpoint itself.
+    pub(super) tags: Value,
+}
+
+impl Wanted {
+    /// What the specification comes to. `image` is pinned by digest.
+    pub(super) fn of(spec: &SageMakerSpec, image: &str, role: &str, origin: Origin<'_>) -> Self {
+        let environment: Map<_, _> = spec
+            .environment
+            .iter()
+            .map(|(name, value)| (name.clone(), value.as_str().into()))
+            .collect();
+        let mut container = json!({"Image": image});
+        if !environment.is_empty() {
+            container["Environment"] = environment.into();
+        }
+        let mut create_model = json!({"PrimaryContainer": container, "ExecutionRoleArn": role});
+        let model = name(&spec.endpoint, &create_model);
+        let mut variant = json!({"VariantName": spec.variant, "ModelName": model});
+        match &spec.capacity {
+            Capacity::Instances { kind, count } => {
+                variant["InstanceType"] = kind.as_str().into();
+                variant["InitialInstanceCount"] = (*count).into();
+                variant["InitialVariantWeight"] = 1.0.into();
+            }
+            Capacity::Serverless {
+                memory,
+                concurrency,
+            } => {
+                variant["ServerlessConfig"] =
+                    json!({"MemorySizeInMB": memory, "MaxConcurrency": concurrency});
+            }
+        }
+        if let Some(startup) = spec.startup {
+            variant["ContainerStartupHealthCheckTimeoutInSeconds"] = startup.as_secs().into();
+        }
+        let mut create_config = json!({"ProductionVariants": [variant]});
+        if let Some(capture) = &spec.capture {
+            create_config["DataCaptureConfig"] = json!({
+                "EnableCapture": true,
+                "InitialSamplingPercentage": capture.percent,
+                "DestinationS3Uri": capture.destination,
+                "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+            });
+        }
+        let config = name(&spec.endpoint, &create_config);
+        let tags = tags(&spec.endpoint, origin);
+        create_model["ModelName"] = model.as_str().into();
+        create_model["Tags"] = tags.clone();
+        create_config["EndpointConfigName"] = config.as_str().into();
+        create_config["Tags"] = tags.clone();
+        Self {
+            model,
+            config,
+            create_model,
+            create_config,
+            tags,
+        }
+    }
+}
+
+/// Names of ours begin so; other endpoints' names may too, so tags decide what is ours.
+pub(super) fn prefix(endpoint: &str) -> String {
+    let most = LONGEST - HASH - 1;
+    let short = endpoint.get(..most.min(endpoint.len())).unwrap_or(endpoint);
+    format!("{}-", short.trim_end_matches('-'))
+}
+
+fn name(endpoint: &str, body: &Value) -> String {
+    let hash = sha256::of(body.to_string().as_bytes());
+    format!("{}{}", prefix(endpoint), hash.get(..HASH).unwrap_or(&hash))
+}
+
+fn tags(endpoint: &str, origin: Origin<'_>) -> Value {
+    let all = [
+        ("endpoint", Some(endpoint)),
+        ("digest", Some(origin.digest)),
+        ("commit", origin.commit),
+        ("run-id", origin.run_id),
+        ("run-url", origin.run_url),
+    ];
+    let set = all
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
+    set.map(|(name, value)| tag(name, value)).collect()
+}
+
+/// One tag of ours. AWS takes letters, digits, blanks and a few signs; what it does not take becomes a hyphen.
+pub(super) fn tag(name: &str, value: &str) -> Value {
+    let plain = |c: char| {
+        if c.is_alphanumeric() || " _.:/=+-@".contains(c) {
+            c
+        } else {
+            '-'
+        }
+    };
+    let value: String = value.chars().take(TAG).map(plain).collect();
+    json!({"Key": format!("{MARK}{name}"), "Value": value})
+}
+
+/// How requests are to move, for `UpdateEndpoint`; `None` where there is nothing to choose.
+pub(super) fn deployment(spec: &SageMakerSpec) -> Option<Value> {
+    if matches!(spec.capacity, Capacity::Serverless { .. }) {
+        return None;
+    }
+    let wait = spec.wait.as_secs();
+    let share = |percent: u32| json!({"Type": "CAPACITY_PERCENT", "Value": percent});
+    let routing = match spec.update {
+        // Without an alarm nothing is watched, and waiting only costs machines.
+        UpdatePolicy::AllAtOnce if spec.alarms.is_empty() => {
+            json!({"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0})
+        }
+        UpdatePolicy::AllAtOnce => json!({"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": wait}),
+        UpdatePolicy::Canary { percent } => {
+            json!({"Type": "CANARY", "WaitIntervalInSeconds": wait, "CanarySize": share(percent)})
+        }
+        UpdatePolicy::Linear { percent } => {
+            json!({"Type": "LINEAR", "WaitIntervalInSeconds": wait, "LinearStepSize": share(percent)})
+        }
+    };
+    let mut config = json!({"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing}});
+    if !spec.alarms.is_empty() {
+        let alarms = spec.alarms.iter().map(|name| json!({"AlarmName": name}));
+        config["AutoRollbackConfiguration"] = json!({"Alarms": alarms.collect::<Value>()});
+    }
+    Some(config)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::cloud::{Clouds, Environment};
+    use crate::plan::{CloudSpec, OnFailure, OnFirstFailure};
+
+    /// An endpoint of two machines, and nothing else said.
+    pub(in super::super) fn spec() -> SageMakerSpec {
+        SageMakerSpec {
+            clouds: Clouds::new(CloudSpec::default(), &Environment::default()),
+            endpoint: "wine".to_owned(),
+            role: "r".to_owned(),
+            capacity: Capacity::Instances {
+                kind: "ml.m5.large".to_owned(),
+                count: 2,
+            },
+            variant: "AllTraffic".to_owned(),
+            capture: None,
+            update: UpdatePolicy::AllAtOnce,
+            wait: Duration::from_secs(300),
+            alarms: Vec::new(),
+            startup: None,
+            keep: 3,
+            environment: Vec::new(),
+            on_failure: OnFailure::Rollback,
+            on_first_failure: OnFirstFailure::Keep,
+            deadline: Duration::from_secs(60),
+            commit: None,
+            login: None,
+        }
+    }
+
+    fn of(spec: &SageMakerSpec, image: &str, commit: &str) -> Wanted {
+        let origin = Origin {
+            digest: "sha256:a",
+            commit: Some(commit),
+            ..Origin::default()
+        };
+        Wanted::of(spec, image, "role", origin)
+    }
+
+    #[test]
+    fn equal_content_has_equal_names_and_another_commit_is_no_other_content() {
+        let spec = spec();
+        let first = of(&spec, "x@sha256:a", "1");
+        let again = of(&spec, "x@sha256:a", "2");
+        assert_eq!((&first.model, &first.config), (&again.model, &again.config));
+        assert_ne!(first.tags, again.tags);
+        let other = of(&spec, "x@sha256:b", "1");
+        assert!(other.model != first.model && other.config != first.config);
+        let more = SageMakerSpec {
+            capacity: Capacity::Instances {
+                kind: "ml.m5.large".to_owned(),
+                count: 3,
+            },
+            ..spec.clone()
+        };
+        let more = of(&more, "x@sha256:a", "1");
+        assert!(more.model == first.model && more.config != first.config);
+    }
+
+    #[test]
+    fn names_fit_however_long_the_endpoint_is_called() {
+        let long = format!("{}-b", "a".repeat(49));
+        for endpoint in ["w", &"a".repeat(63), &long] {
+            let spec = SageMakerSpec {
+                endpoint: endpoint.to_owned(),
+                ..spec()
+            };
+            let wanted = of(&spec, "x@sha256:a", "1");
+            assert!(wanted.config.len() <= LONGEST, "{}", wanted.config);
+            assert!(wanted.config.starts_with(&prefix(endpoint)));
+            assert!(!wanted.config.contains("--"), "{}", wanted.config);
+        }
+    }
+
+    #[test]
+    fn requests_move_as_the_inputs_say() {
+        let with = |update, alarms: &[&str]| {
+            let alarms = alarms.iter().map(|&name| name.to_owned()).collect();
+            deployment(&SageMakerSpec {
+                update,
+                alarms,
+                ..spec()
+            })
+        };
+        let routing = "/BlueGreenUpdatePolicy/TrafficRoutingConfiguration";
+        let at_once = with(UpdatePolicy::AllAtOnce, &[]).unwrap();
+        assert_eq!(
+            at_once.pointer(routing),
+            Some(&json!({"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}))
+        );
+        let canary = with(UpdatePolicy::Canary { percent: 10 }, &["errors"]).unwrap();
+        assert_eq!(
+            canary.pointer(&format!("{routing}/CanarySize/Value")),
+            Some(&10.into())
+        );
+        assert_eq!(
+            canary["AutoRollbackConfiguration"]["Alarms"][0]["AlarmName"],
+            "errors"
+        );
+        let serverless = SageMakerSpec {
+            capacity: Capacity::Serverless {
+                memory: 2048,
+                concurrency: 5,
+            },
+            ..spec()
+        };
+        assert_eq!(deployment(&serverless), None);
+    }
+
+    #[test]
+    fn tags_hold_what_aws_takes() {
+        assert_eq!(
+            tag("commit", "a(b)é#c"),
+            json!({"Key": "ml-deploy:commit", "Value": "a-b-é-c"})
+        );
+        let long = tag("commit", &"x".repeat(300));
+        assert_eq!(long["Value"].as_str().unwrap().len(), 256);
+    }
+
+    #[test]
+    fn the_instance_tells_the_processor() {
+        let of = |kind: &str| {
+            let kind = kind.to_owned();
+            let capacity = Capacity::Instances { kind, count: 1 };
+            SageMakerSpec { capacity, ..spec() }.architecture()
+        };
+        for kind in [
+            "ml.m6g.large",
+            "ml.c7g.xlarge",
+            "ml.c6gn.xlarge",
+            "ml.m6gd.large",
+            "ml.g5g.xlarge",
+        ] {
+            assert_eq!(of(kind), "arm64", "{kind}");
+        }
+        for kind in [
+            "ml.m5.large",
+            "ml.g5.xlarge",
+            "ml.g4dn.xlarge",
+            "ml.p4d.24xlarge",
+            "ml.inf2.xlarge",
+        ] {
+            assert_eq!(of(kind), "amd64", "{kind}");
+        }
+    }
+}

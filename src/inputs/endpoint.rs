@@ -1,0 +1,25 @@
+//! Inputs of targets that are an endpoint of a cloud, whichever cloud it is.
+
+use clap::Args;
+
+/// The endpoint, and the machines behind it.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct EndpointInputs {
+    /// Name of the endpoint; it is made when there is none
+    #[arg(
+        long,
+        value_name = "NAME",
+        help_heading = "Deployment to a cloud's endpoint"
+    )]
+    pub(crate) endpoint_name: Option<String>,
+    /// Machine that serves, as the cloud calls it, such as ml.m5.large
+    #[arg(
+        long,
+        value_name = "TYPE",
+        help_heading = "Deployment to a cloud's endpoint"
+    )]
+    pub(crate) instance_type: Option<String>,
+    /// How many of them
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..), default_value = "1", help_heading = "Deployment to a cloud's endpoint")]
+    pub(crate) instance_count: u32,
+}

@@ -1,0 +1,93 @@
+//! A deployment to an endpoint of SageMaker: what the inputs say of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{OnFailure, OnFirstFailure, RegistryLogin};
+use crate::cloud::Clouds;
+
+/// A deployment to an endpoint of SageMaker.
+#[derive(Clone, Debug)]
+pub(crate) struct SageMakerSpec {
+    pub(crate) clouds: Arc<Clouds>,
+    pub(crate) endpoint: String,
+    /// ARN, or a name in the identity's account.
+    pub(crate) role: String,
+    pub(crate) capacity: Capacity,
+    pub(crate) variant: String,
+    pub(crate) capture: Option<Capture>,
+    pub(crate) update: UpdatePolicy,
+    /// How long each step of the update is watched.
+    pub(crate) wait: Duration,
+    /// CloudWatch alarms that make SageMaker go back.
+    pub(crate) alarms: Vec<String>,
+    /// `None`: SageMaker's own time.
+    pub(crate) startup: Option<Duration>,
+    /// Configurations of ours that stay beside the live one.
+    pub(crate) keep: usize,
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) on_failure: OnFailure,
+    pub(crate) on_first_failure: OnFirstFailure,
+    pub(crate) deadline: Duration,
+    pub(crate) commit: Option<String>,
+    /// For the image, whose manifest is looked at.
+    pub(crate) login: Option<RegistryLogin>,
+}
+
+/// What serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Capacity {
+    Instances {
+        /// `ml.m5.large`.
+        kind: String,
+        count: u32,
+    },
+    Serverless {
+        /// MiB.
+        memory: u32,
+        concurrency: u32,
+    },
+}
+
+/// Requests and answers that SageMaker keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Capture {
+    /// `s3://…`.
+    pub(crate) destination: String,
+    /// 1 to 100.
+    pub(crate) percent: u32,
+}
+
+/// How requests move to new machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UpdatePolicy {
+    AllAtOnce,
+    /// A share of the machines first, then all.
+    Canary {
+        /// 1 to 50.
+        percent: u32,
+    },
+    /// A share of the machines after the other.
+    Linear {
+        /// 10 to 50.
+        percent: u32,
+    },
+}
+
+impl SageMakerSpec {
+    /// The processor that the image must be built for, as image platforms call it. Source: the `g` after the generation
+    /// marks Graviton, such as `ml.m6g.large` and `ml.c7gn.xlarge`; serverless endpoints run on x86.
+    pub(crate) fn architecture(&self) -> &'static str {
+        let Capacity::Instances { kind, .. } = &self.capacity else {
+            return "amd64";
+        };
+        let family = kind.split('.').nth(1).unwrap_or_default();
+        let after = family.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+        let marks = after.trim_start_matches(|c: char| c.is_ascii_digit());
+        if marks.starts_with('g') {
+            "arm64"
+        } else {
+            "amd64"
+        }
+    }
+}
