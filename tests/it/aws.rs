@@ -131,16 +131,15 @@ impl Aws {
     /// Everything that it has handed out and nobody may see.
     fn secrets(&self) -> Vec<String> {
         let text = get(&format!("{}/-/secrets", self.url()));
-        let mut secrets: Vec<String> = serde_json::from_str(&text).unwrap();
-        secrets.extend([RUNNER.to_owned(), CONTAINER.to_owned()]);
-        secrets
+        serde_json::from_str(&text).unwrap()
     }
 
     /// Fails if any secret stands in the log, the summary, the report or the outputs, and if none was handed out.
     pub(crate) fn nothing_shown(&self, ended: &Ended, more: &[&str]) {
         let mut secrets = self.secrets();
-        secrets.extend(more.iter().map(|&secret| secret.to_owned()));
-        assert!(!secrets.is_empty());
+        assert!(!secrets.is_empty() || !more.is_empty());
+        let given = [RUNNER, CONTAINER].iter().chain(more);
+        secrets.extend(given.map(|&secret| secret.to_owned()));
         // The runner swallows the lines that tell it what to hide.
         let log = ended.stdout.lines();
         let log: Vec<&str> = log
@@ -246,8 +245,22 @@ fn an_image_is_pushed_with_a_login_of_ecr() {
     let ended = ended.says(&format!("created the repository `{}`", repository.path));
     assert_eq!(ended.output("digest"), repository.digest());
     aws.nothing_shown(&ended, &[&admin.secret]);
-    // Preflight, push and confirmation share one login.
-    assert_eq!(aws.asked("GetAuthorizationToken"), 1, "{}", aws.log());
+    // Preflight, push and confirmation of a run share one login.
+    assert_eq!(aws.asked("GetAuthorizationToken"), 2, "{}", aws.log());
+
+    // The registry of another account is asked for by its number, with the same keys.
+    let other = Person::who_may(&["ecr:*"]);
+    let run = other.give(aws.run(&project, "build"));
+    let elsewhere = "210987654321.dkr.ecr.eu-central-1.amazonaws.com";
+    run.input("image", &format!("{elsewhere}/{}", repository.path))
+        .run()
+        .expect(10)
+        .code("repository-missing")
+        .says("--region eu-central-1");
+    let calls = get(&format!("{}/_bed/calls?key={}", bed("AWS"), other.id));
+    let calls: Value = serde_json::from_str(&calls).unwrap();
+    assert_eq!(calls[0]["action"], "DescribeRepositories");
+    assert_eq!(calls[0]["params"]["registryId"], "210987654321");
 
     // Now it is there; who may only push needs no more rights than the page says.
     let pusher = Person::who_may(&["ecr:GetAuthorizationToken"]);
@@ -263,6 +276,25 @@ fn processes() -> String {
     lines.fold(String::new(), |all, line| {
         all + &String::from_utf8_lossy(&line).replace('\0', " ") + "\n"
     })
+}
+
+#[test]
+fn another_registry_on_this_machine_is_none_of_an_emulator_s_business() {
+    let aws = Aws::start(&json!({}));
+    let image = format!("{}/{}", bed("REGISTRY"), unique("ml-deploy-test/aws"));
+    let project = Project::new().file("Dockerfile", SMALL);
+    let run = Person::admin().give(aws.run(&project, "build"));
+    run.input("image", &image)
+        .input("tags", "v1")
+        .run()
+        .expect(0);
+    assert_eq!(aws.asked("DescribeRepositories"), 0, "{}", aws.log());
+    let tag = format!("{image}:v1");
+    drop(
+        Command::new(bed("DOCKER"))
+            .args(["rmi", "--force", &tag])
+            .output(),
+    );
 }
 
 #[test]

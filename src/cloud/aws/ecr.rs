@@ -46,8 +46,12 @@ impl Aws {
         match (login, &registry) {
             // Anybody may pull from there.
             (Err(failure), Registry::Public) if failure.code() == Code::CloudIdentity => Ok(None),
-            // Some other registry on this machine is none of the emulator's business.
-            (Err(_), Registry::Local) if !named => Ok(None),
+            // Some other registry on this machine is none of the emulator's business, if it emulates ECR at all.
+            (Err(failure), Registry::Local)
+                if !named || failure.code() == Code::CloudUnreachable =>
+            {
+                Ok(None)
+            }
             (Ok((proxy, _)), Registry::Local) if proxy != host => Ok(None),
             (Ok((_, login)), _) => Ok(Some(login)),
             (Err(failure), _) => Err(failure),
@@ -181,6 +185,10 @@ impl Aws {
         let Some(registry) = Registry::of(host, &self.around.environment) else {
             return Ok(None);
         };
+        let is_local = registry == Registry::Local;
+        if is_local && self.registry(host, self.is_named()).await?.is_none() {
+            return Ok(None);
+        }
         let place = self.place(&registry)?;
         let keys = match self.keys().await {
             Ok(keys) => keys,
