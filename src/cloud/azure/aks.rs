@@ -19,6 +19,8 @@ use crate::plan::AksSpec;
 const SERVER: &str = "6dae42f8-4368-4678-94ff-3960e28e3630";
 /// Version of the interface.
 const VERSION: &str = "2024-09-01";
+/// What to do when the cluster does not know the identity at all.
+const NOT_TAKEN: &str = "see that the cluster is integrated with Microsoft Entra in the identity's tenant (`az aks show --query aadProfile`)";
 const PROVIDER: [&str; 3] = ["providers", "Microsoft.ContainerService", "managedClusters"];
 
 impl Azure {
@@ -60,12 +62,14 @@ impl Azure {
                 format!("failed to {tried}: the answer holds no kubeconfig"),
             )
         })?;
+        self.around.voice.mask(&text).await;
         let bearer = server(text.expose_secret()).map(|server| {
             let (identity, scope) = (self.identity.clone(), format!("{server}/.default"));
             Bearer::new(move || {
                 let (identity, scope) = (identity.clone(), scope.clone());
                 async move { identity.token(&scope, "the cluster").await }
             })
+            .when_refused(NOT_TAKEN)
         });
         Ok(Described::Kubeconfig { text, bearer })
     }
@@ -207,13 +211,17 @@ fn explain(
 
 /// The cluster is not where it was looked for: the nearest that is there.
 fn missing(cluster: &AksSpec, there: &[(String, String)], why: &str) -> Meaning {
-    // The name counts twice: the same cluster in another group is nearer than another one in this group.
+    // The same name in another group is nearer than a similar name in this one.
     let score = |(group, name): &(String, String)| {
-        2.0 * strsim::jaro_winkler(name, &cluster.name)
-            + strsim::jaro_winkler(group, &cluster.resource_group)
+        let name = if *name == cluster.name {
+            2.0
+        } else {
+            strsim::jaro_winkler(name, &cluster.name)
+        };
+        name + strsim::jaro_winkler(group, &cluster.resource_group) / 2.0
     };
     let nearest = there.iter().max_by(|a, b| score(a).total_cmp(&score(b)));
-    let help = match nearest.filter(|place| score(place) > 1.8) {
+    let help = match nearest.filter(|place| score(place) > 1.2) {
         Some((group, name)) => format!("did you mean `cluster-name: {name}` with `resource-group: {group}`?"),
         None => "correct `cluster-name`, `resource-group` and `subscription-id`: `az aks list --output table`".to_owned(),
     };

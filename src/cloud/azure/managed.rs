@@ -141,6 +141,84 @@ mod tests {
 
     use super::*;
 
+    /// Answers one request with this, and returns what was asked.
+    async fn once(answer: &'static str) -> (String, tokio::task::JoinHandle<String>) {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = vec![0; 4096];
+            let length = stream.read(&mut asked).await.unwrap();
+            let head = format!("HTTP/1.1 {answer}");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            String::from_utf8_lossy(&asked[..length]).to_lowercase()
+        });
+        (url, asked)
+    }
+
+    async fn ask(variables: &[(&str, &str)]) -> Outcome<Value> {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let variables: Vec<_> = variables
+            .iter()
+            .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let environment = Environment::new(&variables);
+        let around = Surroundings::of(&environment);
+        let scope = "https://management.azure.com/.default";
+        Managed::new(&environment).ask(&around, scope).await
+    }
+
+    const TOKEN: &str = "200 OK\r\nContent-Length: 46\r\n\r\n{\"access_token\":\"t\",\"expires_on\":\"4102444800\"}";
+
+    #[tokio::test]
+    async fn a_virtual_machine_asks_its_metadata() {
+        let (url, asked) = once(TOKEN).await;
+        let answer = ask(&[
+            ("AZURE_POD_IDENTITY_AUTHORITY_HOST", &url),
+            ("AZURE_CLIENT_ID", "mine"),
+        ])
+        .await;
+        assert_eq!(answer.unwrap()["access_token"], "t");
+        let asked = asked.await.unwrap();
+        assert!(asked.starts_with("get /metadata/identity/oauth2/token?resource=https%3a%2f%2fmanagement.azure.com&client_id=mine&api-version=2018-02-01 "), "{asked}");
+        assert!(asked.contains("metadata: true"), "{asked}");
+    }
+
+    #[tokio::test]
+    async fn a_service_shows_that_it_runs_there() {
+        let (url, asked) = once(TOKEN).await;
+        let url = format!("{url}/msi/token");
+        let answer = ask(&[("IDENTITY_ENDPOINT", &url), ("IDENTITY_HEADER", "proof")]).await;
+        assert_eq!(answer.unwrap()["access_token"], "t");
+        let asked = asked.await.unwrap();
+        assert!(asked.starts_with("get /msi/token?resource="), "{asked}");
+        assert!(asked.contains("x-identity-header: proof"), "{asked}");
+    }
+
+    #[tokio::test]
+    async fn a_machine_without_an_identity_is_told_so() {
+        let (url, _asked) = once("400 Bad Request\r\nContent-Length: 75\r\n\r\n{\"error\":\"invalid_request\",\"error_description\":\"Identity not found, sorry\"}").await;
+        let failure = ask(&[("AZURE_POD_IDENTITY_AUTHORITY_HOST", &url)]).await;
+        let finding = failure.unwrap_err().into_findings().remove(0);
+        assert_eq!(finding.code, Code::CloudIdentity);
+        assert!(
+            finding
+                .evidence
+                .iter()
+                .any(|line| line.contains("Identity not found")),
+            "{finding:?}"
+        );
+        // Elsewhere nobody listens.
+        let nowhere = [("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1")];
+        let finding = ask(&nowhere).await.unwrap_err().into_findings().remove(0);
+        assert!(
+            finding.message.contains("no identity is named"),
+            "{}",
+            finding.message
+        );
+    }
+
     #[test]
     fn lives_are_read_as_they_are_written() {
         let hour = Some(Duration::from_secs(3599));
