@@ -72,9 +72,12 @@ impl Archive {
     }
 
     /// Whether a path, relative with `/`, is part of the context. Reports and state of ours never are: they change with every run,
-    /// and `COPY . .` would neither be cached nor keep them out of the image.
+    /// and `COPY . .` would neither be cached nor keep them out of the image. Nor is the login that Google's action leaves there.
     pub(crate) fn holds(&self, path: &str) -> bool {
-        let ours = path.split('/').any(|part| part == ".ml-deploy");
+        let login = |part: &str| part.starts_with("gha-creds-") && part.ends_with(".json");
+        let ours = path
+            .split('/')
+            .any(|part| part == ".ml-deploy" || login(part));
         self.always.iter().any(|name| name == path)
             || (!ours
                 && !self.rules.excludes(path)
@@ -243,6 +246,7 @@ mod tests {
             "data/keep/b.csv",
             "src/x.py",
             ".ml-deploy/report.json",
+            "src/gha-creds-0a1b.json",
         ] {
             let path = root.join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -202,7 +202,7 @@ fn failure(
             Code::PushDenied,
             format!("{what}: the registry does not know the repository"),
         )
-        .help("create the repository in the registry first, or correct `image`")
+        .help(registry::make(reference))
         .evidence([why.to_owned()]);
     }
     if says(&["no space left"]) {

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct AzureInputs {
     /// Service principal of Azure with a secret: JSON with clientId, clientSecret, tenantId and subscriptionId, as azure/login takes it
-    #[arg(long, value_name = "SECRET", value_parser = super::flags::secret, help_heading = "Azure")]
+    #[arg(long, value_name = "SECRET", value_parser = super::value::secret, help_heading = "Azure")]
     pub(crate) creds: Option<SecretString>,
     /// Application (or user-assigned identity) of Azure that trusts this job: no secret is needed, only `id-token: write`
     #[arg(long, value_name = "ID", help_heading = "Azure")]

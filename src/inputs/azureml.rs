@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::flags::{boolean, duration};
+use super::value::{boolean, duration};
 
 /// An online endpoint of Azure Machine Learning, and how a new version takes over.
 #[derive(Args, Clone, Debug, Default)]

@@ -342,6 +342,7 @@ pub(crate) const SECRET_INPUTS: &[&str] = &[
     "kubeconfig",
     "secrets",
     "creds",
+    "credentials-json",
     "gitlab-token",
     "aws-secret-access-key",
     "aws-session-token",

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 pub(crate) struct CloudSpec {
     pub(crate) aws: AwsSpec,
     pub(crate) azure: AzureSpec,
-    pub(crate) google: GoogleSpec,
+    pub(crate) google: super::GoogleSpec,
 }
 
 /// Who we are at AWS.
@@ -63,10 +63,6 @@ pub(crate) enum AzureEnvironment {
     UsGovernment,
 }
 
-/// Who we are at Google.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct GoogleSpec {}
-
 /// A cluster that is found through its cloud.
 #[derive(Clone, Debug)]
 pub(crate) enum CloudCluster {
@@ -90,11 +86,9 @@ pub(crate) struct EksSpec {
     pub(crate) name: String,
 }
 
-/// A cluster of Google.
+/// A cluster of Google, in the project of the identity.
 #[derive(Clone, Debug)]
 pub(crate) struct GkeSpec {
-    /// `None`: that of the identity.
-    pub(crate) project: Option<String>,
     /// Region or zone.
     pub(crate) location: String,
     pub(crate) name: String,

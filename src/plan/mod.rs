@@ -3,6 +3,7 @@
 mod clouds;
 mod endpoints;
 mod gates;
+mod google;
 mod resolve;
 mod rules;
 mod sagemaker;
@@ -16,6 +17,7 @@ use std::time::Duration;
 pub(crate) use clouds::*;
 pub(crate) use endpoints::*;
 pub(crate) use gates::{FirstDeploy, GateSpec, Margin, Op, Rule, Side, Test};
+pub(crate) use google::*;
 pub(crate) use resolve::{Places, resolve, secret_values};
 pub(crate) use sagemaker::{Capacity, Capture, Network, SageMakerSpec, UpdatePolicy};
 pub(crate) use spec::*;

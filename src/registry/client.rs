@@ -332,7 +332,7 @@ impl<'a> Registry<'a> {
                 Code::RegistryDenied,
                 format!("{what}: the registry does not know it (404)"),
             )
-            .help("create the repository in the registry first, or correct `image`"),
+            .help(super::make(self.reference)),
             _ => Diagnostic::error(
                 Code::RegistryUnreachable,
                 format!("{what}: the registry answers {status}"),

@@ -12,7 +12,7 @@ impl Resolver<'_> {
         let spec = CloudSpec {
             aws: self.aws(),
             azure: self.azure(),
-            google: GoogleSpec {},
+            google: self.google(),
         };
         Clouds::new(spec, &places.environment)
     }
@@ -84,11 +84,7 @@ impl Resolver<'_> {
                 name,
                 admin: inputs.admin,
             })),
-            (None, Some(location)) => Some(CloudCluster::Gke(GkeSpec {
-                project: None,
-                location,
-                name,
-            })),
+            (None, Some(location)) => Some(CloudCluster::Gke(GkeSpec { location, name })),
             (None, None) => Some(CloudCluster::Eks(EksSpec { name })),
         }
     }

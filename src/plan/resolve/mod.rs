@@ -5,6 +5,7 @@ mod azureml;
 mod clouds;
 mod delivery;
 mod gates;
+mod google;
 mod image;
 mod parity;
 mod sagemaker;

@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::inputs::flags::{Inputs, SECRET_INPUTS};
 use crate::inputs::layers;
+use crate::plan::GoogleCredentials;
 use crate::{passwords, secret_names};
 
 /// What is secret in a variable: all of it when its name says so, else the passwords of its URLs (package indexes, proxies).
@@ -88,7 +89,15 @@ pub(crate) fn of_inputs(inputs: &Inputs) -> Vec<SecretString> {
         .chain(urls)
         .chain(principal)
         .map(SecretString::from)
+        .chain(of_google(inputs))
         .collect()
+}
+
+/// What is secret inside of Google's credentials; what cannot be read is hidden as a whole.
+fn of_google(inputs: &Inputs) -> impl Iterator<Item = SecretString> {
+    let given = inputs.google.credentials_json.as_ref();
+    let read = given.and_then(|text| GoogleCredentials::read(text).ok());
+    read.into_iter().flat_map(|found| found.secrets())
 }
 
 #[cfg(test)]

@@ -1,10 +1,8 @@
 # shellcheck shell=bash
-# Azure: its own descriptions, held by Prism, before a server that keeps the state (azure/server.py). From npm, in the cache; Prism
-# needs a newer Node than Debian's, which npm brings too.
+# Azure: its own descriptions, held by Prism, before a server that keeps the state (azure/server.py).
 what="Azure, by its own descriptions"
 PORT=5130 BACK=5131 ML=5132 AKS=5133 ACR=5134
-NPM=(@stoplight/prism-cli@5.16.0 "node-linux-$(case $(uname -m) in aarch64) echo arm64 ;; *) echo x64 ;; esac)@24.21.0")
-PLACE=$CACHE/npm-$(printf '%s\n' "${NPM[@]}" | sha256sum | cut -c1-12)
+. "$HERE/prism.sh"
 
 health() { # Prism refuses what is not in the description
   local said port
@@ -15,23 +13,15 @@ health() { # Prism refuses what is not in the description
 }
 
 up() {
-  type -P npm >/dev/null || packages nodejs npm
   require engine
-  if ! [ -f "$PLACE/.complete" ]; then
-    rm -rf "$PLACE"; mkdir -p "$PLACE"
-    (cd "$PLACE" && npm install --no-audit --no-fund --ignore-scripts "${NPM[@]}" && touch .complete) \
-      >"$DIR/log" 2>&1 9>&- || die "npm: $(tail -n 5 "$DIR/log")"
-    printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$PLACE"/node_modules/node-linux-*/bin/node \
-      "$PLACE/node_modules/@stoplight/prism-cli/dist/index.js" >"$PLACE/prism"
-    chmod +x "$PLACE/prism"
-  fi
+  prism_up
   # shellcheck disable=SC2016
   start sh -c '
     "$1" proxy --errors --host 127.0.0.1 --port "$5" "$2/ml.json" "http://127.0.0.1:$4" &
     "$1" proxy --errors --host 127.0.0.1 --port "$6" "$2/aks.json" "http://127.0.0.1:$4" &
     "$1" mock --errors --host 127.0.0.1 --port "$7" "$2/acr.json" &
     exec python3 "$2/server.py" "$3" "$4" "ml=http://127.0.0.1:$5" "aks=http://127.0.0.1:$6"' \
-    azure "$PLACE/prism" "$HERE/azure" $PORT $BACK $ML $AKS $ACR
+    azure "$PRISM" "$HERE/azure" $PORT $BACK $ML $AKS $ACR
   wait_for 60 health
 }
 
@@ -45,5 +35,5 @@ where() { echo "http://127.0.0.1:$PORT"; }
 vars() {
   export_var ML_DEPLOY_BED_AZURE "http://127.0.0.1:$PORT"
   export_var ML_DEPLOY_BED_AZURE_REGISTRY "http://127.0.0.1:$ACR"
-  export_var ML_DEPLOY_BED_PRISM "$PLACE/prism"
+  export_var ML_DEPLOY_BED_PRISM "$PRISM"
 }
