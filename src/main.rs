@@ -7,7 +7,6 @@ mod causes;
 mod chain;
 mod champion;
 mod closing;
-#[allow(dead_code, reason = "what each cloud hands out is being added")]
 mod cloud;
 mod cluster;
 mod code;
