@@ -21,6 +21,10 @@ pub(super) fn escaped(text: &str) -> String {
             '\n' => safe.push_str("&#10;"),
             '\r' => safe.push_str("&#13;"),
             '\t' => safe.push_str("&#9;"),
+            // XML allows what turns the text's direction around; a page that shows it would.
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}' => {
+                safe.push('\u{fffd}');
+            }
             ' '..='\u{7e}' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'.. => {
                 safe.push(c);
             }
@@ -42,6 +46,7 @@ mod tests {
             escaped("\0\u{1b}\u{7f}\u{85}\u{ffff}é🦀"),
             "\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}é🦀"
         );
+        assert_eq!(escaped("a\u{202e}b\u{2028}"), "a\u{fffd}b\u{fffd}");
         assert_eq!(escaped(&"x".repeat(30_000)).chars().count(), LONGEST + 1);
     }
 }
