@@ -136,8 +136,19 @@ fn a_cluster_that_cannot_be_had_is_explained() {
         azure.id
     ));
     azure.hides(&ended);
-    // Busy for a moment is not refused.
+    // A private one can be had and not be reached.
+    let private = "https://serving-1a2b.privatelink.westeurope.azmk8s.io:443";
     script["deny"] = json!([]);
+    script["cluster"]["user"] = json!(format!(
+        "{{apiVersion: v1, kind: Config, current-context: c, contexts: [{{name: c, context: {{cluster: c, user: u}}}}], clusters: [{{name: c, cluster: {{server: '{private}'}}}}], users: [{{name: u, user: {{token: planted-static}}}}]}}"
+    ));
+    azure.tell(&script);
+    let run = deploy(&project, &azure, "x").input("resource-group", "ml-prod");
+    let ended = run.run().expect(10).code("cluster-unreachable");
+    nowhere(&ended, "planted-static");
+    ended.says(private).says("the cluster is private");
+    script["cluster"]["user"] = json!("kind: Config");
+    // Busy for a moment is not refused.
     script["throttle"] = json!({"POST managedClusters": 1});
     azure.tell(&script);
     let run = deploy(&project, &azure, "x").input("resource-group", "ml-prod");

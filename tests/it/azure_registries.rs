@@ -223,3 +223,18 @@ fn a_job_pushes_without_any_stored_secret() {
         .expect(0);
     nowhere(&ended, &token("system:serviceaccount:ci:runner"));
 }
+
+#[test]
+fn a_login_that_ends_during_a_slow_push_is_renewed() {
+    let azure = Azure::new(&json!({"client_id": APP, "secret": SECRET, "token_seconds": 5}));
+    let project = Project::new().file("Dockerfile", SMALL);
+    let acr = Acr::new(&azure, &json!({"life": 5, "slow": 7}));
+    let ended = acr
+        .build(&project)
+        .input("creds", &azure.creds(SECRET))
+        .run();
+    let ended = ended.expect(0).says("renewed the login for registry");
+    assert_eq!(acr.stored(), ended.output("digest"));
+    acr.judge(&ended);
+    azure.hides(&ended);
+}

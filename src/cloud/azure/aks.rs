@@ -19,6 +19,8 @@ use crate::plan::AksSpec;
 const SERVER: &str = "6dae42f8-4368-4678-94ff-3960e28e3630";
 /// Version of the interface.
 const VERSION: &str = "2024-09-01";
+/// What to do when the cluster does not know the identity at all.
+const NOT_TAKEN: &str = "see that the cluster is integrated with Microsoft Entra in the identity's tenant (`az aks show --query aadProfile`)";
 const PROVIDER: [&str; 3] = ["providers", "Microsoft.ContainerService", "managedClusters"];
 
 impl Azure {
@@ -60,12 +62,14 @@ impl Azure {
                 format!("failed to {tried}: the answer holds no kubeconfig"),
             )
         })?;
+        self.around.voice.mask(&text).await;
         let bearer = server(text.expose_secret()).map(|server| {
             let (identity, scope) = (self.identity.clone(), format!("{server}/.default"));
             Bearer::new(move || {
                 let (identity, scope) = (identity.clone(), scope.clone());
                 async move { identity.token(&scope, "the cluster").await }
             })
+            .when_refused(NOT_TAKEN)
         });
         Ok(Described::Kubeconfig { text, bearer })
     }

@@ -158,6 +158,7 @@ mod tests {
     }
 
     async fn ask(variables: &[(&str, &str)]) -> Outcome<Value> {
+        drop(rustls::crypto::ring::default_provider().install_default());
         let variables: Vec<_> = variables
             .iter()
             .map(|&(name, value)| (name.to_owned(), value.to_owned()))

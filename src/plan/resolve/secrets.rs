@@ -72,16 +72,16 @@ pub(crate) fn of_inputs(inputs: &Inputs) -> Vec<SecretString> {
         .flatten()
         .chain(&inputs.mlflow_tracking_uri)
         .flat_map(|text| passwords::in_urls(text));
-    let principal = inputs
-        .azure
-        .creds
-        .iter()
-        .filter_map(super::azure::secret_of);
     let kubeconfig = inputs.kubeconfig.iter().map(|given| {
         // A path is no secret, and hiding it would hide it in every message about it.
         let given = given.expose_secret();
         fs::read_to_string(given.trim()).unwrap_or_else(|_| given.to_owned())
     });
+    let principal = inputs
+        .azure
+        .creds
+        .iter()
+        .filter_map(super::azure::secret_of);
     build
         .chain(kubeconfig)
         .chain(named)

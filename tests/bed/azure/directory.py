@@ -73,4 +73,6 @@ def job_token(mine, audience):
     now = int(time.time())
     claims = {"iss": ISSUER, "sub": mine.script["subject"], "aud": audience, "iat": now, "exp": now + 300, "jti": secrets.token_hex(16)}
     parts = (b'{"alg":"RS256","typ":"JWT"}', json.dumps(claims).encode(), secrets.token_bytes(32))
-    return 200, {"value": ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)}
+    value = ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
+    mine.log.setdefault("issued", {})[value] = "job"
+    return 200, {"value": value}
