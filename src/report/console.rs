@@ -200,6 +200,12 @@ impl Console {
     /// Clean foreign lines.
     pub(super) fn output(&mut self, stage: Option<Stage>, lines: &str) {
         let home = self.at_home(stage);
+        // While a program of its speaks, that is what a stage waits for, whatever it noted before.
+        if let (Some(live), Some(stage)) = (&mut self.live, stage)
+            && let Some(purpose) = self.purposes.get(&stage)
+        {
+            live.said(stage, purpose);
+        }
         let name = stage.map_or("", Stage::name);
         let prefix = match (self.skin, home) {
             (Skin::Json, _) => return,

@@ -52,7 +52,11 @@ fn a_terminal_shows_one_line_that_is_redrawn_and_stays_nowhere() {
     let project = slow();
     let shown = seen(&project, &[], "");
     let lines = drawn(&shown);
-    for time in ["… train 0:00  ", "… train 0:01  ", "… train 0:02  "] {
+    for time in [
+        "… train 0:00  ",
+        "… train 0:01  `python3 train.py`",
+        "… train 0:02  `python3 train.py`",
+    ] {
         assert!(
             lines.iter().any(|line| line.contains(time)),
             "{time} {lines:?}"
