@@ -46,6 +46,12 @@ pub(crate) struct SageMakerInputs {
     /// CloudWatch alarms that make SageMaker go back by itself while requests move
     #[arg(long, value_name = "LIST", help_heading = "Deployment to SageMaker")]
     pub(crate) update_alarms: Vec<String>,
+    /// Subnets in which the containers run; with them also images of registries that only this network reaches are taken
+    #[arg(long, value_name = "LIST", help_heading = "Deployment to SageMaker")]
+    pub(crate) vpc_subnets: Vec<String>,
+    /// Security groups of the containers in those subnets
+    #[arg(long, value_name = "LIST", help_heading = "Deployment to SageMaker")]
+    pub(crate) vpc_security_groups: Vec<String>,
     /// How long a container may take until /ping answers 200, 1m to 1h; by default SageMaker's own 8m
     #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Deployment to SageMaker")]
     pub(crate) startup_timeout: Option<Duration>,

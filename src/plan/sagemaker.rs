@@ -16,6 +16,8 @@ pub(crate) struct SageMakerSpec {
     pub(crate) capacity: Capacity,
     pub(crate) variant: String,
     pub(crate) capture: Option<Capture>,
+    /// `None`: SageMaker's own network.
+    pub(crate) network: Option<Network>,
     pub(crate) update: UpdatePolicy,
     /// How long each step of the update is watched.
     pub(crate) wait: Duration,
@@ -47,6 +49,13 @@ pub(crate) enum Capacity {
         memory: u32,
         concurrency: u32,
     },
+}
+
+/// A network of the account in which the containers run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Network {
+    pub(crate) subnets: Vec<String>,
+    pub(crate) groups: Vec<String>,
 }
 
 /// Requests and answers that SageMaker keeps.

@@ -66,14 +66,17 @@ fn file(finding: &Diagnostic) -> Option<&str> {
     (!outside).then_some(file)
 }
 
-/// GitLab's code quality report: an array, empty when there is nothing to say. It takes no finding without a file.
-pub(super) fn quality(facts: &Facts<'_>) -> String {
+/// GitLab's code quality report: an array, empty when there is nothing to say. It takes no finding without a file, so those stand
+/// in the first line of `home`.
+pub(super) fn quality(facts: &Facts<'_>, home: &str) -> String {
     let all = fingerprinted(facts);
     let entries: Vec<Value> = all
         .iter()
-        .filter_map(|(finding, fingerprint)| {
-            let line = finding.at.as_ref().and_then(|at| at.line).unwrap_or(1);
-            Some(json!({
+        .map(|(finding, fingerprint)| {
+            let line = finding.at.as_ref().and_then(|at| at.line);
+            let place = file(finding).map(|path| (path, line.unwrap_or(1)));
+            let (path, line) = place.unwrap_or((home, 1));
+            json!({
                 "description": cut(&format!("{}. {}", finding.message, finding.advice())),
                 "check_name": finding.code.slug(),
                 "fingerprint": fingerprint,
@@ -81,8 +84,8 @@ pub(super) fn quality(facts: &Facts<'_>) -> String {
                     Severity::Error => "critical",
                     Severity::Warning => "minor",
                 },
-                "location": {"path": file(finding)?, "lines": {"begin": line}},
-            }))
+                "location": {"path": path, "lines": {"begin": line}},
+            })
         })
         .collect();
     pretty(&entries.into())
@@ -196,6 +199,10 @@ mod tests {
         sample::facts(events.collect(), None, use_them)
     }
 
+    fn quality(facts: &Facts<'_>) -> String {
+        super::quality(facts, "ml-deploy.yml")
+    }
+
     fn read(text: &str) -> Value {
         serde_json::from_str(text).unwrap()
     }
@@ -232,14 +239,18 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_file_is_only_in_sarif() {
+    fn what_has_no_file_stands_on_the_configuration_for_gitlab() {
         let findings = || {
             vec![
                 Diagnostic::warning(Code::DiskFull, "x"),
-                Diagnostic::warning(Code::DiskFull, "y").at(Location::file("/etc/x")),
+                Diagnostic::warning(Code::DiskFull, "y").at(Location::line("/etc/x", 7)),
             ]
         };
-        assert_eq!(facts(findings(), quality), "[]\n");
+        for found in read(&facts(findings(), quality)).as_array().unwrap() {
+            let home = json!({"path": "ml-deploy.yml", "lines": {"begin": 1}});
+            assert_eq!(found["location"], home);
+        }
+        assert_eq!(facts(Vec::new(), quality), "[]\n");
         let sarif = read(&facts(findings(), sarif));
         assert_eq!(sarif["runs"][0]["results"].as_array().unwrap().len(), 2);
         assert!(sarif["runs"][0]["results"][0].get("locations").is_none());

@@ -47,6 +47,7 @@ impl Reporters {
             github: None,
             settings,
         };
+        files::clear(&reporters.settings.report);
         let secrets = std::mem::take(&mut reporters.settings.secrets);
         reporters.mask(&secrets);
         if reporters.console.takes_records() {

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::browser::{shown, sound, texts};
 use crate::cluster::{Namespace, kubectl};
 use crate::support::{Ended, Project, bed, checkout, unique};
 
@@ -139,6 +140,18 @@ fn wine_goes_from_source_to_a_verified_container() {
     ] {
         assert!(first.summary.contains(part), "{part}\n{}", first.summary);
     }
+    // A reader sees the verdict first, every stage as a bar, and needs to scroll nowhere.
+    let seen = shown(&first.summary);
+    sound(&seen);
+    assert_eq!(seen["first"], format!("✅ {name} is live"));
+    let diagrams = seen["diagrams"].as_array().unwrap();
+    assert_eq!((diagrams.len(), &diagrams[0]["kind"]), (1, &"gantt".into()));
+    assert!(
+        diagrams[0]["bars"].as_u64().unwrap() >= 8,
+        "{}",
+        diagrams[0]
+    );
+    assert!(texts(&seen["scrolled"]).is_empty(), "{}", seen["scrolled"]);
     // Independent witnesses: the registry's digest, and a prediction asked from outside.
     let seen = Command::new("skopeo")
         .args(["inspect", "--tls-verify=false", "--format", "{{.Digest}}"])

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::browser::{shown, sound, texts};
 use crate::servers::Server;
 use crate::support::{Ended, Project, Run, checkout};
 
@@ -372,6 +373,21 @@ fn a_long_comment_keeps_what_matters_within_the_limit() {
     assert!(
         body.contains("## ❌ Failed") && body.contains("**Next:**"),
         "{body}"
+    );
+    // What was cut is still whole: nothing is left open that would swallow the rest. The first line is the marker.
+    let (marker, text) = body.split_once('\n').unwrap();
+    assert_eq!(marker, MARKER);
+    let seen = shown(text);
+    sound(&seen);
+    let last = seen["text"].as_str().unwrap().trim_end();
+    assert!(
+        last.ends_with("everything as data: .ml-deploy/report.json"),
+        "{last}"
+    );
+    assert!(
+        texts(&seen["elements"]).contains(&"sub"),
+        "{}",
+        seen["elements"]
     );
     let check = &github.all("checks")[0];
     assert!(check["run"]["output"]["summary"].as_str().unwrap().len() <= 65_000);

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::jenkins::{example, steps_of};
 use crate::support::{Ended, Project, bed, checkout};
 
 /// The example as it was before anybody had heard of us.
@@ -14,22 +15,28 @@ fn fresh() -> Project {
     for pipeline in [".gitlab-ci.yml", "Jenkinsfile"] {
         std::fs::remove_file(project.path().join(pipeline)).unwrap();
     }
-    let git = |words: &[&str]| {
-        let done = Command::new("git")
-            .args(words)
-            .current_dir(project.path())
-            .output()
-            .unwrap();
-        assert!(done.status.success(), "{done:?}");
-    };
-    git(&["init", "-q", "-b", "trunk"]);
-    git(&["remote", "add", "origin", "git@github.com:Acme/Wine.git"]);
-    git(&[
-        "symbolic-ref",
-        "refs/remotes/origin/HEAD",
-        "refs/remotes/origin/trunk",
-    ]);
+    for words in [
+        &["init", "-q", "-b", "trunk"][..],
+        &["remote", "add", "origin", "git@github.com:Acme/Wine.git"],
+        &[
+            "symbolic-ref",
+            "refs/remotes/origin/HEAD",
+            "refs/remotes/origin/trunk",
+        ],
+    ] {
+        git(&project, words);
+    }
     project
+}
+
+fn git(project: &Project, words: &[&str]) {
+    let mut git = Command::new("git");
+    let done = git
+        .args(words)
+        .current_dir(project.path())
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{done:?}");
 }
 
 fn init(project: &Project, more: &[(&str, &str)]) -> Ended {
@@ -143,12 +150,90 @@ fn the_pipeline_is_that_of_the_place() {
             .says(&format!("wrote {path}"));
         let text = read(&project, path);
         assert!(text.contains(wanted), "{text}");
+        match ci {
+            "gitlab" => gitlab_takes(&text),
+            _ => jenkins_takes(&text),
+        }
     }
     // From now on the repository itself says that it is built by GitLab.
     init(&project, &[])
         .expect(0)
         .says("left .gitlab-ci.yml as it is");
     assert!(!project.path().join(".github").exists());
+}
+
+/// GitLab's own schema of pipelines, and what the pipeline becomes with the template that it includes.
+fn gitlab_takes(text: &str) {
+    let template = std::fs::read_to_string(checkout().join("templates/ml-deploy.gitlab-ci.yml"));
+    let remote = text
+        .lines()
+        .find(|line| line.contains("- remote:"))
+        .unwrap();
+    let local = text.replace(remote, "  - local: template.yml");
+    let project = Project::new().file("template.yml", &template.unwrap());
+    git(&project, &["init", "-q", "-b", "trunk"]);
+    git(
+        &project,
+        &[
+            "remote",
+            "add",
+            "origin",
+            "https://gitlab.example/acme/wine.git",
+        ],
+    );
+    let lint = |text: &str| {
+        std::fs::write(project.path().join(".gitlab-ci.yml"), text).unwrap();
+        git(&project, &["add", ".gitlab-ci.yml", "template.yml"]);
+        let output = Command::new(bed("GITLAB_CI_LOCAL"))
+            .arg(format!("--home={}/home", project.path().display()))
+            .arg("--preview")
+            .current_dir(project.path())
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&said).into_owned(),
+        )
+    };
+    let (fine, whole) = lint(&local);
+    assert!(fine && whole.contains("json schema validated"), "{whole}");
+    for part in [
+        "- ml-deploy run",
+        "INPUT_KUBECONFIG: $KUBECONFIG",
+        "codequality: .ml-deploy/codequality.json",
+    ] {
+        assert!(whole.contains(part), "{part}\n{whole}");
+    }
+    // It would have said so.
+    assert!(!lint(&local.replace("extends: .ml-deploy", "extends: .nothing")).0);
+    assert!(!lint(&local.replace("  rules:", "  rulez:")).0);
+}
+
+/// The language of pipelines is Groovy; the steps are those that are run as Jenkins runs them.
+fn jenkins_takes(text: &str) {
+    assert_eq!(steps_of(text), steps_of(&example()));
+    let folder = tempfile::tempdir().unwrap();
+    let parse = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        let output = Command::new("java")
+            .args(["-cp", &bed("GROOVY"), "groovy.ui.GroovyMain"])
+            .arg(checkout().join("tests/it/tools/parse.groovy"))
+            .arg(&file)
+            .output()
+            .unwrap();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    for (name, text) in [("Jenkinsfile", text), ("Example", &example())] {
+        let (fine, said) = parse(name, text);
+        assert!(fine, "{said}\n{text}");
+    }
+    let (fine, said) = parse("Broken", text.trim_end().strip_suffix('}').unwrap());
+    assert!(!fine && said.contains("Broken: "), "{said}");
 }
 
 #[test]

@@ -14,10 +14,17 @@ use crate::support::{Project, bed, checkout, eventually, unique};
 /// A user that nothing on the machine belongs to.
 const USER: u32 = 12_345;
 
-/// The steps `sh '…'` of the Jenkinsfile.
+/// The example's pipeline.
+pub(crate) fn example() -> String {
+    std::fs::read_to_string(checkout().join("examples/wine/Jenkinsfile")).unwrap()
+}
+
 fn steps() -> Vec<String> {
-    let file = checkout().join("examples/wine/Jenkinsfile");
-    let text = std::fs::read_to_string(file).unwrap();
+    steps_of(&example())
+}
+
+/// The steps `sh '…'` of a Jenkinsfile.
+pub(crate) fn steps_of(text: &str) -> Vec<String> {
     let steps = text
         .lines()
         .filter_map(|line| line.trim().strip_prefix("sh '"));
@@ -239,4 +246,43 @@ fn an_abort_ends_the_training_and_its_children_and_is_reported() {
             "still there: {state}"
         );
     }
+}
+
+#[test]
+fn a_killed_build_leaves_no_result_of_another_and_jenkins_finds_its_training() {
+    let script = "import os, time\nif not os.path.exists('slow'):\n    open('model', 'w').write('m')\n    raise SystemExit\nopen('pid', 'w').write(f'{os.getpid()} ')\ntime.sleep(1000)\n";
+    let agent = Agent::new(
+        Project::new()
+            .file("train.py", script)
+            .file("ml-deploy.yml", "train: python train.py\n"),
+    );
+    let (status, log) = agent.run(&[]);
+    assert_eq!(status, 0, "{log}");
+    assert_eq!(agent.files()["outputs"]["status"], "success");
+    std::fs::write(agent.project.path().join("slow"), "").unwrap();
+    let mut child = agent.start(&steps()[0], &[]);
+    let path = agent.project.path().join("pid");
+    let pid = || std::fs::read_to_string(&path).unwrap_or_default();
+    eventually("the training is at work", || pid().ends_with(' '));
+    // What Jenkins does when patience is at its end: nobody has time to write anything.
+    let kill = |whom: &str| Command::new("kill").args(["-KILL", "--", whom]).status();
+    assert!(kill(&format!("-{}", child.id())).unwrap().success());
+    child.wait().unwrap();
+    let folder = agent.project.path().join(".ml-deploy");
+    let left = std::fs::read_dir(&folder).unwrap();
+    let left: Vec<_> = left.map(|one| one.unwrap().file_name()).collect();
+    for name in [
+        "report.json",
+        "junit.xml",
+        "findings.sarif",
+        "outputs.properties",
+        "outputs.json",
+    ] {
+        assert!(!left.iter().any(|one| one == name), "{left:?}");
+    }
+    // The training is another group's; the cookie is how Jenkins finds it.
+    let pid = pid().trim().to_owned();
+    let cookie = std::fs::read_to_string(format!("/proc/{pid}/environ")).unwrap();
+    assert!(cookie.contains("JENKINS_NODE_COOKIE=5f0c"), "{cookie}");
+    assert!(kill(&pid).unwrap().success());
 }

@@ -11,6 +11,7 @@ mod act;
 mod architecture;
 mod aws;
 mod aws_cluster;
+mod background;
 mod bad_input;
 mod bearer;
 mod blue_green;

@@ -501,6 +501,10 @@ fn no_planted_secret_is_to_be_read_anywhere() {
         // These two are planted below, and in what GitHub is told.
         let elsewhere = ["mlflow-tracking-token", "github-token"];
         let name = input["name"].as_str().unwrap();
+        // Who we are at these is asked of them at once.
+        if name.starts_with("azure") || name.starts_with("google") || name == "creds" {
+            continue;
+        }
         let given = site.inputs.iter().any(|(given, _)| *given == name);
         assert!(
             given || elsewhere.contains(&name),

@@ -237,6 +237,10 @@ fn an_image_is_tried_served_and_taken_back_when_it_answers_otherwise() {
         .says(&format!("on configuration `{first}`"))
         .says("commit 0123456789abcdef");
 
+    let traced = endpoint.command(&project, "trace").word(digest);
+    let traced = endpoint.run(traced).expect(0);
+    traced.says(&format!("Endpoint/{}", endpoint.name));
+
     // A container that takes no requests is found before the push.
     let deaf = endpoint.run(job("deaf", "build").input("golden", ""));
     deaf.expect(30)
@@ -334,6 +338,107 @@ fn an_endpoint_that_cannot_be_made_says_why() {
     let run = endpoint.deploy(&project, v1).input("deploy-timeout", "2s");
     let ended = endpoint.run(run).expect(50).code("rollout-deadline");
     ended.says("0 of 1 instances of `AllTraffic` serve");
+}
+
+#[test]
+fn an_update_that_leaves_nobody_serving_needs_a_person() {
+    let nobody = json!({"address": "http://127.0.0.1:1", "update": {"seconds": 0.2, "end": "failed", "reason": "no capacity"}});
+    let endpoint = Endpoint::new(&nobody);
+    let project = Project::new();
+    let [v1, v2] = images();
+    endpoint.run(endpoint.deploy(&project, v1)).expect(0);
+    let first = endpoint.last_config();
+    let ended = endpoint.run(endpoint.deploy(&project, v2)).expect(70);
+    let ended = ended.code("rollback-failed").says("no capacity");
+    ended.says(&format!("`{first}` was live before"));
+    // Made anew, it may serve a mix of both after the next update.
+    endpoint.script(&json!({"address": "http://127.0.0.1:1", "update": {"seconds": 0.2, "end": "rollback-failed"}}));
+    endpoint.run(endpoint.deploy(&project, v1)).expect(0);
+    let ended = endpoint.run(endpoint.deploy(&project, v2)).expect(70);
+    ended
+        .code("rollback-failed")
+        .says("it may serve both configurations");
+    let ended = endpoint.run(endpoint.deploy(&project, v2)).expect(50);
+    ended.says("SageMaker lets it only be deleted");
+}
+
+#[test]
+fn an_index_is_deployed_as_the_image_in_it_and_aws_takes_every_option() {
+    let endpoint = Endpoint::new(&json!({"address": "http://127.0.0.1:1"}));
+    let project = Project::new();
+    let [v1, _] = images();
+    let (name, digest) = v1.split_once('@').unwrap();
+    let index = index_of(name, digest);
+    let run = endpoint
+        .deploy(&project, &format!("{name}@{index}"))
+        .input("data-capture", "s3://wine/captured")
+        .input("data-capture-percent", "20")
+        .input("vpc-subnets", "subnet-0a1b2c3d\nsubnet-1a1b2c3d")
+        .input("vpc-security-groups", "sg-0a1b2c3d")
+        .input("startup-timeout", "10m");
+    let ended = endpoint.run(run.input("variant-name", "blue")).expect(0);
+    assert!(ended.output("image-ref").ends_with(&index));
+    ended.says("SageMaker takes no index");
+    let model = &endpoint.called("CreateModel")[0];
+    assert_eq!(model["PrimaryContainer"], json!({"Image": v1}));
+    let network = json!({"Subnets": ["subnet-0a1b2c3d", "subnet-1a1b2c3d"], "SecurityGroupIds": ["sg-0a1b2c3d"]});
+    assert_eq!(model["VpcConfig"], network);
+    let config = &endpoint.called("CreateEndpointConfig")[0];
+    let capture = &config["DataCaptureConfig"];
+    assert_eq!(capture["DestinationS3Uri"], "s3://wine/captured");
+    assert_eq!(capture["InitialSamplingPercentage"], 20);
+    let variant = &config["ProductionVariants"][0];
+    assert_eq!(variant["VariantName"], "blue");
+    assert_eq!(variant["ContainerStartupHealthCheckTimeoutInSeconds"], 600);
+
+    let serverless = Endpoint::new(&json!({"address": "http://127.0.0.1:1"}));
+    let run = serverless
+        .deploy(&project, v1)
+        .input("instance-type", "")
+        .input("serverless-memory", "2048")
+        .input("serverless-concurrency", "7");
+    serverless.run(run).expect(0);
+    let config = &serverless.called("CreateEndpointConfig")[0];
+    assert_eq!(
+        config["ProductionVariants"][0]["ServerlessConfig"],
+        json!({"MemorySizeInMB": 2048, "MaxConcurrency": 7})
+    );
+}
+
+/// Puts an index of one image and an attestation beside it into the registry; its digest.
+fn index_of(name: &str, digest: &str) -> String {
+    let (host, path) = name.split_once('/').unwrap();
+    let url = |part: &str| format!("http://{host}/v2/{path}/manifests/{part}");
+    let curl = |arguments: &[&str]| {
+        let mut all = vec!["-sf", "--noproxy", "*"];
+        all.extend(arguments);
+        let output = Command::new("curl").args(all).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let kind = "application/vnd.docker.distribution.manifest.v2+json";
+    let manifest = curl(&["-H", &format!("Accept: {kind}"), &url(digest)]);
+    let row = |os: &str, architecture: &str| json!({"mediaType": kind, "digest": digest, "size": manifest.len(), "platform": {"os": os, "architecture": architecture}});
+    let listed = "application/vnd.docker.distribution.manifest.list.v2+json";
+    let index = json!({"schemaVersion": 2, "mediaType": listed, "manifests": [row("unknown", "unknown"), row("linux", "amd64")]});
+    let header = format!("Content-Type: {listed}");
+    let said = curl(&[
+        "-X",
+        "PUT",
+        "-H",
+        &header,
+        "-d",
+        &index.to_string(),
+        "-D",
+        "-",
+        &url("index"),
+    ]);
+    let digest = said.lines().find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        name.eq_ignore_ascii_case("docker-content-digest")
+            .then(|| value.trim().to_owned())
+    });
+    digest.unwrap()
 }
 
 #[test]
@@ -456,6 +561,7 @@ fn what_sagemaker_does_not_take_is_found_before_anything_is_made() {
         ("endpoint-name", "wine_1"),
         ("on-first-failure", "scale-down"),
         ("startup-timeout", "5s"),
+        ("vpc-subnets", "subnet-0a1b2c3d"),
     ];
     for (name, value) in wrong {
         let ended = endpoint.run(endpoint.deploy(&project, v1).input(name, value));

@@ -6,10 +6,10 @@ use tokio::time::Instant;
 
 use super::judge::{self, next_config, text};
 use super::wait::{look, settled};
-use super::wanted::{self, Wanted};
+use super::wanted::{self, Image, Wanted};
 use super::{history, preflight};
 use crate::artifact::Pushed;
-use crate::cloud::{SageMaker, Thing};
+use crate::cloud::{ImagePlace, SageMaker, Thing};
 use crate::code::Code;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -142,11 +142,7 @@ pub(super) async fn change(
 
 /// The image as SageMaker takes it: one manifest and no index, of the processor of the machines. Of an index the image for
 /// that processor is taken, without the attestations beside it.
-pub(super) async fn single(
-    ctx: &Context,
-    spec: &SageMakerSpec,
-    pushed: &Pushed,
-) -> Outcome<String> {
+pub(super) async fn single(ctx: &Context, spec: &SageMakerSpec, pushed: &Pushed) -> Outcome<Image> {
     let pinned = format!("{}@{}", pushed.repository, pushed.digest);
     let missing = |why: String| Failure::new(Code::ImageMissing, why);
     let reference: Reference = pinned
@@ -168,5 +164,9 @@ pub(super) async fn single(
             ))
             .await;
     }
-    Ok(format!("{}@{}", pushed.repository, chosen.digest))
+    let place = spec.clouds.sagemaker().place(reference.host())?;
+    Ok(Image {
+        pinned: format!("{}@{}", pushed.repository, chosen.digest),
+        behind: place == ImagePlace::Foreign,
+    })
 }

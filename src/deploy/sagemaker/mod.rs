@@ -108,7 +108,7 @@ pub(crate) async fn run(
     };
     let until = Instant::now() + spec.deadline;
     let shown = pushed.reference();
-    let pinned = single(ctx, spec, pushed).await?;
+    let image = single(ctx, spec, pushed).await?;
     let role = aws.role_arn(&spec.role).await?;
     let origin = Origin {
         digest: &pushed.digest,
@@ -116,7 +116,7 @@ pub(crate) async fn run(
         run_id,
         run_url: ctx.run_url.as_deref(),
     };
-    let wanted = Wanted::of(spec, &pinned, &role, origin);
+    let wanted = Wanted::of(spec, &image, &role, origin);
     let found = found(ctx, &aws, spec, &wanted, until).await?;
     let since = SystemTime::now();
     let goal = Goal::new(spec, &wanted.config);

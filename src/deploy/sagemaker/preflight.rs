@@ -170,6 +170,8 @@ async fn place(spec: &SageMakerSpec, image: Option<&Reference>, exists: bool) ->
     };
     match aws.place(image.host())? {
         ImagePlace::Here => {}
+        // Whether that network reaches the registry is known to nobody here.
+        ImagePlace::Foreign if spec.network.is_some() => {}
         ImagePlace::Region(region) => {
             return refused(
                 format!("it is in {region}, and the endpoint in {}", aws.region()?),
@@ -179,7 +181,7 @@ async fn place(spec: &SageMakerSpec, image: Option<&Reference>, exists: bool) ->
         ImagePlace::Foreign => {
             return refused(
                 format!("`{}` is not a private registry of ECR", image.host()),
-                "set `image` to ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME; `create-repository: true` makes it",
+                "set `image` to ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME, where `create-repository: true` makes it; or `vpc-subnets` of a network that reaches the registry",
             );
         }
     }

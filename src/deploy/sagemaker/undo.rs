@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::change::change;
-use super::judge::Goal;
+use super::judge::{Goal, text};
 use super::wait::{Waited, settled, wait};
 use super::{Before, Rollout};
 use crate::artifact::RolledBack;
@@ -62,9 +62,28 @@ pub(super) async fn not_there(
         // SageMaker cannot be told to stop, and a cancel undoes nothing.
         (_, Code::Interrupted | Code::RolloutDeadline | Code::RollbackFailed) => failure,
         (Some(before), Code::EndpointOldConfig) => rolled_back(ctx, spec, before, failure).await,
-        (Some(_), _) => failure,
+        (Some(before), _) => down(aws, spec, before, failure).await,
         (None, _) => first(ctx, aws, spec, rollout, failure).await,
     }
+}
+
+/// An update mostly leaves something that serves. Where it does not, a person must know: SageMaker takes no further update.
+async fn down(aws: &SageMaker, spec: &SageMakerSpec, before: &Before, failure: Failure) -> Failure {
+    let described = aws.describe(Thing::Endpoint, &spec.endpoint).await;
+    let described = described.ok().flatten().unwrap_or_default();
+    let status = text(&described, "EndpointStatus");
+    if !["Failed", "OutOfService"].contains(&status) {
+        return failure;
+    }
+    let said = format!(
+        "endpoint `{}` is {status} and serves nobody; `{}` was live before",
+        spec.endpoint, before.config
+    );
+    let broken = Diagnostic::error(Code::RollbackFailed, said)
+        .help("delete the endpoint, which is all that SageMaker allows, and run again");
+    let findings = std::iter::once(broken).chain(failure.into_findings());
+    Failure::all(findings.collect())
+        .unwrap_or_else(|| Failure::new(Code::RollbackFailed, Code::RollbackFailed.title()))
 }
 
 /// Moves the endpoint back and waits for it.

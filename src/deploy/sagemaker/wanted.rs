@@ -26,6 +26,15 @@ pub(super) struct Origin<'a> {
     pub(super) run_url: Option<&'a str>,
 }
 
+/// The image that is to serve.
+#[derive(Clone, Debug)]
+pub(super) struct Image {
+    /// By digest.
+    pub(super) pinned: String,
+    /// It lies in a registry that is not ECR's, which the endpoint's network reaches.
+    pub(super) behind: bool,
+}
+
 /// A model and a configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Wanted {
@@ -39,18 +48,25 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// What the specification comes to. `image` is pinned by digest.
-    pub(super) fn of(spec: &SageMakerSpec, image: &str, role: &str, origin: Origin<'_>) -> Self {
+    /// What the specification comes to.
+    pub(super) fn of(spec: &SageMakerSpec, image: &Image, role: &str, origin: Origin<'_>) -> Self {
         let environment: Map<_, _> = spec
             .environment
             .iter()
             .map(|(name, value)| (name.clone(), value.as_str().into()))
             .collect();
-        let mut container = json!({"Image": image});
+        let mut container = json!({"Image": image.pinned});
+        if image.behind {
+            container["ImageConfig"] = json!({"RepositoryAccessMode": "Vpc"});
+        }
         if !environment.is_empty() {
             container["Environment"] = environment.into();
         }
         let mut create_model = json!({"PrimaryContainer": container, "ExecutionRoleArn": role});
+        if let Some(network) = &spec.network {
+            create_model["VpcConfig"] =
+                json!({"Subnets": network.subnets, "SecurityGroupIds": network.groups});
+        }
         let model = name(&spec.endpoint, &create_model);
         let mut variant = json!({"VariantName": spec.variant, "ModelName": model});
         match &spec.capacity {
@@ -168,7 +184,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::cloud::{Clouds, Environment};
-    use crate::plan::{CloudSpec, OnFailure, OnFirstFailure};
+    use crate::plan::{CloudSpec, Network, OnFailure, OnFirstFailure};
 
     /// An endpoint of two machines, and nothing else said.
     pub(in super::super) fn spec() -> SageMakerSpec {
@@ -182,6 +198,7 @@ pub(super) mod tests {
             },
             variant: "AllTraffic".to_owned(),
             capture: None,
+            network: None,
             update: UpdatePolicy::AllAtOnce,
             wait: Duration::from_secs(300),
             alarms: Vec::new(),
@@ -202,7 +219,11 @@ pub(super) mod tests {
             commit: Some(commit),
             ..Origin::default()
         };
-        Wanted::of(spec, image, "role", origin)
+        let image = Image {
+            pinned: image.to_owned(),
+            behind: spec.network.is_some(),
+        };
+        Wanted::of(spec, &image, "role", origin)
     }
 
     #[test]
@@ -223,6 +244,26 @@ pub(super) mod tests {
         };
         let more = of(&more, "x@sha256:a", "1");
         assert!(more.model == first.model && more.config != first.config);
+    }
+
+    #[test]
+    fn an_image_behind_the_endpoints_network_is_fetched_through_it() {
+        let network = Network {
+            subnets: vec!["subnet-1".to_owned()],
+            groups: vec!["sg-1".to_owned()],
+        };
+        let inside = SageMakerSpec {
+            network: Some(network),
+            ..spec()
+        };
+        let (outside, inside) = (
+            of(&spec(), "x@sha256:a", "1"),
+            of(&inside, "x@sha256:a", "1"),
+        );
+        let mode = "/PrimaryContainer/ImageConfig/RepositoryAccessMode";
+        assert_eq!(inside.create_model.pointer(mode), Some(&"Vpc".into()));
+        assert_eq!(outside.create_model.pointer(mode), None);
+        assert_ne!(inside.model, outside.model);
     }
 
     #[test]

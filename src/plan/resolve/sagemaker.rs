@@ -112,6 +112,7 @@ impl Resolver<'_> {
             capacity,
             variant: own.variant_name.clone(),
             capture,
+            network: self.network(),
             update,
             wait: own.update_wait,
             alarms,
@@ -147,6 +148,30 @@ impl Resolver<'_> {
         }
         let path = |path: &str| Some(path.to_owned());
         (path(PING), path(INVOCATIONS), Some(PORT))
+    }
+
+    fn network(&mut self) -> Option<Network> {
+        let own = &self.inputs.sagemaker;
+        let subnets = values::list(&own.vpc_subnets, true);
+        let groups = values::list(&own.vpc_security_groups, true);
+        if subnets.is_empty() != groups.is_empty() {
+            self.invalid(
+                "vpc-subnets",
+                "and `vpc-security-groups` belong together: one of them is not set",
+            );
+        }
+        for (name, most, given) in [
+            ("vpc-subnets", 16, &subnets),
+            ("vpc-security-groups", 5, &groups),
+        ] {
+            if given.len() > most {
+                self.invalid(
+                    name,
+                    format!("has more than {most}, which is what SageMaker takes"),
+                );
+            }
+        }
+        (!subnets.is_empty()).then_some(Network { subnets, groups })
     }
 
     fn capacity(&mut self, deploys: bool) -> Capacity {

@@ -28,7 +28,7 @@ import shapes
 
 ACCOUNT = "123456789012"
 EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-VALIDATED = {"SageMaker": "sagemaker"}  # target prefix → botocore's name
+VALIDATED = {"SageMaker": "sagemaker", "Logs_20140328": "logs", "AmazonEC2ContainerRegistry_V20150921": "ecr"}  # target prefix → botocore's name
 OPEN = {"AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"}
 CALLS, FAULTS, LOCK = {}, [], threading.Lock()
 

@@ -1,11 +1,13 @@
 """In front of a registry: `proxy.py HOST:PORT METHOD PATH-PART AGENT COUNT FAULT`.
 
-The first COUNT requests of that method and path, by a client whose name holds AGENT, get FAULT: `503` as a gateway says it, `503-json` as a
-registry does, or `reset`. The rest is handed on. With the FAULT `referrers` it is a registry that itself lists what is attached to an image. An empty word means any. `GET /-/log` answers with what was asked so far: `METHOD PATH STATUS`, one a line."""
+The first COUNT requests (or, with `SKIP+COUNT`, those behind the first SKIP) of that method and path, by a client whose name holds AGENT, get FAULT: `503` as a gateway says it, `503-json` as a
+registry does, `reset`, or `silent` for a minute. The rest is handed on. With the FAULT `referrers` it is a registry that itself lists what is attached to an image. An empty word means any. `GET /-/log` answers with what was asked so far: `METHOD PATH STATUS`, one a line."""
 import hashlib, http, http.client, http.server, json, os, socket, struct, sys, threading
 
 target, method, part, agent, count, fault = sys.argv[1:]
-left = int(count)
+# `SKIP+COUNT` lets the first SKIP of them through.
+skip, _, count = count.rpartition("+")
+skip, left = int(skip or 0), int(count)
 log, lock, attached = [], threading.Lock(), {}
 CODES = {"401": "UNAUTHORIZED", "403": "DENIED", "404": "NAME_UNKNOWN", "429": "TOOMANYREQUESTS", "500": "UNKNOWN", "503": "UNAVAILABLE"}
 
@@ -25,9 +27,12 @@ class Proxy(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
 
     def faulty(self):
-        global left
+        global left, skip
         with lock:
             hit = (not method or self.command == method) and part in self.path and agent in self.headers.get("User-Agent", "") and left > 0
+            if hit and skip > 0:
+                skip -= 1
+                return False
             left -= hit
         return hit
 
@@ -37,6 +42,9 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         if self.faulty():
             log.append(f"{self.command} {self.path} {fault}")
             self.close_connection = True
+            if fault == "silent":
+                threading.Event().wait(60)
+                return
             if fault == "reset":
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.connection.close()
