@@ -13,7 +13,7 @@ use super::cluster::ClusterInputs;
 use super::endpoint::EndpointInputs;
 use super::google::GoogleInputs;
 use super::sagemaker::SageMakerInputs;
-use super::value::{boolean, duration, secret};
+pub(super) use super::value::{boolean, duration, secret};
 use crate::format::Format;
 
 /// Every input. Lists take one entry a line; `stages`, `tags` and `platforms` also take commas.

@@ -501,6 +501,10 @@ fn no_planted_secret_is_to_be_read_anywhere() {
         // These two are planted below, and in what GitHub is told.
         let elsewhere = ["mlflow-tracking-token", "github-token"];
         let name = input["name"].as_str().unwrap();
+        // Who we are at these is asked of them at once.
+        if ["creds", "credentials-json"].contains(&name) {
+            continue;
+        }
         let given = site.inputs.iter().any(|(given, _)| *given == name);
         assert!(
             given || elsewhere.contains(&name),
@@ -635,8 +639,9 @@ fn no_planted_secret_is_to_be_read_anywhere() {
         .input("train", "python train.py fail")
         .input("mlflow-tracking-token", &token);
     site.assert_unseen(&run.run().expect(20).code("train-failed"));
-    let image = image.split('@').next().unwrap();
+    // With the layers that were built while it trained.
     sh(&format!(
-        "docker images -q --no-trunc {image} | xargs -r docker rmi -f"
+        "docker images -q --no-trunc {} | xargs -r docker rmi -f",
+        site.image
     ));
 }
