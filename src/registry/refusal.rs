@@ -112,6 +112,13 @@ mod tests {
         };
         let finding = denied(Code::RegistryDenied, "failed", "h", Some(&login));
         assert!(finding.advice().contains("Dependabot"));
+        let of_ecr = Credentials {
+            secret: "s".into(),
+            origin: "ECR for the inputs".to_owned(),
+            ..login
+        };
+        let finding = denied(Code::RegistryDenied, "failed", "h", Some(&of_ecr));
+        assert!(finding.advice().contains("docs/aws.md"));
         assert!(
             denied(Code::RegistryDenied, "failed", "h", None)
                 .advice()
