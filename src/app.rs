@@ -1,31 +1,28 @@
-//! From the command line to the exit status: reads inputs, starts the reporters, runs the pipeline, gives the verdict.
+//! From the command line to the exit status: reads inputs and decides what is asked for. How that runs and is told is `reported`'s.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use crate::code::Code;
-use crate::compare::{self, Asked};
-use crate::context::{Context, Workspace};
+use crate::compare::Asked;
+use crate::context::Workspace;
 use crate::deploy;
 use crate::diagnostic::Diagnostic;
-use crate::event::{EventKind, Events, Stage};
-use crate::failure::Failure;
-use crate::host::{self, Host, ownership};
+use crate::event::Stage;
+use crate::host::{self, Host};
 use crate::init;
 use crate::inputs::cli::{Cli, Command};
 use crate::inputs::flags::Inputs;
-use crate::inputs::layers::{self, Parsed, Sources};
+use crate::inputs::layers;
+use crate::inputs::parsed::{Parsed, Sources};
 use crate::inputs::schema;
-use crate::interrupted;
-use crate::live;
-use crate::pipeline;
-use crate::plan::{self, Places, Plan, Task};
-use crate::report::{self, Status, Verdict};
+use crate::plan::{self, Places, Task};
+use crate::report;
+use crate::reported::Told;
 use crate::reporting::Reporting;
 use crate::shutdown::{self, Reason};
-use crate::stage::Ended;
 use crate::trace;
 
 /// Runs the program and returns its exit status.
@@ -44,8 +41,14 @@ pub(crate) async fn run(cancel: CancellationToken, reason: Reason) -> u8 {
         Parsed::Text(text) => report::clap(&text),
         Parsed::Page(text) => report::page(&text),
         Parsed::Invalid(findings) => {
-            let report = folder.join(".ml-deploy/report.json");
-            refuse(&host, &report, places.secrets, reporting, findings, cancel).await
+            let told = Told {
+                host: &host,
+                report: &folder.join(".ml-deploy/report.json"),
+                secrets: places.secrets,
+                reporting,
+                cancel,
+            };
+            told.refuse(findings).await
         }
         Parsed::Run {
             cli,
@@ -95,7 +98,6 @@ async fn start(
     ) {
         host.merge_request = None;
     }
-    let reporting = reporting.told(inputs);
     let mut secrets = secrets(inputs);
     secrets.extend(places.secrets.iter().cloned());
     let only = match &cli.command {
@@ -132,27 +134,23 @@ async fn start(
     } else {
         &places.folder
     };
-    let report = folder.join(&inputs.report);
+    let mut told = Told {
+        host: &host,
+        report: &folder.join(&inputs.report),
+        secrets,
+        reporting: reporting.told(inputs),
+        cancel,
+    };
     if let Command::Init(init) = &cli.command {
         let origin = host::origin(folder);
         return match init::run(folder, origin.as_deref(), init.ci, init.print) {
-            Ok(lines) => report::lines(&secrets, &lines),
-            Err(failure) => {
-                refuse(
-                    &host,
-                    &report,
-                    secrets,
-                    reporting,
-                    failure.into_findings(),
-                    cancel,
-                )
-                .await
-            }
+            Ok(lines) => report::lines(&told.secrets, &lines),
+            Err(failure) => told.refuse(failure.into_findings()).await,
         };
     }
     if let Command::Explain(explain) = &cli.command {
         if !findings.is_empty() {
-            return refuse(&host, &report, secrets, reporting, findings, cancel).await;
+            return told.refuse(findings).await;
         }
         let file = inputs.file.as_deref();
         let workspace = Workspace {
@@ -161,11 +159,7 @@ async fn start(
             ..Workspace::at(folder)
         };
         let bundle = places.folder.join(&explain.bundle);
-        let reporting = reporting.silent();
-        return explain_bundle(
-            &host, workspace, &report, secrets, reporting, cancel, &bundle,
-        )
-        .await;
+        return told.explain(workspace, &bundle).await;
     }
     let mut asked = Asked::default();
     let mut inputs = inputs.clone();
@@ -194,140 +188,19 @@ async fn start(
     ) {
         Ok(plan) => plan,
         Err(findings) => {
-            return refuse(&host, &report, secrets, reporting, findings, cancel).await;
+            return told.refuse(findings).await;
         }
     };
     if matches!(cli.command, Command::Plan(_)) {
-        return report::lines(&secrets, &plan.lines());
+        return report::lines(&told.secrets, &plan.lines());
     }
     // A password within the tracking URL is known only now.
-    secrets.extend(plan.gates.tracking.password.clone());
+    let password = plan.gates.tracking.password.clone();
+    told.secrets.extend(password);
     if let Some(time) = plan.timeout {
-        shutdown::after(time, cancel.clone(), reason.clone());
+        shutdown::after(time, told.cancel.clone(), reason.clone());
     }
-    Box::pin(execute(&plan, &asked, secrets, reporting, cancel, &reason)).await
-}
-
-/// Runs the plan with reporters listening.
-async fn execute(
-    plan: &Plan,
-    asked: &Asked,
-    secrets: Vec<SecretString>,
-    reporting: Reporting,
-    cancel: CancellationToken,
-    reason: &Reason,
-) -> u8 {
-    let (events, receiver) = Events::channel();
-    plan.clouds.listen(&events);
-    let mark = reporting.mark.clone();
-    // What is only looked at is reported nowhere but here.
-    let reporting = match plan.task {
-        Task::Status | Task::Parity | Task::Trace => reporting.silent(),
-        Task::Run | Task::Rollback => reporting,
-    };
-    let reporters = report::start(
-        reporting.settings(&plan.host, &plan.report, &plan.workspace.root, secrets),
-        receiver,
-        cancel.clone(),
-    );
-    let lines = match plan.task {
-        Task::Status | Task::Parity | Task::Trace => Vec::new(),
-        Task::Run | Task::Rollback => plan.lines(),
-    };
-    for line in lines {
-        events.note(line).await;
-    }
-    for (stage, why) in &plan.left_out {
-        let events = events.stage(*stage);
-        events.send(EventKind::LeftOut(why.clone())).await;
-    }
-    let ctx = Context {
-        events,
-        cancel,
-        workspace: plan.workspace.clone(),
-        run_url: plan.host.run_url.clone(),
-        mark,
-    };
-    let outcome = match plan.task {
-        Task::Run => Box::pin(pipeline::run(plan, &ctx)).await,
-        Task::Rollback => live::rollback(plan, &ctx).await,
-        Task::Status => live::status(plan, &ctx).await,
-        Task::Parity => compare::run(plan, &ctx, asked).await,
-        Task::Trace => trace::run(plan, &ctx, asked.image.as_deref().unwrap_or_default()).await,
-    };
-    let (outcome, left) = interrupted::outcome(outcome, reason);
-    drop(ctx);
-    let Ok(reporters) = reporters.await else {
-        return Code::Internal.exit();
-    };
-    let verdict = match &outcome {
-        Ok(Ended::Done) => Verdict::success(Status::Success),
-        Ok(Ended::Reused) => Verdict::success(Status::Reused),
-        Err(failure) => Verdict::failure(failure, &left),
-    };
-    let exit = verdict.exit;
-    reporters.finish(&verdict).await;
-    ownership::hand_over(&plan.workspace.root);
-    exit
-}
-
-/// Judges a rollout again from its bundle; no input of a run matters.
-async fn explain_bundle(
-    host: &Host,
-    workspace: Workspace,
-    report: &Path,
-    secrets: Vec<SecretString>,
-    reporting: Reporting,
-    cancel: CancellationToken,
-    bundle: &Path,
-) -> u8 {
-    let (events, receiver) = Events::channel();
-    let mark = reporting.mark.clone();
-    let settings = reporting.settings(host, report, &host.root, secrets);
-    let reporters = report::start(settings, receiver, cancel.clone());
-    let ctx = Context {
-        events: events.stage(Stage::Deploy),
-        cancel,
-        workspace,
-        run_url: host.run_url.clone(),
-        mark,
-    };
-    drop(events);
-    let outcome = deploy::kubernetes::explain(&ctx, bundle).await;
-    drop(ctx);
-    let Ok(reporters) = reporters.await else {
-        return Code::Internal.exit();
-    };
-    let verdict = match &outcome {
-        Ok(()) => Verdict::success(Status::Success),
-        Err(failure) => Verdict::failure(failure, &[]),
-    };
-    let exit = verdict.exit;
-    reporters.finish(&verdict).await;
-    exit
-}
-
-/// Ends a run that must not begin, with all findings reported as for any other failure.
-async fn refuse(
-    host: &Host,
-    report: &Path,
-    secrets: Vec<SecretString>,
-    reporting: Reporting,
-    findings: Vec<Diagnostic>,
-    cancel: CancellationToken,
-) -> u8 {
-    let (events, receiver) = Events::channel();
-    let settings = reporting.settings(host, report, &host.root, secrets);
-    let reporters = report::start(settings, receiver, cancel);
-    drop(events);
-    let (Ok(reporters), Some(failure)) = (reporters.await, Failure::all(findings)) else {
-        return Code::Internal.exit();
-    };
-    let verdict = Verdict::failure(&failure, &[]);
-    let exit = verdict.exit;
-    reporters.finish(&verdict).await;
-    ownership::hand_over(&host.root);
-    exit
+    Box::pin(told.execute(&plan, &asked, &reason)).await
 }
 
 /// Every secret value of the inputs, to be hidden before anything is said.

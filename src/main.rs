@@ -37,6 +37,7 @@ mod proof;
 mod python;
 mod registry;
 mod report;
+mod reported;
 mod reporting;
 mod reuse;
 mod secret_names;

@@ -207,20 +207,31 @@ pub(crate) async fn each_pod(
     Ok(found.collect())
 }
 
-async fn get<K>(
+/// A kind of objects that live in namespaces, and are read as they are.
+trait Kind:
+    kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+    + k8s_openapi::Resource
+    + Clone
+    + std::fmt::Debug
+    + DeserializeOwned
+    + Serialize
+{
+}
+
+impl Kind for DaemonSet {}
+impl Kind for Deployment {}
+impl Kind for Job {}
+impl Kind for Pod {}
+impl Kind for ReplicaSet {}
+impl Kind for Service {}
+impl Kind for StatefulSet {}
+
+async fn get<K: Kind>(
     cluster: &Cluster,
     namespace: &str,
     kind: &str,
     name: &str,
-) -> Outcome<Option<Value>>
-where
-    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
-        + k8s_openapi::Resource
-        + Clone
-        + std::fmt::Debug
-        + DeserializeOwned
-        + Serialize,
-{
+) -> Outcome<Option<Value>> {
     let api = Api::<K>::namespaced(cluster.client.clone(), namespace);
     match api.get_opt(name).await {
         Ok(found) => Ok(found.map(|object| value(&object, kind))),
@@ -228,15 +239,7 @@ where
     }
 }
 
-async fn list<K>(cluster: &Cluster, namespace: &str, kind: &str) -> Outcome<Vec<Value>>
-where
-    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
-        + k8s_openapi::Resource
-        + Clone
-        + std::fmt::Debug
-        + DeserializeOwned
-        + Serialize,
-{
+async fn list<K: Kind>(cluster: &Cluster, namespace: &str, kind: &str) -> Outcome<Vec<Value>> {
     let api = Api::<K>::namespaced(cluster.client.clone(), namespace);
     // Page by page: a thousand pods at once would be most of our memory.
     let mut params = ListParams::default().limit(PAGE);

@@ -2,7 +2,7 @@
 //! reads what. It evaluates nothing; the engine's own parser has the last word.
 //! Source of the grammar: moby/buildkit `frontend/dockerfile/parser`.
 
-use super::lines::{directives, logical_line, number, skip_documents};
+use super::lines::{Mistake, directives, logical_line, number, skip_documents};
 
 /// Every instruction there is.
 const KNOWN: [&str; 18] = [
@@ -54,13 +54,6 @@ pub(crate) struct Stage {
     pub(crate) base: String,
     pub(crate) name: Option<String>,
     pub(crate) line: u32,
-}
-
-/// What is wrong, and in which line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Mistake {
-    pub(crate) line: u32,
-    pub(crate) why: String,
 }
 
 impl Dockerfile {

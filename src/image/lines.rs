@@ -1,6 +1,11 @@
 //! How a Dockerfile's lines become instructions: directives, continuations, comments, here-documents.
 
-use super::dockerfile::Mistake;
+/// What is wrong, and in which line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mistake {
+    pub(crate) line: u32,
+    pub(crate) why: String,
+}
 
 /// Number of the line at an index.
 pub(super) fn number(at: usize) -> u32 {

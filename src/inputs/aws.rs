@@ -3,7 +3,7 @@
 use clap::Args;
 use secrecy::SecretString;
 
-use super::flags::{boolean, secret};
+use super::value::{boolean, secret};
 
 /// Who we are at AWS.
 #[derive(Args, Clone, Debug, Default)]

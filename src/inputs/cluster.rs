@@ -12,7 +12,7 @@ pub(crate) struct ClusterInputs {
     #[arg(long, value_name = "NAME", help_heading = "Deployment to Kubernetes")]
     pub(crate) resource_group: Option<String>,
     /// Use the AKS cluster's own administrator instead of the identity's rights
-    #[arg(long, value_name = "BOOL", default_value = "false", value_parser = super::flags::boolean, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Deployment to Kubernetes")]
+    #[arg(long, value_name = "BOOL", default_value = "false", value_parser = super::value::boolean, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Deployment to Kubernetes")]
     pub(crate) admin: bool,
     /// Region or zone of the GKE cluster
     #[arg(long, value_name = "NAME", help_heading = "Deployment to Kubernetes")]

@@ -12,6 +12,7 @@ use super::cluster::ClusterInputs;
 use super::endpoint::EndpointInputs;
 use super::google::GoogleInputs;
 use super::sagemaker::SageMakerInputs;
+pub(super) use super::value::{boolean, duration, secret};
 use crate::format::Format;
 
 /// Every input. Lists take one entry a line; `stages`, `tags` and `platforms` also take commas.
@@ -345,10 +346,6 @@ pub(crate) const SECRET_INPUTS: &[&str] = &[
     "github-token",
 ];
 
-pub(super) fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
-    Ok(SecretString::from(text))
-}
-
 /// Names of reports, parted by commas or lines.
 pub(crate) fn reports(text: &str) -> Result<GithubReports, String> {
     let mut wanted = GithubReports::default();
@@ -362,24 +359,4 @@ pub(crate) fn reports(text: &str) -> Result<GithubReports, String> {
         }
     }
     Ok(wanted)
-}
-
-/// `true` or `false`, as the runner writes them.
-pub(super) fn boolean(text: &str) -> Result<bool, String> {
-    match text {
-        "true" | "True" | "TRUE" => Ok(true),
-        "false" | "False" | "FALSE" => Ok(false),
-        _ => Err("expected true or false".to_owned()),
-    }
-}
-
-/// A time such as `90s`, `10m`, `1h 30m`; a bare number is refused because its unit would be a guess.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let parsed: jiff::SignedDuration = text
-        .parse()
-        .map_err(|_| "expected a time with its unit, such as 90s, 10m or 2h".to_owned())?;
-    Duration::try_from(parsed)
-        .ok()
-        .filter(|time| !time.is_zero())
-        .ok_or_else(|| "expected a time above zero".to_owned())
 }

@@ -12,6 +12,8 @@ pub(crate) mod google;
 pub(crate) mod layers;
 mod names;
 mod pages;
+pub(crate) mod parsed;
 pub(crate) mod sagemaker;
 pub(crate) mod schema;
 mod typed;
+pub(crate) mod value;

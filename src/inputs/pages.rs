@@ -5,7 +5,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
 
 use super::cli::{Cli, Command};
-use super::layers::Parsed;
+use super::parsed::Parsed;
 use crate::explain;
 
 /// The answer, when the arguments ask for one.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::flags::duration;
+use super::value::duration;
 
 /// What an endpoint of SageMaker is told beside its name and machines.
 #[derive(Args, Clone, Debug, Default)]

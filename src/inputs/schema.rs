@@ -45,3 +45,23 @@ pub(crate) fn json(rules: Value) -> String {
         json!({"inputs": inputs, "outputs": outputs, "codes": codes, "rules": rules, "file": file});
     serde_json::to_string_pretty(&contract).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_as_a_secret_is_known_as_one() {
+        let command = Cli::command();
+        let run = command.find_subcommand("run").unwrap();
+        let names = run.get_arguments().filter(|arg| {
+            let names = arg.get_value_names().unwrap_or_default();
+            names.iter().any(|name| name.starts_with("SECRET"))
+        });
+        let mut names: Vec<&str> = names.filter_map(clap::Arg::get_long).collect();
+        let mut known = SECRET_INPUTS.to_vec();
+        names.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(names, known);
+    }
+}

@@ -5,8 +5,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::cli::Cli;
 use super::flags::SECRET_INPUTS;
-use super::layers::{Source, Sources};
 use super::names::Names;
+use super::parsed::{Source, Sources};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 

@@ -93,6 +93,17 @@ fn fill(template: &Value, request: &Value) -> Result<Value, String> {
     })
 }
 
+/// Whether a request is one that MLflow's scoring server takes. Source: MLflow, `pyfunc/scoring_server`.
+pub(super) fn is_of_mlflow(request: &Value) -> bool {
+    let forms = [
+        "dataframe_split",
+        "dataframe_records",
+        "instances",
+        "inputs",
+    ];
+    forms.iter().any(|form| request.get(form).is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

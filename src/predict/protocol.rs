@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::address::{Answer, Question};
 use super::rows::Row;
-use super::{bento, lenient};
+use super::{bento, form, lenient};
 
 /// A way to ask for a prediction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,15 +188,7 @@ async fn candidates(
             .collect();
     }
     let mut paths = Vec::new();
-    if [
-        "dataframe_split",
-        "dataframe_records",
-        "instances",
-        "inputs",
-    ]
-    .into_iter()
-    .any(has)
-    {
+    if form::is_of_mlflow(request) {
         paths.push(Protocol::at("/invocations"));
     }
     if has("instances") {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::form::Form;
+use super::form::{self, Form};
 use super::rows::{Row, read};
 use super::{lenient, signature};
 use crate::context::Workspace;
@@ -107,18 +107,10 @@ fn one(file: PathBuf, request: Value, made_up: bool) -> Recorded {
 
 /// An example as MLflow's scoring server takes it; `None` for a form that it does not.
 fn body(example: Value) -> Option<Value> {
-    let has = |key: &str| example.get(key).is_some();
-    if [
-        "dataframe_split",
-        "dataframe_records",
-        "instances",
-        "inputs",
-    ]
-    .into_iter()
-    .any(has)
-    {
+    if form::is_of_mlflow(&example) {
         return Some(example);
     }
+    let has = |key: &str| example.get(key).is_some();
     (has("columns") && has("data")).then(|| json!({"dataframe_split": example}))
 }
 

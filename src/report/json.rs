@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use crate::artifact::{Model, Pushed};
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::event::End;
 
 use super::files;
-use super::jsonl::end_name;
 use super::outputs::{Facts, numbers, values};
 use super::record::{Finding, StageRecord};
 
@@ -113,6 +113,16 @@ fn stage(stage: &StageRecord) -> Value {
         "end": stage.end.map_or("unfinished", end_name),
         "retries": stage.retries,
     })
+}
+
+/// The word for how a stage ended.
+pub(super) fn end_name(end: End) -> &'static str {
+    match end {
+        End::Succeeded => "succeeded",
+        End::Reused => "reused",
+        End::Failed => "failed",
+        End::Cancelled => "cancelled",
+    }
 }
 
 fn finding(finding: &Finding) -> Value {

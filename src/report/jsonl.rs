@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::artifact::Artifact;
-use crate::event::{End, Event, EventKind, Stage};
+use crate::event::{Event, EventKind, Stage};
 
 use super::json;
 use super::outputs::Facts;
@@ -46,7 +46,7 @@ pub(super) fn event(event: &Event, redactor: &Redactor) -> String {
         }
         EventKind::Finished { end, took } => say(
             "finished",
-            json!({"end": end_name(*end), "seconds": took.as_secs_f64()}),
+            json!({"end": json::end_name(*end), "seconds": took.as_secs_f64()}),
         ),
         EventKind::Mask(_) => String::new(),
     }
@@ -76,16 +76,6 @@ pub(super) fn ended(facts: &Facts<'_>) -> String {
         .map(|name| ((*name).to_owned(), report[*name].clone()))
         .collect();
     line("ended", None, fields.into(), Timestamp::now())
-}
-
-/// The word for how a stage ended.
-pub(super) fn end_name(end: End) -> &'static str {
-    match end {
-        End::Succeeded => "succeeded",
-        End::Reused => "reused",
-        End::Failed => "failed",
-        End::Cancelled => "cancelled",
-    }
 }
 
 /// An artifact under its name in report.json and in the same shape.

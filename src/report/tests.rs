@@ -8,8 +8,9 @@ use secrecy::SecretString;
 
 use super::*;
 use crate::code::Code;
-use crate::diagnostic::Location;
-use crate::event::Stage;
+use crate::diagnostic::{Diagnostic, Location};
+use crate::event::{EventKind, Stage};
+use crate::format::Format;
 
 /// A log to read afterwards; it may be closed by its reader.
 #[derive(Clone, Default)]

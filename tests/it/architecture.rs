@@ -231,6 +231,37 @@ fn parts_of_a_folder_form_no_circles() {
     }
 }
 
+/// Every folder below `src/` that holds others or files beside its `mod.rs`.
+fn folders() -> BTreeSet<String> {
+    let mut folders = BTreeSet::new();
+    for source in sources() {
+        for (at, _) in source.name.match_indices('/') {
+            folders.insert(source.name[..at].to_owned());
+        }
+    }
+    folders
+}
+
+#[test]
+fn no_two_parts_of_a_folder_import_each_other() {
+    let folders = folders();
+    assert!(folders.len() > 20, "{folders:?}");
+    let mut circles = Vec::new();
+    for folder in &folders {
+        let parts = parts(folder);
+        for (one, names) in &parts {
+            for other in names.range(one.clone()..) {
+                // `flags` is made of groups of inputs, which read their values as it does.
+                let group = folder == "inputs" && (one == "flags" || other == "flags");
+                if !group && parts.get(other).is_some_and(|back| back.contains(one)) {
+                    circles.push(format!("src/{folder}: {one} and {other}"));
+                }
+            }
+        }
+    }
+    assert!(circles.is_empty(), "{circles:#?}");
+}
+
 #[test]
 fn names_behind_a_prefix_are_found() {
     let text = "use super::{a::{X, Y},\n    b};\nuse super::super::c;\nsuper::d::f();\nuse super::super::{e, g::Z};";

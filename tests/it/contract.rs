@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::support::checkout;
 
-fn schema() -> Value {
+/// What the program says of itself.
+pub(crate) fn schema() -> Value {
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_ml-deploy"))
         .arg("schema")

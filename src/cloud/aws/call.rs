@@ -142,13 +142,13 @@ impl Refused {
         let kind = header
             .map(str::to_owned)
             .or_else(|| of_json(&["__type", "code", "Code"]))
-            .or_else(|| super::sts::element(&text, "Code"))
+            .or_else(|| element(&text, "Code"))
             .unwrap_or_else(|| answer.status.to_string());
         // `com.amazonaws.ecr#Kind` and `Kind:http://…` are written too.
         let kind = kind.rsplit('#').next().unwrap_or(&kind);
         let kind = kind.split(':').next().unwrap_or(kind).to_owned();
         let message = of_json(&["message", "Message"])
-            .or_else(|| super::sts::element(&text, "Message"))
+            .or_else(|| element(&text, "Message"))
             .unwrap_or_default();
         Self {
             kind,
@@ -253,6 +253,19 @@ impl Refused {
         };
         failure.evidence(said)
     }
+}
+
+/// The text of the first element with this name. The service's answers have no attributes and no sections of plain text.
+pub(super) fn element(xml: &str, name: &str) -> Option<String> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    let (text, _) = rest.split_once(&format!("</{name}>"))?;
+    let plain = text
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&apos;", "'")
+        .replace("&amp;", "&");
+    Some(plain)
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@
 use reqwest::Method;
 
 use super::Aws;
+use super::call::element;
 use super::call::{Call, Refused};
 use super::place::Service;
 use super::sagemaker::SageMaker;
 use super::sign::encoded;
-use super::sts::element;
 use crate::failure::Outcome;
 
 const VERSION: &str = "2010-05-08";

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::super::http::Answer;
 use super::super::oidc::Claims;
 use super::Aws;
-use super::call::{Call, Refused, ahead};
+use super::call::{Call, Refused, ahead, element};
 use super::keys::Keys;
 use super::place::{Partition, Service, endpoint};
 use super::sign;
@@ -246,19 +246,6 @@ fn principal(arn: &str) -> String {
     };
     let name = name.split('/').next().unwrap_or(name);
     format!("{}:role/{name}", before.replacen(":sts:", ":iam:", 1))
-}
-
-/// The text of the first element with this name. The service's answers have no attributes and no sections of plain text.
-pub(super) fn element(xml: &str, name: &str) -> Option<String> {
-    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
-    let (text, _) = rest.split_once(&format!("</{name}>"))?;
-    let plain = text
-        .replace("&lt;", "<")
-        .replace("&gt;", ">")
-        .replace("&quot;", "\"")
-        .replace("&apos;", "'")
-        .replace("&amp;", "&");
-    Some(plain)
 }
 
 /// An address of ours as a signed question of who we are, good for a minute: EKS takes it for a token.

@@ -61,12 +61,7 @@ pub(super) async fn try_out(
     deadline: Instant,
 ) -> Outcome<()> {
     // Without an old container there is nothing to protect.
-    if engine
-        .inspect_container(&names.now)
-        .await
-        .fail(Code::ContainerFailed)?
-        .is_none()
-    {
+    if !exists(engine, &names.now).await? {
         return Ok(());
     }
     let mut trial = container.clone();
@@ -86,6 +81,11 @@ pub(super) async fn try_out(
     removed.fail(Code::ContainerFailed)
 }
 
+async fn exists(engine: &Engine, name: &str) -> Outcome<bool> {
+    let found = engine.inspect_container(name).await;
+    Ok(found.fail(Code::ContainerFailed)?.is_some())
+}
+
 /// The old container steps aside and the new one takes its ports. When that does not answer the old one comes back; when it
 /// does, the old one waits until the new one is verified.
 pub(super) async fn swap(
@@ -96,11 +96,7 @@ pub(super) async fn swap(
     container: &ContainerSpec,
     deadline: Instant,
 ) -> Outcome<String> {
-    let replaced = engine
-        .inspect_container(&names.now)
-        .await
-        .fail(Code::ContainerFailed)?
-        .is_some();
+    let replaced = exists(engine, &names.now).await?;
     let work = async {
         if ctx.cancel.is_cancelled() {
             return Err(Failure::new(

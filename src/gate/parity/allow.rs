@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 
-use super::verdict::Row;
+use super::row::Row;
 use crate::artifact::{ParityLevel as Level, ParityVerdict as Verdict};
 use crate::code::Code;
 use crate::plan::{ParityAllow, ParityMode, ParitySpec};

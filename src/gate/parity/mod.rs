@@ -5,6 +5,7 @@ mod allow;
 mod bearing;
 mod numbers;
 mod place;
+mod row;
 mod say;
 mod serving;
 mod start;
@@ -31,8 +32,8 @@ use crate::plan::{ParityMode, ParitySpec, Plan};
 use allow::Judged;
 use bearing::{Bearing, bearing};
 use place::Places;
+use row::{NONE, Row};
 use serving::{Server, Serving};
-use verdict::{NONE, Row};
 use weights::Weights;
 
 /// Compares the image of this run and says what differs. The failure is that of an image that would not serve what was trained: `ParityPython`,

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::bearing::Bearing;
-use super::verdict::{NONE, Row};
+use super::row::{NONE, Row};
 use crate::artifact::{Environment, ParityLevel as Level};
 use crate::code::Code;
 

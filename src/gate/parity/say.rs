@@ -5,7 +5,7 @@ use std::path::Path;
 use super::allow::Judged;
 use super::bearing::Bearing;
 use super::place::Places;
-use super::verdict::NONE;
+use super::row::NONE;
 use crate::artifact::{Environment, ParityLevel as Level, ParityRow};
 use crate::code::Code;
 use crate::context::Context;

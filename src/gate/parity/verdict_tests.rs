@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::bearing::{Bearing, Reason, Required};
-use super::verdict::{Row, architecture, compare};
+use super::row::Row;
+use super::verdict::{architecture, compare};
 use crate::artifact::{Distribution, Environment, ParityLevel as Level};
 use crate::code::Code;
 

@@ -8,7 +8,7 @@ use super::{Resolver, values};
 use crate::cloud::Clouds;
 use crate::code::Code;
 use crate::context::Workspace;
-use crate::inputs::flags::duration;
+use crate::inputs::value::duration;
 use crate::registry::Reference;
 
 impl Resolver<'_> {

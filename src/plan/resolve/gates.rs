@@ -7,7 +7,7 @@ use crate::code::Code;
 use crate::context::Workspace;
 use crate::diagnostic::{Diagnostic, Location};
 use crate::event::Stage;
-use crate::inputs::layers::Source;
+use crate::inputs::parsed::Source;
 use crate::plan::{Task, TrackingSpec, TrackingUri};
 
 impl Resolver<'_> {

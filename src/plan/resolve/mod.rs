@@ -27,7 +27,7 @@ use crate::diagnostic::{Diagnostic, Location};
 use crate::event::Stage;
 use crate::host::Host;
 use crate::inputs::flags::Inputs;
-use crate::inputs::layers::{Source, Sources};
+use crate::inputs::parsed::{Source, Sources};
 use crate::registry::Reference;
 
 /// Where things lie that are not inputs.

@@ -6,7 +6,6 @@ use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom};
 use flate2::bufread::DeflateDecoder;
 use fs_err::File;
 
-use super::file::{decompressed, exactly};
 use super::{Imports, Limits, broken, scan, too_large};
 
 /// Bytes of the end record without its comment, and the longest comment.
@@ -33,7 +32,7 @@ struct Entry {
 pub(super) fn imports(file: &mut File, length: u64) -> io::Result<Option<Imports>> {
     let mut all: Option<Imports> = None;
     // Entries may lie on top of each other: what they may become together is bounded, not each alone.
-    let mut left = decompressed(length).bytes;
+    let mut left = Limits::decompressed(length).bytes;
     for (count, entry) in pickles(file, length)?.iter().enumerate() {
         if count == MOST_PICKLES {
             return Err(too_large("it holds more pickles than allowed"));
@@ -70,6 +69,13 @@ fn one(file: &mut File, entry: &Entry) -> io::Result<Imports> {
             "the zip is compressed in a way that is not read here",
         )),
     }
+}
+
+/// Reads exactly this many bytes from here.
+fn exactly(file: &mut File, count: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; count];
+    file.read_exact(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The pickles in the central directory.

@@ -1,6 +1,6 @@
 //! Opens a model's file whatever wraps its pickles: nothing, what joblib's `compress` offers, or a zip (PyTorch).
 
-use std::io::{self, BufRead, BufReader, Read as _, Seek as _};
+use std::io::{self, BufRead, BufReader, Seek as _};
 use std::path::Path;
 
 use bzip2::bufread::MultiBzDecoder;
@@ -16,16 +16,6 @@ const EXTENSIONS: &[&str] = &["pkl", "pickle", "joblib", "sav", "dill", "cloudpi
 
 /// KiB of memory that xz may ask for: its highest level needs 65 MiB, a hostile header asks for 4 GiB.
 const XZ_MEMORY: u32 = 128 << 10;
-
-/// What a compressed file may become: more is a bomb, or a model of nothing but zeros.
-pub(super) fn decompressed(compressed: u64) -> Limits {
-    let limits = Limits::default();
-    let grown = compressed.saturating_mul(200).saturating_add(64 << 20);
-    Limits {
-        bytes: grown.min(limits.bytes),
-        ..limits
-    }
-}
 
 /// What loading the file imports; `None` for a file that holds no pickle.
 ///
@@ -48,7 +38,7 @@ pub(crate) fn imports(path: &Path) -> io::Result<Option<Imports>> {
         return archive::imports(&mut file, length);
     }
     let result = match wrapped(head, named, reader)? {
-        Wrapped::By(plain) => scan(BufReader::new(plain), decompressed(length)),
+        Wrapped::By(plain) => scan(BufReader::new(plain), Limits::decompressed(length)),
         Wrapped::Not(reader) => {
             // From protocol 2 on; older ones begin like any text.
             let begins = matches!(head, [0x80, 2..=5, ..]);
@@ -107,11 +97,4 @@ fn is_zlib(head: &[u8]) -> bool {
         }
         _ => false,
     }
-}
-
-/// Reads exactly this many bytes from here.
-pub(super) fn exactly(file: &mut File, count: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; count];
-    file.read_exact(&mut bytes)?;
-    Ok(bytes)
 }

@@ -52,6 +52,18 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// What a compressed file may become: more is a bomb, or a model of nothing but zeros.
+    fn decompressed(compressed: u64) -> Self {
+        let limits = Self::default();
+        let grown = compressed.saturating_mul(200).saturating_add(64 << 20);
+        Self {
+            bytes: grown.min(limits.bytes),
+            ..limits
+        }
+    }
+}
+
 /// Reads one pickle, or several in a row. What follows the first and is no pickle is left alone: PyTorch's old format writes
 /// the bytes of its tensors there.
 ///

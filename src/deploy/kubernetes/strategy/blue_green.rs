@@ -10,6 +10,7 @@ use super::super::colour::{LABEL, colour, plain_name};
 use super::super::manifest::Object;
 use super::super::reject::explain;
 use super::route::Route;
+use super::suffix::COLOURS;
 use super::trial::{self, beside, map, read};
 use super::{Trial, Way, check};
 use crate::cluster::{Cluster, text};
@@ -17,9 +18,6 @@ use crate::code::Code;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::plan::KubernetesSpec;
-
-/// What the names of the two workloads end in, and the values of the label.
-pub(super) const COLOURS: [&str; 2] = ["blue", "green"];
 
 /// The second workload. The objects are changed into what they are after the switch; nothing in the cluster is, except
 /// that a workload which nobody asks any more makes room.

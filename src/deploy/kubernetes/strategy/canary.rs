@@ -4,15 +4,13 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::Api;
 
 use super::super::manifest::Object;
+use super::suffix::CANARY;
 use super::trial::{self, beside, read};
 use super::{Trial, Way, check};
 use crate::cluster::Cluster;
 use crate::context::Context;
 use crate::failure::Outcome;
 use crate::plan::KubernetesSpec;
-
-/// What the second workload's name ends in.
-pub(super) const SUFFIX: &str = "canary";
 
 /// The label that tells its pods apart.
 pub(super) const LABEL: (&str, &str) = ("ml-deploy/track", "canary");
@@ -33,7 +31,7 @@ pub(super) async fn stage(
         .and_then(|live| live.spec.as_ref()?.replicas)
         .unwrap_or(1);
     let count = replicas(percent, u64::try_from(wanted).unwrap_or_default());
-    let object = beside(main, &format!("{}-{SUFFIX}", main.name), LABEL, Some(count));
+    let object = beside(main, &format!("{}-{CANARY}", main.name), LABEL, Some(count));
     if trial::clear(cluster, &object, LABEL).await?.is_some() {
         ctx.events
             .note(format!("`{}` of an earlier run is removed", object.label()))

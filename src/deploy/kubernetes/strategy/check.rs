@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::super::image;
 use super::super::manifest::Object;
-use super::{blue_green, canary};
+use super::suffix;
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::plan::{KubernetesSpec, Strategy};
@@ -84,11 +84,7 @@ pub(super) fn main<'a>(
 
 /// Names of second workloads that an object of the manifests has.
 fn taken(strategy: Strategy, objects: &[Object], main: &Object) -> Vec<Diagnostic> {
-    let suffixes: &[&str] = match strategy {
-        Strategy::Rolling => &[],
-        Strategy::Canary { .. } => &[canary::SUFFIX],
-        Strategy::BlueGreen => &blue_green::COLOURS,
-    };
+    let suffixes = suffix::of(strategy);
     let names: Vec<String> = suffixes
         .iter()
         .map(|suffix| format!("{}-{suffix}", main.name))

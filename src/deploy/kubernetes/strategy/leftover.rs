@@ -7,7 +7,8 @@ use kube::{Api, ResourceExt as _};
 
 use super::super::colour::LABEL as COLOUR;
 use super::super::manifest::Object;
-use super::{blue_green, canary, trial};
+use super::suffix::{CANARY, COLOURS};
+use super::{canary, trial};
 use crate::cluster::Cluster;
 use crate::code::Code;
 use crate::context::Context;
@@ -45,7 +46,7 @@ pub(super) async fn warn(
 
 /// A warning for each that is a second workload of `main` and has pods.
 fn of(main: &Object, namespace: &str, found: &[Deployment]) -> Vec<Diagnostic> {
-    let suffixes = blue_green::COLOURS.iter().chain([&canary::SUFFIX]);
+    let suffixes = COLOURS.iter().chain([&CANARY]);
     let names: Vec<String> = suffixes
         .map(|suffix| format!("{}-{suffix}", main.name))
         .collect();

@@ -8,6 +8,7 @@ mod leftover;
 mod retreat;
 mod route;
 mod shared;
+mod suffix;
 mod trial;
 
 pub(super) use check::check;
@@ -145,11 +146,7 @@ pub(super) fn keeps(spec: &KubernetesSpec, live: &Value) -> bool {
 
 /// Names of the workloads that the strategy makes or removes beside this one, which is as preflight tries it.
 pub(super) fn second(spec: &KubernetesSpec, objects: &[Object], object: &Object) -> Vec<String> {
-    let suffixes: &[&str] = match spec.strategy {
-        Strategy::Rolling => &[],
-        Strategy::Canary { .. } => &[canary::SUFFIX],
-        Strategy::BlueGreen => &blue_green::COLOURS,
-    };
+    let suffixes = suffix::of(spec.strategy);
     match check::main(spec, objects) {
         Ok(main) if main.label() == object.label() => suffixes
             .iter()
