@@ -1,6 +1,7 @@
 //! Inputs and host become a `Plan`: resolved, validated, printable. What runs is decided here, once.
 
 mod clouds;
+mod endpoints;
 mod gates;
 mod google;
 mod resolve;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use clouds::*;
+pub(crate) use endpoints::*;
 pub(crate) use gates::{FirstDeploy, GateSpec, Margin, Op, Rule, Side, Test};
 pub(crate) use google::*;
 pub(crate) use resolve::{Places, resolve, secret_values};

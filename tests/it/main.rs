@@ -14,6 +14,8 @@ mod aws_cluster;
 mod azure;
 mod azure_clusters;
 mod azure_registries;
+mod azureml;
+mod azureml_fails;
 mod background;
 mod bad_input;
 mod bearer;

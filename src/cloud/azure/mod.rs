@@ -5,6 +5,7 @@ mod arm;
 mod denial;
 mod identity;
 mod managed;
+pub(crate) mod ml;
 mod registry;
 mod sovereign;
 

@@ -8,6 +8,7 @@ Of the script it reads:
   traffic     "stuck": endpoints take another traffic and keep their own; "refused": they do not take it
   slow        a deployment is not ready before so many seconds
   usages      what the quota request answers, in place of plenty
+  endpoint    properties of an endpoint `wine` that is there already
 """
 import http.server, json, os, random, re, secrets, subprocess, threading, time, urllib.error, urllib.request
 
@@ -100,9 +101,9 @@ class Deployment:
 
 
 class Endpoint:
-    def __init__(self, body):
-        self.body, self.deployments, self.key, self.state = body, {}, "key-" + secrets.token_urlsafe(30), "Creating"
-        self.traffic = {}
+    def __init__(self, mine, body):
+        self.log, self.body, self.deployments, self.key, self.state = mine.log["scored"], body, {}, "key-" + secrets.token_urlsafe(30), "Creating"
+        self.traffic, self.issued = {}, mine.log.setdefault("issued", {})
         endpoint = self
 
         class Scoring(http.server.BaseHTTPRequestHandler):
@@ -125,13 +126,19 @@ class Endpoint:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def score(self, method, path, headers, sent):
-        if headers.get("authorization") != f"Bearer {self.key}":
+        given = (headers.get("authorization") or "").removeprefix("Bearer ")
+        if self.body["properties"].get("authMode") == "AADToken":
+            known = self.issued.get(given) == "https://ml.azure.com/.default"
+        else:
+            known = given == self.key
+        if not known:
             return 401, b'{"message": "Key not valid or missing"}'
         with lock:
             name = headers.get("azureml-model-deployment")
             if name is None:
                 served = [(one, share) for one, share in self.traffic.items() if share > 0]
                 name = random.choices([one for one, _ in served], [share for _, share in served])[0] if served else None
+            self.log.append(f"{method} {path} {'by header' if 'azureml-model-deployment' in headers else 'by traffic'} {name}")
             found = self.deployments.get(name)
             port = found.port if found and found.state == "Succeeded" else None
         if port is None:
@@ -212,6 +219,9 @@ def serve(mine, method, path, body, refused):
             raise refused(404, "UserError", f"Environment {key} is not there.")
         return 200, {"id": f"{scope}/environments/{rest[1]}/versions/{rest[3]}", "name": rest[3], "type": "x", "properties": kept[key]}
     every = endpoints(mine)
+    if "endpoint" in mine.script and "wine" not in every:
+        every["wine"] = Endpoint(mine, {"location": location, "identity": {"type": "SystemAssigned"}, "properties": mine.script.pop("endpoint")})
+        every["wine"].state = "Succeeded"
     if len(rest) == 1:
         return 200, {"value": [shown_endpoint(scope, name, one) for name, one in every.items()]}
     name, one = rest[1], every.get(rest[1])
@@ -239,7 +249,7 @@ def endpoint(mine, method, scope, name, one, body, refused):
             return 204, None
         one.end()
         del endpoints(mine)[name]
-        return 202, None, {"Location": mine.later(lambda _: ("Succeeded", None))}
+        return 202, None, {"Location": mine.later(lambda _: ("Succeeded", None), True)}
     if method == "PUT":
         if not re.fullmatch(r"[a-zA-Z][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]", name):
             raise refused(400, "UserError", f"The endpoint name {name} is not valid.")
@@ -254,7 +264,7 @@ def endpoint(mine, method, scope, name, one, body, refused):
         if not created and wanted != one.traffic and how == "refused":
             raise refused(409, "Conflict", "The endpoint is being updated by somebody else.")
         if created:
-            one = endpoints(mine)[name] = Endpoint(body)
+            one = endpoints(mine)[name] = Endpoint(mine, body)
         one.body = body
         one.state = "Creating" if created else "Updating"
         if created or how != "stuck":
@@ -284,7 +294,7 @@ def deployment(mine, method, scope, name, one, key, body, refused):
         found.end()
         del one.deployments[key]
         one.traffic.pop(key, None)
-        return 202, None, {"Location": mine.later(lambda polls: ("InProgress" if polls < 2 else "Succeeded", None))}
+        return 202, None, {"Location": mine.later(lambda polls: ("InProgress" if polls < 2 else "Succeeded", None), True)}
     if method == "PUT":
         if one.state != "Succeeded":
             raise refused(409, "Conflict", f"Endpoint {name} is in state {one.state}.")

@@ -12,7 +12,7 @@ A subscription is one test. PUT /_bed/{subscription} sets its script:
   deny           actions that are forbidden, such as Microsoft.MachineLearningServices/workspaces/read
   throttle       {"PUT deployments": 2}: so many of these requests are answered with 429 first
   and what each service reads (see ml.py, aks.py)
-GET gives the log: requests, violations, scopes of tokens; DELETE ends what runs for it. POST …/review says by 200 whether a token
+GET gives the log: requests, violations, scopes of tokens, who answered at endpoints; DELETE ends what runs for it. POST …/review says by 200 whether a token
 is good for a `registry` or a `cluster`, as such ones ask; GET …/job-token is the identity of a job of GitHub.
 """
 import http.server, json, re, secrets, sys, threading, time, traceback, urllib.error, urllib.parse, urllib.request
@@ -31,13 +31,14 @@ class Test:
 
     def __init__(self, name):
         self.name, self.script, self.state, self.tokens = name, {}, {}, {}
-        self.log = {"requests": [], "violations": [], "scopes": []}
+        self.log = {"requests": [], "violations": [], "scopes": [], "scored": []}
 
-    def later(self, work):
-        """The address of an operation that is asked about; `work(poll)` says its state and its error."""
+    def later(self, work, result=False):
+        """The address of an operation that is asked about; `work(poll)` says its state and its error. A `result` is answered with
+        202 until it is there."""
         number = secrets.token_hex(8)
         operations[number] = {"work": work, "polls": 0}
-        return f"{BASE}/_operations/{number}?api-version=2024-04-01&t={secrets.token_hex(4)}"
+        return f"{BASE}/{'_results' if result else '_operations'}/{number}?api-version=2024-04-01&t={secrets.token_hex(4)}"
 
 
 def test(name):
@@ -49,6 +50,11 @@ class Refused(Exception):
     def __init__(self, status, code, message, headers=()):
         super().__init__(message)
         self.status, self.headers, self.body = status, dict(headers), {"error": {"code": code, "message": message}}
+
+
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 128  # many tests ask at once
+    daemon_threads = True
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -97,8 +103,8 @@ class Front(Handler):
                 return directory.review(test(found[1]), json.loads(self.sent))
         if found := re.fullmatch(r"/_bed/([^/]+)/job-token", path):
             return directory.job_token(test(found[1]), query.get("audience", ""))
-        if found := re.fullmatch(r"/_operations/([0-9a-f]+)", path):
-            return operation(found[1])
+        if found := re.fullmatch(r"/_(operations|results)/([0-9a-f]+)", path):
+            return operation(found[2], found[1] == "results", self.path)
         found = re.match(r"/subscriptions/([^/]+)/", path)
         if not found:
             return 404, {"error": {"code": "ResourceNotFound", "message": f"nothing is at {path}"}}
@@ -137,6 +143,8 @@ class Front(Handler):
 
 
 class Back(Handler):
+    protocol_version = "HTTP/1.0"  # Prism would use a connection again that has just been closed
+
     def serve(self, path, _):
         found = re.match(r"/subscriptions/([^/]+)/", path)
         if not found:
@@ -160,17 +168,19 @@ class Back(Handler):
             return service.serve(mine, self.command, path, json.loads(self.sent or b"null"), Refused)
 
 
-def operation(number):
+def operation(number, result, path):
     with lock:
         known = operations.get(number)
         if known is None:
             return 404, {"error": {"code": "OperationNotFound", "message": "no such operation"}}
         known["polls"] += 1
         status, error = known["work"](known["polls"])
+    if result:
+        return (202, None, {"Location": BASE + path}) if status == "InProgress" else (204 if status == "Succeeded" else 500, error)
     return 200, {"id": number, "name": number, "status": status, **({"error": error} if error else {})}
 
 
 ml.lock = aks.lock = lock
-back = http.server.ThreadingHTTPServer(("127.0.0.1", BACK), Back)
+back = Server(("127.0.0.1", BACK), Back)
 threading.Thread(target=back.serve_forever, daemon=True).start()
-http.server.ThreadingHTTPServer(("127.0.0.1", PORT), Front).serve_forever()
+Server(("127.0.0.1", PORT), Front).serve_forever()
