@@ -43,18 +43,21 @@ impl Aws {
             return Ok(None);
         }
         let login = self.login(host, &registry).await;
-        match (login, &registry) {
-            // Anybody may pull from there.
-            (Err(failure), Registry::Public) if failure.code() == Code::CloudIdentity => Ok(None),
-            // Some other registry on this machine is none of the emulator's business, if it emulates ECR at all.
-            (Err(failure), Registry::Local)
-                if !named || failure.code() == Code::CloudUnreachable =>
-            {
+        match login {
+            Ok((proxy, _)) if registry == Registry::Local && proxy != host => Ok(None),
+            Ok((_, login)) => Ok(Some(login)),
+            Err(failure) if does_without(&registry, named, failure.code()) => {
+                if registry == Registry::Public && failure.code() != Code::CloudIdentity {
+                    let why = failure.findings().map(|finding| finding.message.as_str());
+                    let why = why.collect::<Vec<_>>().join("; ");
+                    let voice = &self.around.voice;
+                    voice
+                        .note(format!("{why}; it is asked without a name"))
+                        .await;
+                }
                 Ok(None)
             }
-            (Ok((proxy, _)), Registry::Local) if proxy != host => Ok(None),
-            (Ok((_, login)), _) => Ok(Some(login)),
-            (Err(failure), _) => Err(failure),
+            Err(failure) => Err(failure),
         }
     }
 
@@ -133,6 +136,7 @@ impl Aws {
             secret: secret.into(),
             identity_token: false,
             origin: format!("ECR for {}", keys.origin),
+            right: None,
         };
         self.around.voice.mask(&login.secret).await;
         let proxy = data["proxyEndpoint"].as_str().unwrap_or_default();
@@ -248,6 +252,17 @@ impl Aws {
     }
 }
 
+/// Whether a registry is asked without a name when there is no login for it.
+fn does_without(registry: &Registry, named: bool, code: Code) -> bool {
+    match registry {
+        // Anybody may pull from there: base images need no right of ours.
+        Registry::Public => true,
+        // Some other registry on this machine is none of an emulator's business, if it emulates ECR at all.
+        Registry::Local => !named || code == Code::CloudUnreachable,
+        Registry::Private { .. } => false,
+    }
+}
+
 /// How long a login lives; a time that has passed already says only that a clock is wrong.
 fn left(expires: &Value) -> Duration {
     let second = expires.as_f64().map(|second| second as i64);
@@ -260,7 +275,29 @@ fn left(expires: &Value) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::environment::Environment;
     use super::*;
+
+    #[test]
+    fn only_what_may_be_open_is_asked_without_a_name() {
+        let private = Registry::of(
+            "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
+            &Environment::default(),
+        );
+        let private = private.unwrap();
+        for code in [
+            Code::CloudIdentity,
+            Code::CloudDenied,
+            Code::CloudUnreachable,
+        ] {
+            assert!(does_without(&Registry::Public, true, code));
+            assert!(!does_without(&private, true, code));
+            assert!(!does_without(&private, false, code));
+            assert!(does_without(&Registry::Local, false, code));
+        }
+        assert!(!does_without(&Registry::Local, true, Code::CloudDenied));
+        assert!(does_without(&Registry::Local, true, Code::CloudUnreachable));
+    }
 
     #[test]
     fn the_life_of_a_login_is_read_and_not_always_believed() {
