@@ -3,7 +3,7 @@
 use crate::artifact::{Live, Model, Pushed};
 use crate::code::Code;
 use crate::context::Context;
-use crate::deploy::{docker, kubernetes, sagemaker};
+use crate::deploy::{azureml, docker, kubernetes, sagemaker};
 use crate::engine::Engine;
 use crate::event::Stage;
 use crate::failure::{Fail, Outcome};
@@ -71,6 +71,7 @@ pub(crate) async fn live(
     match (&plan.deploy, engine) {
         (None, _) => Ok(None),
         (Some(DeploySpec::Kubernetes(spec)), _) => kubernetes::serving(ctx, spec).await,
+        (Some(DeploySpec::AzureMl(spec)), _) => azureml::serving(ctx, spec).await,
         (Some(DeploySpec::SageMaker(spec)), _) => sagemaker::serving(spec).await,
         (Some(DeploySpec::Docker(spec)), Some(engine)) => docker::serving(engine, spec)
             .await

@@ -59,6 +59,7 @@ codes! {
     CloudIdentity, "cloud-identity", 10, "no usable identity at the cloud", "name one in the inputs, or let the job have one (`id-token: write`)";
     CloudDenied, "cloud-denied", 10, "cloud refuses the identity or lacks a right", "give the identity the right named";
     CloudUnreachable, "cloud-unreachable", 10, "cloud does not answer", "check the network and the cloud's status, then run again";
+    WorkspaceMissing, "workspace-missing", 10, "cloud does not have the workspace", "correct `workspace`, `resource-group` and `subscription-id`";
     ClusterMissing, "cluster-missing", 10, "cloud does not have the cluster", "correct `cluster-name` and where it is: resource group, region or location";
     EndpointRole, "endpoint-role", 10, "endpoint's execution role cannot be used", "create the role with a trust policy for `sagemaker.amazonaws.com`, or correct `execution-role`";
     EndpointImage, "endpoint-image", 10, "endpoint cannot run the image", "use a registry, processor and kind of manifest that the endpoint takes";
@@ -136,7 +137,7 @@ codes! {
     MountFailed, "mount-failed", 50, "volume cannot be mounted", "create what the volume refers to";
     SandboxFailed, "sandbox-failed", 50, "node cannot set up the pod", "look at the node's network plugin and runtime";
     PodDenied, "pod-denied", 50, "API server refuses the pods", "correct what the message names: pod security, webhook or a field";
-    QuotaExceeded, "quota-exceeded", 50, "pods do not fit the namespace's quota", "raise the quota, or lower requests, replicas or `maxSurge`";
+    QuotaExceeded, "quota-exceeded", 50, "what is to run does not fit the quota", "raise the quota, or lower requests, replicas or `maxSurge`";
     PodFailed, "pod-failed", 50, "pod failed", "read its last log lines above";
     PodEvicted, "pod-evicted", 50, "pods are evicted again and again", "look at the node's pressure and the pod's requests";
     PodGone, "pod-gone", 50, "object was deleted while it was waited for", "see who deletes it";
@@ -161,6 +162,7 @@ codes! {
     HostUnresolved, "host-unresolved", 50, "service cannot reach a host it needs", "correct the host's name, or open the network to it";
     EndpointFailed, "endpoint-failed", 50, "endpoint failed", "read the cloud's reason and the log lines above";
     EndpointOldConfig, "endpoint-old-config", 50, "endpoint serves its old configuration", "read why the cloud went back, correct it and deploy again";
+    TrafficUnmoved, "traffic-unmoved", 50, "endpoint's traffic did not move to the new version", "see who else changes the endpoint, then run again";
     ContainerFailed, "container-failed", 50, "container did not become healthy", "read its log lines above";
     VerifyHealth, "verify-health", 60, "deployed service is not healthy", "check `health-path` and the service's log";
     VerifyPrediction, "verify-prediction", 60, "deployed service answers otherwise than expected", "compare the answer with `golden`";

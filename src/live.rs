@@ -3,7 +3,7 @@
 
 use crate::artifact::{Deployment, Pushed};
 use crate::context::Context;
-use crate::deploy::{docker, kubernetes, sagemaker};
+use crate::deploy::{azureml, docker, kubernetes, sagemaker};
 use crate::engine::Engine;
 use crate::event::Stage;
 use crate::failure::Outcome;
@@ -15,6 +15,7 @@ use crate::verify;
 pub(crate) enum Deployed {
     Kubernetes(Box<kubernetes::Rollout>),
     Docker(Deployment),
+    AzureMl(Box<azureml::Rollout>),
     SageMaker(Box<sagemaker::Rollout>),
 }
 
@@ -24,6 +25,7 @@ impl Deployed {
         match self {
             Self::Kubernetes(rollout) => rollout.deployment(),
             Self::Docker(deployment) => deployment,
+            Self::AzureMl(rollout) => rollout.deployment(),
             Self::SageMaker(rollout) => rollout.deployment(),
         }
     }
@@ -33,6 +35,7 @@ impl Deployed {
         match self {
             Self::Kubernetes(rollout) => rollout.judged(),
             Self::Docker(deployment) => deployment.clone(),
+            Self::AzureMl(rollout) => rollout.judged(),
             Self::SageMaker(rollout) => rollout.deployment().clone(),
         }
     }
@@ -67,6 +70,14 @@ pub(crate) async fn settle(
             docker::finish(ctx, engine, spec).await;
             Ok(())
         }
+        (Some(Deployed::AzureMl(rollout)), Some(DeploySpec::AzureMl(spec)), _) => {
+            if let Err(failure) = verified {
+                return Err(azureml::undo(ctx, spec, &rollout, failure).await);
+            }
+            let recheck =
+                async |live: &Deployment| verify_stage(plan, ctx, None, Some(live), pushed).await;
+            azureml::finish(ctx, spec, &rollout, recheck).await
+        }
         (Some(Deployed::SageMaker(rollout)), Some(DeploySpec::SageMaker(spec)), _) => {
             if let Err(failure) = verified {
                 return Err(sagemaker::undo(ctx, spec, &rollout, failure).await);
@@ -94,6 +105,10 @@ pub(crate) async fn rollback(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
                 let rollout = sagemaker::rollback(ctx, spec).await?;
                 Some(Deployed::SageMaker(Box::new(rollout)))
             }
+            Some(DeploySpec::AzureMl(spec)) => {
+                let rollout = azureml::rollback(ctx, spec).await?;
+                Some(Deployed::AzureMl(Box::new(rollout)))
+            }
             _ => None,
         })
     };
@@ -116,6 +131,7 @@ pub(crate) async fn status(plan: &Plan, ctx: &Context) -> Outcome<Ended> {
     let work = async |ctx: &Context| match &plan.deploy {
         Some(DeploySpec::Kubernetes(spec)) => kubernetes::status(ctx, spec).await,
         Some(DeploySpec::SageMaker(spec)) => sagemaker::status(ctx, spec).await,
+        Some(DeploySpec::AzureMl(spec)) => azureml::status(ctx, spec).await,
         _ => Ok(()),
     };
     if plan.deploy.is_some() {

@@ -8,7 +8,7 @@ use crate::chain;
 use crate::champion;
 use crate::code::Code;
 use crate::context::Context;
-use crate::deploy::{docker, kubernetes, sagemaker};
+use crate::deploy::{azureml, docker, kubernetes, sagemaker};
 use crate::engine::Engine;
 use crate::event::{End, EventKind, Stage};
 use crate::failure::{self, Failure, Outcome};
@@ -332,6 +332,11 @@ async fn deploy_stage(
         })
         .await
         .map(Deployed::Docker)?,
+        (DeploySpec::AzureMl(spec), _) => stage(plan, ctx, Stage::Deploy, async |ctx| {
+            azureml::run(ctx, spec, pushed, run_id).await
+        })
+        .await
+        .map(|rollout| Deployed::AzureMl(Box::new(rollout)))?,
         (DeploySpec::SageMaker(spec), _) => stage(plan, ctx, Stage::Deploy, async |ctx| {
             sagemaker::run(ctx, spec, pushed, run_id).await
         })

@@ -60,6 +60,14 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ready> {
             checks.push(Box::pin(deploy::kubernetes::on_paper(ctx, spec, image)));
         }
     }
+    if let Some(DeploySpec::AzureMl(spec)) = &plan.deploy
+        && plan.runs(Stage::Deploy)
+    {
+        let push = plan.push.as_ref().map(|push| &push.repository);
+        let image = plan.image_ref.as_ref().or(push);
+        let checked = deploy::azureml::preflight(ctx, spec, image);
+        checks.push(Box::pin(checked));
+    }
     if let Some(DeploySpec::SageMaker(spec)) = &plan.deploy
         && plan.runs(Stage::Deploy)
         && plan.task == Task::Run

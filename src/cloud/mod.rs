@@ -16,6 +16,7 @@ mod voice;
 use std::sync::Arc;
 
 pub(crate) use aws::{ImagePlace, Role, SageMaker, Thing};
+pub(crate) use azure::ml as azure_ml;
 pub(crate) use cluster::{Address, Bearer, Described};
 pub(crate) use environment::Environment;
 pub(crate) use registry::Login;
@@ -50,16 +51,24 @@ struct Surroundings {
     job: Arc<JobIdentity>,
 }
 
+impl Surroundings {
+    /// Those of a run with this environment; nobody listens yet.
+    fn of(environment: &Environment) -> Self {
+        let voice = Voice::default();
+        Self {
+            environment: environment.clone(),
+            http: http::Http::new(voice.clone()),
+            job: Arc::new(JobIdentity::new(environment)),
+            voice,
+        }
+    }
+}
+
 impl Clouds {
     /// The clouds as the inputs and the environment describe them.
     pub(crate) fn new(spec: CloudSpec, environment: &Environment) -> Arc<Self> {
-        let voice = Voice::default();
-        let around = Surroundings {
-            environment: environment.clone(),
-            voice: voice.clone(),
-            http: http::Http::new(voice.clone()),
-            job: Arc::new(JobIdentity::new(environment)),
-        };
+        let around = Surroundings::of(environment);
+        let voice = around.voice.clone();
         Arc::new(Self {
             aws: aws::Aws::new(spec.aws.clone(), around.clone()),
             azure: azure::Azure::new(spec.azure.clone(), around.clone()),

@@ -14,6 +14,8 @@ pub(crate) struct Login {
     pub(crate) identity_token: bool,
     /// Who it was made for, for messages.
     pub(crate) origin: String,
+    /// What gives it the right to push, for when it has none.
+    pub(crate) right: Option<String>,
 }
 
 impl Clouds {

@@ -7,7 +7,7 @@ use kube::client::{AuthError, Body, ClientBuilder};
 use kube::config::KubeConfigOptions;
 use kube::{Client, Config};
 
-use super::{bearer, kubeconfig};
+use super::{bearer, kubeconfig, private};
 use crate::cloud;
 use crate::code::Code;
 use crate::failure::{Failure, Outcome, chain};
@@ -58,7 +58,7 @@ impl Cluster {
             None => builder.build(),
         };
         let version = tokio::time::timeout(FIRST_ANSWER, client.apiserver_version()).await;
-        match version {
+        let connected = match version {
             Err(_) => Err(Failure::new(
                 Code::ClusterUnreachable,
                 format!(
@@ -70,9 +70,13 @@ impl Cluster {
             Ok(Ok(_)) => Ok(Self {
                 client,
                 namespace,
-                server,
+                server: server.clone(),
             }),
-        }
+        };
+        connected.map_err(|failure| match private::advice(&server) {
+            Some(advice) if failure.code() == Code::ClusterUnreachable => failure.help(advice),
+            _ => failure,
+        })
     }
 }
 
@@ -218,7 +222,7 @@ fn refused(
 fn instead_of(plugin: &str) -> &'static str {
     match plugin.rsplit('/').next().unwrap_or(plugin) {
         "kubelogin" => {
-            "let azure/aks-set-context write the kubeconfig with `admin: true`, or use one with a service account's token (`kubectl create token NAME`)"
+            "set `cluster-name` and `resource-group` instead of `kubeconfig` (docs/azure.md), or use one with a service account's token (`kubectl create token NAME`)"
         }
         "gke-gcloud-auth-plugin" | "gcloud" => {
             "let google-github-actions/get-gke-credentials write the kubeconfig: it holds a token"

@@ -6,6 +6,7 @@ mod cloud;
 mod connect;
 mod kubeconfig;
 mod live;
+mod private;
 mod proxy;
 mod rights;
 mod together;

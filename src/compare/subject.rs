@@ -3,7 +3,7 @@
 use super::{Asked, login};
 use crate::code::Code;
 use crate::context::Context;
-use crate::deploy::{docker, kubernetes, sagemaker};
+use crate::deploy::{azureml, docker, kubernetes, sagemaker};
 use crate::engine::{Engine, ImageInfo};
 use crate::failure::{Fail as _, Failure, Outcome};
 use crate::plan::{DeploySpec, Plan};
@@ -67,6 +67,7 @@ async fn live(plan: &Plan, ctx: &Context, engine: &Engine) -> Outcome<String> {
             .await
             .fail(Code::ImageMissing)?,
         Some(DeploySpec::Kubernetes(spec)) => kubernetes::serving(ctx, spec).await?,
+        Some(DeploySpec::AzureMl(spec)) => azureml::serving(ctx, spec).await?,
         Some(DeploySpec::SageMaker(spec)) => sagemaker::serving(spec).await?,
         None => {
             return Err(Failure::new(

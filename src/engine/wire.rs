@@ -272,6 +272,7 @@ mod tests {
             secret: "~~~???>>>".to_owned().into(),
             identity_token: false,
             origin: String::new(),
+            right: None,
         };
         let headers = auth_header("r", Some(&credentials)).unwrap();
         let text = headers["X-Registry-Auth"].to_str().unwrap();

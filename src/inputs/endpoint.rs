@@ -12,7 +12,7 @@ pub(crate) struct EndpointInputs {
         help_heading = "Deployment to a cloud's endpoint"
     )]
     pub(crate) endpoint_name: Option<String>,
-    /// Machine that serves, as the cloud calls it, such as ml.m5.large
+    /// Machine that serves, as the cloud calls it, such as ml.m5.large or Standard_DS3_v2
     #[arg(
         long,
         value_name = "TYPE",

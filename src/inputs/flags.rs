@@ -8,6 +8,7 @@ use secrecy::SecretString;
 
 use super::aws::AwsInputs;
 use super::azure::AzureInputs;
+use super::azureml::AzureMlInputs;
 use super::cluster::ClusterInputs;
 use super::endpoint::EndpointInputs;
 use super::google::GoogleInputs;
@@ -182,7 +183,7 @@ pub(crate) struct Inputs {
     #[arg(long, value_name = "LIST", help_heading = "Gates")]
     pub(crate) parity_allow: Vec<String>,
 
-    /// Where to deploy: kubernetes, docker, sagemaker or none; by default kubernetes when there are manifests
+    /// Where to deploy: kubernetes, docker, sagemaker, azureml or none; by default kubernetes when there are manifests
     #[arg(long, value_name = "TARGET", help_heading = "Deployment")]
     pub(crate) target: Option<String>,
     /// Longest time for the rollout
@@ -269,6 +270,8 @@ pub(crate) struct Inputs {
     pub(crate) azure: AzureInputs,
     #[command(flatten)]
     pub(crate) google: GoogleInputs,
+    #[command(flatten)]
+    pub(crate) azureml: AzureMlInputs,
 
     /// Port the service listens on in its container; by default the Service's, the image's EXPOSE or 8080
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Verification")]
@@ -338,6 +341,7 @@ pub(crate) const SECRET_INPUTS: &[&str] = &[
     "mlflow-tracking-token",
     "kubeconfig",
     "secrets",
+    "creds",
     "gitlab-token",
     "aws-secret-access-key",
     "aws-session-token",

@@ -2,6 +2,7 @@
 
 pub(crate) mod aws;
 pub(crate) mod azure;
+pub(crate) mod azureml;
 pub(crate) mod cli;
 pub(crate) mod cluster;
 mod editor;

@@ -29,7 +29,39 @@ pub(crate) struct AwsKeys {
 
 /// Who we are at Azure.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct AzureSpec {}
+pub(crate) struct AzureSpec {
+    /// `None`: whatever identity the surroundings have.
+    pub(crate) identity: Option<AzureIdentity>,
+    pub(crate) subscription: Option<String>,
+    pub(crate) environment: Option<AzureEnvironment>,
+    /// URLs that `creds` names: who hands out tokens, and Resource Manager.
+    pub(crate) authority: Option<String>,
+    pub(crate) resource_manager: Option<String>,
+}
+
+/// An identity that the inputs name.
+#[derive(Clone, Debug)]
+pub(crate) enum AzureIdentity {
+    /// A service principal with a secret.
+    Secret {
+        client_id: String,
+        tenant_id: String,
+        secret: SecretString,
+    },
+    /// An application that trusts the job's own token.
+    Federated {
+        client_id: String,
+        tenant_id: String,
+    },
+}
+
+/// One of Azure's clouds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AzureEnvironment {
+    Public,
+    China,
+    UsGovernment,
+}
 
 /// Who we are at Google.
 #[derive(Clone, Debug, Default)]
@@ -66,4 +98,15 @@ pub(crate) struct GkeSpec {
     /// Region or zone.
     pub(crate) location: String,
     pub(crate) name: String,
+}
+
+/// Whether a secret may be sent there: over TLS, or within this machine.
+pub(crate) fn may_carry_secrets(url: &str) -> bool {
+    let Ok(url) = url.parse::<reqwest::Url>() else {
+        return false;
+    };
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    let here = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+    url.scheme() == "https" || url.scheme() == "http" && here
 }

@@ -1,6 +1,7 @@
 //! Inputs and host become a `Plan`: resolved, validated, printable. What runs is decided here, once.
 
 mod clouds;
+mod endpoints;
 mod gates;
 mod resolve;
 mod rules;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use clouds::*;
+pub(crate) use endpoints::*;
 pub(crate) use gates::{FirstDeploy, GateSpec, Margin, Op, Rule, Side, Test};
 pub(crate) use resolve::{Places, resolve, secret_values};
 pub(crate) use sagemaker::{Capacity, Capture, Network, SageMakerSpec, UpdatePolicy};

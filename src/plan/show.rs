@@ -105,6 +105,17 @@ impl Plan {
                     spec.manifests.join(", ")
                 )
             }
+            Some(DeploySpec::AzureMl(spec)) => {
+                let (endpoint, workspace) = (&spec.endpoint, &spec.workspace.name);
+                let place = format!("endpoint `{endpoint}` of Azure ML workspace `{workspace}`");
+                if self.task == Task::Rollback {
+                    return format!("back to the deployment that was kept on {place}");
+                }
+                format!(
+                    "{place}, on {} x {}",
+                    spec.instance_count, spec.instance_type
+                )
+            }
             Some(DeploySpec::Docker(spec)) => {
                 format!("container `{}` on the local engine", spec.name)
             }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use super::{CloudCluster, SageMakerSpec};
+use super::{AzureMlSpec, CloudCluster, SageMakerSpec};
 use crate::cloud::Clouds;
 use crate::code::Code;
 use crate::predict::Form;
@@ -203,6 +203,7 @@ pub(crate) struct PushSpec {
 pub(crate) enum DeploySpec {
     Kubernetes(KubernetesSpec),
     Docker(DockerSpec),
+    AzureMl(Box<AzureMlSpec>),
     SageMaker(Box<SageMakerSpec>),
 }
 

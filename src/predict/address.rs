@@ -78,13 +78,29 @@ impl Address {
     /// # Errors
     /// The client cannot be made, which is a defect.
     pub(crate) fn new(base: impl Into<String>) -> reqwest::Result<Self> {
-        Self::within(base, TIMEOUT)
+        Self::built(base, reqwest::Client::builder().no_proxy(), TIMEOUT)
+    }
+
+    /// One on the network, which wants to see these headers with every request.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(crate) fn with(
+        base: impl Into<String>,
+        headers: reqwest::header::HeaderMap,
+        timeout: Duration,
+    ) -> reqwest::Result<Self> {
+        let client = reqwest::Client::builder().default_headers(headers);
+        Self::built(base, client, timeout)
     }
 
     /// One that is given so long for each answer.
-    fn within(base: impl Into<String>, timeout: Duration) -> reqwest::Result<Self> {
-        let client = reqwest::Client::builder()
-            .no_proxy()
+    fn built(
+        base: impl Into<String>,
+        client: reqwest::ClientBuilder,
+        timeout: Duration,
+    ) -> reqwest::Result<Self> {
+        let client = client
             // A probe follows a redirect on the same server, and so do we; anywhere else the answer would be another server's.
             .redirect(reqwest::redirect::Policy::custom(|attempt| {
                 let from = attempt.previous().first().map(reqwest::Url::origin);
@@ -173,7 +189,12 @@ mod tests {
             }
         });
         drop(rustls::crypto::ring::default_provider().install_default());
-        let address = Address::within(base, Duration::from_millis(500)).unwrap();
+        let address = Address::built(
+            base,
+            reqwest::Client::builder().no_proxy(),
+            Duration::from_millis(500),
+        )
+        .unwrap();
         let answer = address.ask(Question::get("/")).await;
         serving.abort();
         answer

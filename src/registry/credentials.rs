@@ -34,6 +34,8 @@ pub(crate) struct Credentials {
     pub(crate) identity_token: bool,
     /// Where it came from, for messages: `inputs`, or the path of a file and the helper.
     pub(crate) origin: String,
+    /// What would give a cloud's identity the right to push.
+    pub(crate) right: Option<String>,
 }
 
 /// The login for a registry host: the inputs' password when it is for this host, that of a cloud whose identity the inputs
@@ -73,6 +75,7 @@ fn of(password: Option<&RegistryPassword>, host: &str, origin: &str) -> Option<C
         secret: found.password.clone(),
         identity_token: false,
         origin: origin.to_owned(),
+        right: None,
     })
 }
 
@@ -83,6 +86,7 @@ impl From<cloud::Login> for Credentials {
             secret: login.secret,
             identity_token: login.identity_token,
             origin: login.origin,
+            right: login.right,
         }
     }
 }
@@ -204,6 +208,7 @@ fn read(entry: &Entry) -> anyhow::Result<Option<Credentials>> {
         secret: password.into(),
         identity_token,
         origin: String::new(),
+        right: None,
     }))
 }
 
@@ -254,6 +259,7 @@ async fn ask(helper: &str, server: &str, path: &Path) -> anyhow::Result<Option<C
         username: answer.username,
         secret: answer.secret.into(),
         origin: String::new(),
+        right: None,
     }))
 }
 

@@ -32,6 +32,12 @@ pub(crate) fn denied(
             ),
         )
         .help(FORKS),
+        Some(Credentials {
+            right: Some(right),
+            origin,
+            ..
+        }) => Diagnostic::error(code, format!("{what}: registry `{host}` refuses {origin}"))
+            .help(right),
         Some(login) => {
             let help = if host == "ghcr.io" {
                 "give the job `permissions: packages: write`, and give this repository access in the package's settings"
@@ -102,6 +108,7 @@ mod tests {
             secret: String::new().into(),
             identity_token: false,
             origin: "the inputs".to_owned(),
+            right: None,
         };
         let finding = denied(Code::RegistryDenied, "failed", "h", Some(&login));
         assert!(finding.advice().contains("Dependabot"));

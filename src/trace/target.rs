@@ -4,7 +4,7 @@ use super::links::Links;
 use super::places::{Places, words};
 use super::subject::Subject;
 use crate::artifact::{Link, Served};
-use crate::deploy::{docker, kubernetes, sagemaker};
+use crate::deploy::{azureml, docker, kubernetes, sagemaker};
 use crate::engine::Engine;
 use crate::failure::chain;
 use crate::plan::DeploySpec;
@@ -68,6 +68,9 @@ impl Places<'_> {
                     return Err("nothing serves in that namespace".to_owned());
                 }
                 Ok(served)
+            }
+            Some(DeploySpec::AzureMl(spec)) => {
+                azureml::served(self.ctx, spec).await.map_err(words)
             }
             Some(DeploySpec::SageMaker(spec)) => {
                 let served = sagemaker::served(spec).await.map_err(words)?;

@@ -1,5 +1,6 @@
 //! Checks on what is live: it answers, it runs the digest that was pushed, and it predicts what was recorded.
 
+mod endpoint;
 mod predictions;
 mod running;
 mod service;

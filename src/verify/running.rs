@@ -179,6 +179,29 @@ async fn digests(spec: &SageMakerSpec, pushed: &Pushed) -> Outcome<Vec<String>> 
     Ok(digests)
 }
 
+/// The deployments of a managed endpoint, each with the image of its environment.
+pub(super) fn behind_endpoint(seen: &[(String, Option<String>)], pushed: &Pushed) -> Checked {
+    let runs_it = |image: &Option<String>| {
+        let image = image.as_ref();
+        image.is_some_and(|image| image.ends_with(&pushed.digest))
+    };
+    let wrong: Vec<String> = seen
+        .iter()
+        .filter(|(_, image)| !runs_it(image))
+        .map(|(name, image)| {
+            let image = image
+                .as_deref()
+                .unwrap_or("an image that Azure does not name");
+            format!("deployment `{name}` runs {image}")
+        })
+        .collect();
+    if seen.is_empty() {
+        let wrong = vec!["no deployment has any traffic".to_owned()];
+        return checked("digest", wrong, &pushed.digest, 1);
+    }
+    checked("digest", wrong, &pushed.digest, seen.len())
+}
+
 fn checked(name: &str, wrong: Vec<String>, what: &str, all: usize) -> Checked {
     let name = name.to_owned();
     let Some(first) = wrong.first() else {
@@ -258,6 +281,25 @@ mod tests {
         let beside = ("Deployment/redis", "redis:7", "");
         assert_eq!(passes(&[good, beside]), Some(true));
         assert_eq!(passes(&[beside]), Some(false));
+    }
+
+    #[test]
+    fn every_deployment_that_is_asked_runs_the_pushed_digest() {
+        let pushed = Pushed {
+            repository: "wine.azurecr.io/wine".to_owned(),
+            tag: None,
+            digest: NEW.to_owned(),
+        };
+        let at = |digest: &str| Some(format!("wine.azurecr.io/wine@{digest}"));
+        let passes = |seen: &[(&str, Option<String>)]| {
+            let seen = seen
+                .iter()
+                .map(|(name, image)| ((*name).to_owned(), image.clone()));
+            behind_endpoint(&seen.collect::<Vec<_>>(), &pushed).0.passed
+        };
+        assert!(passes(&[("green", at(NEW))]));
+        assert!(!passes(&[("green", at(NEW)), ("blue", at(OLD))]));
+        assert!(!passes(&[("green", None)]) && !passes(&[]));
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Who is asked: the published port of a container, or through the API server a Service and every pod behind it.
+//! Who is asked: the published port of a container, a managed endpoint, or through the API server a Service and every pod behind it.
 
 use std::time::{Duration, Instant};
 
-use super::{Checked, running};
+use super::{Checked, endpoint, running};
 use crate::artifact::{Deployment, Pushed};
 use crate::cloud::SageMaker;
 use crate::cluster::{Backend, Cluster, Request, Right, denied, each_pod, http, serving};
@@ -143,6 +143,10 @@ pub(super) async fn open(
         DeploySpec::Docker(docker) => {
             let (service, checked) = local(docker, engine, deployment, pushed).await?;
             Ok((Some(service), checked))
+        }
+        DeploySpec::AzureMl(spec) => {
+            let (address, checked) = endpoint::azureml(spec, deployment, pushed).await?;
+            Ok((Some(Service::Address(address)), checked))
         }
         DeploySpec::SageMaker(endpoint) => {
             let checked = running::at_endpoint(endpoint, pushed).await?;

@@ -106,7 +106,7 @@ fn a_program_that_gives_the_token_is_run_when_it_is_there() {
         .code("kubeconfig-plugin")
         .says("exits 3: not logged in");
     for (plugin, native) in [
-        ("kubelogin", "aks-set-context"),
+        ("kubelogin", "`cluster-name` and `resource-group`"),
         ("/opt/bin/doctl", "kubeconfig show"),
         ("aws-iam-authenticator", "kubectl create token"),
     ] {

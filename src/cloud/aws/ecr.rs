@@ -136,6 +136,7 @@ impl Aws {
             secret: secret.into(),
             identity_token: false,
             origin: format!("ECR for {}", keys.origin),
+            right: None,
         };
         self.around.voice.mask(&login.secret).await;
         let proxy = data["proxyEndpoint"].as_str().unwrap_or_default();

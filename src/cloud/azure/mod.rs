@@ -1,31 +1,39 @@
-//! Who we are at Azure, and what it hands out for it.
+//! Who we are at Azure, and what it hands out for it: logins of registries, kubeconfigs and tokens of clusters.
 
-use super::registry::Login;
-use super::{Described, Surroundings};
-use crate::code::Code;
-use crate::failure::{Failure, Outcome};
-use crate::plan::{AksSpec, AzureSpec};
+mod aks;
+mod arm;
+mod denial;
+mod identity;
+mod managed;
+pub(crate) mod ml;
+mod registry;
+mod sovereign;
+
+use std::collections::BTreeMap;
+
+use tokio::sync::Mutex;
+
+use self::identity::Identity;
+use self::registry::Known;
+use super::Surroundings;
+use crate::plan::AzureSpec;
 
 /// The identity at Azure, and its services.
 pub(super) struct Azure {
     spec: AzureSpec,
     around: Surroundings,
+    identity: Identity,
+    /// Logins by the registry's host.
+    registries: Mutex<BTreeMap<String, Known>>,
 }
 
 impl Azure {
     pub(super) fn new(spec: AzureSpec, around: Surroundings) -> Self {
-        Self { spec, around }
-    }
-
-    /// The login for a registry of Azure; see [`super::Clouds::registry`].
-    pub(super) async fn registry(&self, host: &str, named: bool) -> Outcome<Option<Login>> {
-        let _ = (host, named, &self.spec, &self.around);
-        Ok(None)
-    }
-
-    /// The cluster's address and tokens.
-    pub(super) async fn aks(&self, cluster: &AksSpec) -> Outcome<Described> {
-        let _ = (&cluster.resource_group, &cluster.name, cluster.admin);
-        Err(Failure::new(Code::Internal, "not built yet"))
+        Self {
+            identity: Identity::new(&spec, around.clone()),
+            spec,
+            around,
+            registries: Mutex::default(),
+        }
     }
 }

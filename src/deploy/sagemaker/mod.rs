@@ -119,7 +119,7 @@ pub(crate) async fn run(
     let wanted = Wanted::of(spec, &image, &role, origin);
     let found = found(ctx, &aws, spec, &wanted, until).await?;
     let since = SystemTime::now();
-    let goal = Goal::new(spec, &wanted.config);
+    let mut goal = Goal::new(spec, &wanted.config);
     let before = match &found {
         Some(described) if config(described) != wanted.config => Some(Before::of(described)),
         // It has become ours before: by a run that was stopped, or by one that was verified.
@@ -130,6 +130,10 @@ pub(crate) async fn run(
     match &found {
         Some(described) if next_config(described) == wanted.config => {
             changed = judge::busy(described);
+            if !changed {
+                // An autoscaler may have changed the number of machines since.
+                goal = Goal::earlier(&wanted.config);
+            }
             let note = if changed {
                 "is on its way to this configuration already: an earlier run began it"
             } else {

@@ -11,7 +11,7 @@ impl Resolver<'_> {
     pub(super) fn clouds(&mut self, places: &Places) -> Arc<Clouds> {
         let spec = CloudSpec {
             aws: self.aws(),
-            azure: AzureSpec {},
+            azure: self.azure(),
             google: GoogleSpec {},
         };
         Clouds::new(spec, &places.environment)

@@ -18,11 +18,13 @@ impl Resolver<'_> {
             return self.looked_at();
         }
         if self.task != Task::Run {
-            if asked == Some("sagemaker") {
-                return Some("sagemaker");
+            match asked {
+                Some("sagemaker") => return Some("sagemaker"),
+                Some("azureml") => return Some("azureml"),
+                _ => {}
             }
             if !matches!(asked, None | Some("kubernetes")) {
-                self.invalid("target", "must be kubernetes or sagemaker here: only there deployments are recorded, to be looked at and gone back to");
+                self.invalid("target", "must be kubernetes, sagemaker or azureml here: only there deployments are recorded, to be looked at and gone back to");
             }
             return Some("kubernetes");
         }
@@ -31,10 +33,11 @@ impl Resolver<'_> {
             None | Some("kubernetes") => Some("kubernetes"),
             Some("docker") => Some("docker"),
             Some("sagemaker") => Some("sagemaker"),
+            Some("azureml") => Some("azureml"),
             Some("none") => None,
             Some(other) => {
                 let why = format!(
-                    "is `{other}`, expected kubernetes, docker, sagemaker or none; a stage of the Dockerfile is chosen by `build-target`"
+                    "is `{other}`, expected kubernetes, docker, sagemaker, azureml or none; a stage of the Dockerfile is chosen by `build-target`"
                 );
                 self.invalid("target", why);
                 None
@@ -57,6 +60,7 @@ impl Resolver<'_> {
                 let known = [
                     ("kubernetes", "kubernetes"),
                     ("docker", "docker"),
+                    ("azureml", "azureml"),
                     ("sagemaker", "sagemaker"),
                 ];
                 Some(self.one_of("target", named, known, "kubernetes"))
@@ -74,6 +78,10 @@ impl Resolver<'_> {
     ) -> Option<DeploySpec> {
         let inputs = self.inputs;
         let commit = self.host.commit.clone();
+        if target? == "azureml" {
+            let spec = self.azureml(image.as_ref(), clouds)?;
+            return Some(DeploySpec::AzureMl(Box::new(spec)));
+        }
         if target? == "kubernetes" {
             let manifests = values::list(&inputs.manifests, false);
             if manifests.is_empty() && self.task == Task::Run {

@@ -1,5 +1,7 @@
 //! Builds the plan from inputs and host. It reads no network and changes nothing; all findings come back at once.
 
+mod azure;
+mod azureml;
 mod clouds;
 mod delivery;
 mod gates;
@@ -317,7 +319,7 @@ impl Resolver<'_> {
                 )),
                 Stage::Deploy | Stage::Verify if !deploy => Some((
                     "manifests",
-                    "there is nothing to deploy to: no manifests, and no `target: docker`",
+                    "there is nothing to deploy to: no manifests, and no other `target`",
                 )),
                 _ => None,
             };

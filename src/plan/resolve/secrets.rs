@@ -77,10 +77,16 @@ pub(crate) fn of_inputs(inputs: &Inputs) -> Vec<SecretString> {
         let given = given.expose_secret();
         fs::read_to_string(given.trim()).unwrap_or_else(|_| given.to_owned())
     });
+    let principal = inputs
+        .azure
+        .creds
+        .iter()
+        .filter_map(super::azure::secret_of);
     build
         .chain(kubeconfig)
         .chain(named)
         .chain(urls)
+        .chain(principal)
         .map(SecretString::from)
         .collect()
 }

@@ -15,9 +15,10 @@ impl Resolver<'_> {
         verify: &VerifySpec,
     ) -> Option<TrialSpec> {
         let inputs = self.inputs;
-        // The target docker has read it already.
+        // These targets have read it already.
         let environment = match deploy {
             Some(DeploySpec::Docker(docker)) => docker.environment.clone(),
+            Some(DeploySpec::AzureMl(spec)) => spec.environment.clone(),
             Some(DeploySpec::SageMaker(endpoint)) => endpoint.environment.clone(),
             _ => self
                 .pairs("container-env", &inputs.container_env)

@@ -1,26 +1,10 @@
 """The token service of a registry: `token.py CERT KEY USER PASSWORD READER`. READER has the same password and may only pull."""
-import base64, http.server, json, os, ssl, subprocess, sys, threading, time, urllib.parse
+import base64, http.server, json, os, sys, threading, urllib.parse
+
+from signed import Signer
 
 cert, key, user, password, reader = sys.argv[1:]
-chain = base64.b64encode(ssl.PEM_cert_to_DER_cert(open(cert).read())).decode()
-
-
-def encode(data):
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def token(account, service, scopes):
-    access = []
-    for scope in scopes:
-        kind, rest = scope.split(":", 1)
-        name, actions = rest.rsplit(":", 1)
-        allowed = [one for one in actions.split(",") if account == user or one == "pull"]
-        access.append({"type": kind, "name": name, "actions": allowed})
-    now = int(time.time())
-    claims = {"iss": "test", "sub": account, "aud": service, "iat": now, "nbf": now - 5, "exp": now + 60, "jti": str(now), "access": access}
-    text = encode(json.dumps({"typ": "JWT", "alg": "RS256", "x5c": [chain]}).encode()) + "." + encode(json.dumps(claims).encode())
-    signed = subprocess.run(["openssl", "dgst", "-sha256", "-sign", key], input=text.encode(), stdout=subprocess.PIPE, check=True)
-    return text + "." + encode(signed.stdout)
+signer = Signer(cert, key)
 
 
 class Service(http.server.BaseHTTPRequestHandler):
@@ -33,7 +17,8 @@ class Service(http.server.BaseHTTPRequestHandler):
         account, _, given = base64.b64decode(login).decode().partition(":")
         if given != password or account not in (user, reader):
             return self.reply(401, {"details": "incorrect username or password"})
-        self.reply(200, {"token": token(account, query["service"][0], scopes)})
+        allowed = lambda action: account == user or action == "pull"
+        self.reply(200, {"token": signer.token(account, query["service"][0], scopes, allowed)})
 
     def do_POST(self):
         # As most registries do: only the older way is known.

@@ -3,6 +3,7 @@
 //! affair, and all that it looks at stands in the scene, so that a bundle is explained as the rollout was.
 
 mod field;
+mod pull;
 
 use serde_json::Value;
 
@@ -95,6 +96,9 @@ fn conclude(
         )
         .evidence(evidence(pod, container, log, &events));
     diagnostic.help = place.help.or(cause.and_then(|cause| cause.help));
+    if diagnostic.help.is_none() && diagnostic.code == Code::PullDenied {
+        diagnostic.help = pod.and_then(|pod| pull::advice(pod, container.unwrap_or_default()));
+    }
     diagnostic
 }
 

@@ -1,0 +1,217 @@
+//! Azure Machine Learning through Resource Manager: a workspace, its online endpoints, their deployments, and images as
+//! environments. It knows what is asked and answered, not when a new version may take over.
+//! Source: Azure's description of Microsoft.MachineLearningServices, 2024-04-01.
+
+mod operation;
+mod read;
+mod refusal;
+mod request;
+mod rights;
+mod scoring;
+mod types;
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+pub(crate) use self::operation::{Ended, Operation, Patience};
+pub(crate) use self::read::{codes, said};
+pub(crate) use self::rights::Size;
+pub(crate) use self::types::{Auth, Endpoint, OnlineDeployment, Workspace};
+
+use self::request::Ask;
+use super::super::Clouds;
+use crate::failure::Outcome;
+use crate::plan::MlWorkspace;
+
+/// A workspace, as who we are at Azure. Cheap to clone; making one asks nobody.
+#[derive(Clone)]
+pub(crate) struct MachineLearning {
+    clouds: Arc<Clouds>,
+    workspace: MlWorkspace,
+}
+
+impl Clouds {
+    /// The workspace of that name in the subscription of the identity.
+    pub(crate) fn machine_learning(self: &Arc<Self>, workspace: &MlWorkspace) -> MachineLearning {
+        MachineLearning {
+            clouds: self.clone(),
+            workspace: workspace.clone(),
+        }
+    }
+}
+
+impl MachineLearning {
+    /// The workspace itself.
+    ///
+    /// # Errors
+    /// Those of having a token; `CloudDenied`, `WorkspaceMissing`.
+    pub(crate) async fn workspace(&self) -> Outcome<Workspace> {
+        let tried = format!("read Azure ML workspace `{}`", self.workspace.name);
+        let answer = self.ask(&tried, Ask::get(&[])).await?;
+        Ok(Workspace::of(&answer.json()))
+    }
+
+    /// The endpoint; `None`: there is none of this name in the workspace.
+    ///
+    /// # Errors
+    /// As [`Self::workspace`].
+    pub(crate) async fn endpoint(&self, name: &str) -> Outcome<Option<Endpoint>> {
+        let tried = format!("read endpoint `{name}`");
+        let path = ["onlineEndpoints", name];
+        let found = self.find(&tried, Ask::get(&path)).await?;
+        Ok(found.map(|body| Endpoint::of(&body)))
+    }
+
+    /// Makes or changes an endpoint; only the operation's end says whether it worked.
+    ///
+    /// # Errors
+    /// As [`Self::workspace`], and `EndpointFailed` for what Azure does not take.
+    pub(crate) async fn put_endpoint(&self, name: &str, body: &Value) -> Outcome<Operation> {
+        let tried = format!("write endpoint `{name}`");
+        let path = ["onlineEndpoints", name];
+        let answer = self.ask(&tried, Ask::put(&path, body)).await?;
+        Ok(Operation::of(&answer, &path))
+    }
+
+    /// # Errors
+    /// As [`Self::put_endpoint`].
+    pub(crate) async fn delete_endpoint(&self, name: &str) -> Outcome<Operation> {
+        let tried = format!("delete endpoint `{name}`");
+        let path = ["onlineEndpoints", name];
+        let answer = self.ask(&tried, Ask::delete(&path)).await?;
+        Ok(Operation::of(&answer, &path))
+    }
+
+    /// Every deployment of an endpoint.
+    ///
+    /// # Errors
+    /// As [`Self::workspace`].
+    pub(crate) async fn deployments(&self, endpoint: &str) -> Outcome<Vec<OnlineDeployment>> {
+        let tried = format!("list the deployments of endpoint `{endpoint}`");
+        let path = ["onlineEndpoints", endpoint, "deployments"];
+        let answer = self.ask(&tried, Ask::get(&path)).await?.json();
+        let listed = answer.get("value").and_then(Value::as_array);
+        Ok(listed
+            .into_iter()
+            .flatten()
+            .map(OnlineDeployment::of)
+            .collect())
+    }
+
+    /// One deployment; `None`: there is none.
+    ///
+    /// # Errors
+    /// As [`Self::workspace`].
+    pub(crate) async fn deployment(
+        &self,
+        endpoint: &str,
+        name: &str,
+    ) -> Outcome<Option<OnlineDeployment>> {
+        let tried = format!("read deployment `{name}` of endpoint `{endpoint}`");
+        let path = ["onlineEndpoints", endpoint, "deployments", name];
+        let found = self.find(&tried, Ask::get(&path)).await?;
+        Ok(found.as_ref().map(OnlineDeployment::of))
+    }
+
+    /// Makes a deployment; only the operation's end says whether it worked.
+    ///
+    /// # Errors
+    /// As [`Self::put_endpoint`].
+    pub(crate) async fn put_deployment(
+        &self,
+        endpoint: &str,
+        name: &str,
+        body: &Value,
+    ) -> Outcome<Operation> {
+        let tried = format!("make deployment `{name}` of endpoint `{endpoint}`");
+        let path = ["onlineEndpoints", endpoint, "deployments", name];
+        let answer = self.ask(&tried, Ask::put(&path, body)).await?;
+        Ok(Operation::of(&answer, &path))
+    }
+
+    /// # Errors
+    /// As [`Self::put_endpoint`]; one that has traffic is not deleted.
+    pub(crate) async fn delete_deployment(&self, endpoint: &str, name: &str) -> Outcome<Operation> {
+        let tried = format!("delete deployment `{name}` of endpoint `{endpoint}`");
+        let path = ["onlineEndpoints", endpoint, "deployments", name];
+        let answer = self.ask(&tried, Ask::delete(&path)).await?;
+        Ok(Operation::of(&answer, &path))
+    }
+
+    /// The end of a deployment's log, the server's or that of what fetched its files; empty when there is none.
+    ///
+    /// # Errors
+    /// As [`Self::workspace`].
+    pub(crate) async fn log(
+        &self,
+        endpoint: &str,
+        deployment: &str,
+        lines: usize,
+    ) -> Outcome<Vec<String>> {
+        let tried = format!("read the log of deployment `{deployment}`");
+        let path = [
+            "onlineEndpoints",
+            endpoint,
+            "deployments",
+            deployment,
+            "getLogs",
+        ];
+        let mut all = Vec::new();
+        // What went wrong before the server began stands in the other one.
+        for container in ["StorageInitializer", "InferenceServer"] {
+            let body = json!({"containerType": container, "tail": lines});
+            let answer = self
+                .ask(&tried, Ask::post(&path, Some(&body)))
+                .await?
+                .json();
+            let content = answer.get("content").and_then(Value::as_str);
+            all.extend(content.unwrap_or_default().lines().map(str::to_owned));
+        }
+        let surplus = all.len().saturating_sub(lines);
+        Ok(all.split_off(surplus))
+    }
+
+    /// Registers an image as a version of an environment, and returns its id. The same image may be registered again.
+    ///
+    /// # Errors
+    /// As [`Self::put_endpoint`].
+    pub(crate) async fn put_environment(
+        &self,
+        name: &str,
+        version: &str,
+        body: &Value,
+    ) -> Outcome<String> {
+        let tried = format!("register the image as environment `{name}:{version}`");
+        let path = ["environments", name, "versions", version];
+        let answer = self.ask(&tried, Ask::put(&path, body)).await?.json();
+        Ok(types::text(&answer, "/id").to_owned())
+    }
+
+    /// The image of an environment that a deployment names by its id.
+    ///
+    /// # Errors
+    /// As [`Self::workspace`].
+    pub(crate) async fn image(&self, deployment: &OnlineDeployment) -> Outcome<Option<String>> {
+        let parts: Vec<&str> = deployment.environment.split('/').collect();
+        let [.., "environments", name, "versions", version] = parts[..] else {
+            return Ok(None);
+        };
+        let tried = format!("read environment `{name}:{version}`");
+        let path = ["environments", name, "versions", version];
+        let found = self.find(&tried, Ask::get(&path)).await?;
+        let image = found.map(|body| types::text(&body, "/properties/image").to_owned());
+        Ok(image.filter(|image| !image.is_empty()))
+    }
+
+    /// What a new identity needs to be given a role, for messages.
+    pub(crate) fn scope(&self) -> String {
+        let subscription = self.clouds.azure.subscription().unwrap_or("SUBSCRIPTION");
+        format!(
+            "/subscriptions/{subscription}/resourceGroups/{}/providers/{}/workspaces/{}",
+            self.workspace.resource_group,
+            request::PROVIDER,
+            self.workspace.name
+        )
+    }
+}

@@ -1,0 +1,139 @@
+//! A verified deployment takes the traffic over, step by step, and what it replaces goes.
+
+use std::time::Duration;
+
+use super::before::is_ours;
+use super::work::Work;
+use super::{How, Rollout, traffic, undo};
+use crate::artifact::Deployment;
+use crate::cloud::azure_ml::{Ended, said};
+use crate::code::Code;
+use crate::context::Context;
+use crate::diagnostic::Diagnostic;
+use crate::failure::{Failure, Outcome};
+use crate::plan::AzureMlSpec;
+
+/// How long the removal of something that does not serve is waited for; it goes on at Azure.
+pub(super) const REMOVAL: Duration = Duration::from_secs(180);
+
+/// Moves the traffic, reads it back, and removes what was replaced. `recheck` verifies: after each step the new deployment, at the
+/// end the endpoint as everybody asks it.
+///
+/// # Errors
+/// `TrafficUnmoved`, or what `recheck` finds; the traffic is moved back then.
+pub(crate) async fn finish(
+    ctx: &Context,
+    spec: &AzureMlSpec,
+    rollout: &Rollout,
+    recheck: impl AsyncFn(&Deployment) -> Outcome<()>,
+) -> Outcome<()> {
+    let work = Work::new(ctx, spec);
+    if rollout.how != How::Serves
+        && let Err(failure) = take_over(&work, rollout, recheck).await
+    {
+        return Err(undo(ctx, spec, rollout, failure).await);
+    }
+    let live = match rollout.deployment.endpoint {
+        Some(_) => rollout.deployment.clone(),
+        // Only now a new endpoint says where it answers.
+        None => Deployment {
+            endpoint: work
+                .ml
+                .endpoint(&spec.endpoint)
+                .await?
+                .and_then(|one| one.scoring),
+            ..rollout.deployment.clone()
+        },
+    };
+    ctx.events.produced(live).await;
+    if rollout.how == How::Made {
+        tidy(&work.within(REMOVAL), rollout).await;
+    }
+    Ok(())
+}
+
+async fn take_over(
+    work: &Work<'_>,
+    rollout: &Rollout,
+    recheck: impl AsyncFn(&Deployment) -> Outcome<()>,
+) -> Outcome<()> {
+    let before = rollout.before.traffic();
+    let steps = traffic::steps(&before, &rollout.name, work.spec.step);
+    let last = steps.len();
+    for (turn, wanted) in (1..).zip(&steps) {
+        if work.ctx.cancel.is_cancelled() {
+            return Err(Failure::new(
+                Code::Interrupted,
+                format!(
+                    "stopped before the traffic moved to {}",
+                    traffic::shown(wanted)
+                ),
+            ));
+        }
+        traffic::set(work, wanted).await?;
+        let judged = if turn < last {
+            rollout.judged()
+        } else {
+            rollout.deployment.clone()
+        };
+        recheck(&judged).await?;
+    }
+    Ok(())
+}
+
+/// Removes what was replaced, unless it is to be kept or is not ours. The new one serves, so nothing here fails the run.
+async fn tidy(work: &Work<'_>, rollout: &Rollout) {
+    let live = rollout.before.live().map(|live| live.name.as_str());
+    for old in &rollout.before.deployments {
+        if old.name == rollout.name {
+            continue;
+        }
+        let replaced = live == Some(old.name.as_str());
+        if !is_ours(old) || matches!(old.state.as_str(), "Creating" | "Deleting") {
+            if replaced {
+                say(
+                    work,
+                    format!(
+                        "deployment `{}` stays, without traffic: ml-deploy has not made it",
+                        old.name
+                    ),
+                )
+                .await;
+            }
+        } else if replaced && work.spec.keep_old {
+            say(work, format!("deployment `{}` is kept, without traffic, for `ml-deploy rollback` (`keep-old`)", old.name)).await;
+        } else if let Err(why) = remove(work, &old.name).await {
+            let message = format!("deployment `{}` is left, without traffic: {why}", old.name);
+            let finding = Diagnostic::warning(Code::EndpointFailed, message)
+                .help("the next run removes it; until then its machines are paid for");
+            work.ctx.events.diagnosed(finding).await;
+        }
+    }
+}
+
+async fn say(work: &Work<'_>, text: String) {
+    work.ctx.events.note(text).await;
+}
+
+/// Removes a deployment; in words why it is still there.
+pub(super) async fn remove(work: &Work<'_>, name: &str) -> Result<(), String> {
+    let words = |failure: Failure| {
+        let first = failure.findings().next();
+        first.map_or_else(String::new, |finding| finding.message.clone())
+    };
+    let asked = work.ml.delete_deployment(&work.spec.endpoint, name);
+    let operation = asked.await.map_err(words)?;
+    let what = format!("deployment `{name}` is removed");
+    match work.wait(&what, operation).await.map_err(words)? {
+        Ended::Succeeded => {
+            say(work, what).await;
+            Ok(())
+        }
+        // It is on its way, and nobody waits for it.
+        Ended::Late | Ended::Stopped => {
+            say(work, format!("{what}; Azure has not ended it yet")).await;
+            Ok(())
+        }
+        Ended::Failed(error) => Err(said(&error)),
+    }
+}

@@ -1,0 +1,182 @@
+//! What happens to a new deployment that does not become ready, does not verify, or does not get its traffic: first of all the
+//! traffic goes back to who had it, then the new deployment goes.
+
+use std::time::Duration;
+
+use super::finish::{REMOVAL, remove};
+use super::provision::{LINES, log};
+use super::work::Work;
+use super::{How, Rollout, traffic};
+use crate::artifact::RolledBack;
+use crate::code::Code;
+use crate::context::Context;
+use crate::diagnostic::Diagnostic;
+use crate::failure::{Failure, Outcome};
+use crate::plan::{AzureMlSpec, OnFailure, OnFirstFailure};
+
+/// How long a run that is told to stop may ask what it leaves.
+const CANCELLED: Duration = Duration::from_millis(2_500);
+
+/// Puts back what was live before, unless the inputs or a cancel forbid it. Returns the failure with what was done about it.
+pub(crate) async fn undo(
+    ctx: &Context,
+    spec: &AzureMlSpec,
+    rollout: &Rollout,
+    failure: Failure,
+) -> Failure {
+    let work = Work::new(ctx, spec);
+    let name = rollout.name.as_str();
+    if ctx.cancel.is_cancelled() {
+        return cancelled(&work, rollout, failure).await;
+    }
+    if rollout.how == How::Serves {
+        return failure.also(format!(
+            "; deployment `{name}` has served before this run, and nothing was changed"
+        ));
+    }
+    // A deployment that did not become ready has its log already.
+    let failure = if failure.code().exit() == Code::VerifyHealth.exit() {
+        let lines = log(&work, name).await;
+        let surplus = lines.len().saturating_sub(LINES);
+        failure.evidence(lines.into_iter().skip(surplus))
+    } else {
+        failure
+    };
+    let Some(old) = rollout.before.live() else {
+        return first(&work.within(REMOVAL), rollout, failure).await;
+    };
+    if spec.on_failure == OnFailure::Keep {
+        let leads = leads(&work).await;
+        return failure.also(format!(
+            "; everything is left as it is (`on-failure: keep`): deployment `{name}` is there, and {leads}"
+        ));
+    }
+    let before = rollout.before.traffic();
+    if let Err(back) = traffic::set(&work, &before).await {
+        return not_put_back(&work, &before, &back, failure).await;
+    }
+    let to = rollout.before.image.clone();
+    let to = to.unwrap_or_else(|| format!("deployment {}", old.name));
+    let served = format!(
+        "endpoint `{}` sends its traffic to {} as before: `{to}`",
+        spec.endpoint,
+        traffic::shown(&before)
+    );
+    ctx.events.note(served.clone()).await;
+    ctx.events.produced(RolledBack { to }).await;
+    let failure = failure.also(format!("; {served}"));
+    away(&work.within(REMOVAL), rollout, failure).await
+}
+
+/// Takes away what this run has made.
+async fn away(work: &Work<'_>, rollout: &Rollout, failure: Failure) -> Failure {
+    if rollout.how != How::Made {
+        return failure;
+    }
+    let name = rollout.name.as_str();
+    match remove(work, name).await {
+        Ok(()) => failure.also(format!(", and deployment `{name}` is removed")),
+        Err(why) => failure.also(format!(
+            ", and deployment `{name}` is left, without traffic, for the next run to remove: {why}"
+        )),
+    }
+}
+
+/// Nothing served before.
+async fn first(work: &Work<'_>, rollout: &Rollout, failure: Failure) -> Failure {
+    let (spec, name) = (work.spec, rollout.name.as_str());
+    if spec.on_first_failure == OnFirstFailure::Keep || rollout.how != How::Made {
+        return failure.also(format!(
+            "; nothing was live before: deployment `{name}` of endpoint `{}` is left to be looked at (`on-first-failure: keep`), and its machines are paid for",
+            spec.endpoint
+        ));
+    }
+    // One that has traffic cannot be removed.
+    if let Err(back) = traffic::set(work, &traffic::Traffic::new()).await {
+        return not_put_back(work, &traffic::Traffic::new(), &back, failure).await;
+    }
+    let failure = away(work, rollout, failure.also("; nothing was live before")).await;
+    let ours = rollout.before.written().is_none();
+    if spec.on_first_failure != OnFirstFailure::Remove || !ours {
+        return failure.also(format!(
+            "; endpoint `{}` stays, without traffic",
+            spec.endpoint
+        ));
+    }
+    match remove_endpoint(work).await {
+        Ok(()) => failure.also(format!("; endpoint `{}` is removed", spec.endpoint)),
+        Err(why) => {
+            let said = words(&why);
+            failure.also(format!("; endpoint `{}` is left: {said}", spec.endpoint))
+        }
+    }
+}
+
+async fn remove_endpoint(work: &Work<'_>) -> Outcome<()> {
+    let name = work.spec.endpoint.as_str();
+    let operation = work.ml.delete_endpoint(name).await?;
+    work.wait(&format!("endpoint `{name}` is removed"), operation)
+        .await
+        .map(drop)
+}
+
+/// A cancel: nothing is undone, and it is said what is live.
+async fn cancelled(work: &Work<'_>, rollout: &Rollout, failure: Failure) -> Failure {
+    let leads = tokio::time::timeout(CANCELLED, leads(work)).await;
+    let leads =
+        leads.unwrap_or_else(|_| "who has the traffic could not be asked in time".to_owned());
+    let made = match rollout.how {
+        How::Made => format!(
+            "deployment `{}` is left as Azure has it, and the next run removes it unless it serves",
+            rollout.name
+        ),
+        How::Kept => format!("deployment `{}` is kept", rollout.name),
+        How::Serves => "nothing was changed".to_owned(),
+    };
+    failure.also(format!("; {leads}; {made}"))
+}
+
+/// Who has the traffic now, in words.
+async fn leads(work: &Work<'_>) -> String {
+    let name = work.spec.endpoint.as_str();
+    match work.ml.endpoint(name).await {
+        Ok(Some(now)) => format!(
+            "endpoint `{name}` sends its traffic to {}",
+            traffic::shown(&now.traffic)
+        ),
+        Ok(None) => format!("endpoint `{name}` is not there"),
+        Err(why) => format!("who has the traffic is not known: {}", words(&why)),
+    }
+}
+
+/// A person must look: the traffic is not where it was.
+async fn not_put_back(
+    work: &Work<'_>,
+    before: &traffic::Traffic,
+    why: &Failure,
+    failure: Failure,
+) -> Failure {
+    let leads = leads(work).await;
+    let message = format!(
+        "the traffic could not be moved back to {}: {}; {leads}",
+        traffic::shown(before),
+        words(why)
+    );
+    let shares: Vec<String> = before
+        .iter()
+        .map(|(name, share)| format!("{name}={share}"))
+        .collect();
+    let help = format!(
+        "look at the endpoint now; to move it by hand: az ml online-endpoint update --name {} --traffic \"{}\"",
+        work.spec.endpoint,
+        shares.join(" ")
+    );
+    let mut findings = vec![Diagnostic::error(Code::RollbackFailed, message).help(help)];
+    findings.extend(failure.into_findings());
+    Failure::all(findings).unwrap_or_else(|| Failure::new(Code::RollbackFailed, "no finding"))
+}
+
+fn words(failure: &Failure) -> String {
+    let first = failure.findings().next();
+    first.map_or_else(String::new, |finding| finding.message.clone())
+}

@@ -1,0 +1,39 @@
+//! What the inputs say of managed endpoints.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{OnFailure, OnFirstFailure};
+use crate::cloud::Clouds;
+
+/// A workspace of Azure Machine Learning, in the subscription of the identity.
+#[derive(Clone, Debug)]
+pub(crate) struct MlWorkspace {
+    pub(crate) resource_group: String,
+    pub(crate) name: String,
+}
+
+/// A deployment to an online endpoint of Azure Machine Learning.
+#[derive(Clone, Debug)]
+pub(crate) struct AzureMlSpec {
+    pub(crate) clouds: Arc<Clouds>,
+    pub(crate) workspace: MlWorkspace,
+    pub(crate) endpoint: String,
+    /// Empty where nothing is deployed: `status` and `rollback`.
+    pub(crate) instance_type: String,
+    pub(crate) instance_count: u32,
+    pub(crate) environment: Vec<(String, String)>,
+    /// Port that the container listens on.
+    pub(crate) port: u16,
+    /// Path that Azure asks whether the container lives and is ready.
+    pub(crate) health_path: String,
+    pub(crate) predict_path: Option<String>,
+    pub(crate) request_timeout: Duration,
+    pub(crate) keep_old: bool,
+    /// Share of the traffic that moves at a time, 1 to 100.
+    pub(crate) step: u8,
+    pub(crate) on_failure: OnFailure,
+    pub(crate) on_first_failure: OnFirstFailure,
+    pub(crate) deadline: Duration,
+    pub(crate) commit: Option<String>,
+}

@@ -1,0 +1,147 @@
+//! The part of the plan that deploys to Azure Machine Learning.
+//! Source: learn.microsoft.com "Manage and increase quotas: Azure Machine Learning online endpoints" (names, longest answer).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::*;
+use super::Resolver;
+use crate::cloud::Clouds;
+
+/// The port that a container answers on when the input does not say.
+const PORT: u16 = 8080;
+const ANSWER: Duration = Duration::from_secs(60);
+const LONGEST_ANSWER: Duration = Duration::from_secs(180);
+
+impl Resolver<'_> {
+    pub(super) fn azureml(
+        &mut self,
+        image: Option<&crate::registry::Reference>,
+        clouds: &Arc<Clouds>,
+    ) -> Option<AzureMlSpec> {
+        let inputs = self.inputs;
+        let runs = self.task == Task::Run;
+        let (own, endpoint) = (inputs.azureml.clone(), inputs.endpoint.clone());
+        if runs && image.is_none() {
+            self.missing("image", "target azureml needs to know which image to run");
+        }
+        let workspace = self.needed("workspace", own.workspace, "it has the endpoint");
+        let group = self.needed(
+            "resource-group",
+            inputs.cluster.resource_group.clone(),
+            "the workspace is in it",
+        );
+        let name = self.needed(
+            "endpoint-name",
+            endpoint.endpoint_name,
+            "target azureml needs to know which endpoint is meant",
+        );
+        if let Some(why) = name.as_deref().and_then(bad_name) {
+            self.invalid("endpoint-name", why);
+        }
+        let instance_type = match endpoint.instance_type {
+            None if runs => self.needed(
+                "instance-type",
+                None,
+                "target azureml needs to know on what machines the endpoint runs, such as Standard_DS3_v2",
+            ),
+            given => Some(given.unwrap_or_default()),
+        };
+        let health_path = match inputs.health_path.clone() {
+            None if runs => self.needed(
+                "health-path",
+                None,
+                "Azure asks a path of the container whether it lives and is ready",
+            ),
+            given => Some(given.unwrap_or_default()),
+        };
+        let request_timeout = own.request_timeout.unwrap_or(ANSWER);
+        if request_timeout > LONGEST_ANSWER {
+            self.invalid(
+                "request-timeout",
+                "is above 3m, the longest that Azure allows",
+            );
+        }
+        let step = self.step(own.traffic_step.as_deref());
+        let environment = self
+            .pairs("container-env", &inputs.container_env)
+            .into_iter()
+            .collect();
+        let (on_failure, on_first_failure) = (self.on_failure(), self.on_first_failure());
+        Some(AzureMlSpec {
+            clouds: clouds.clone(),
+            workspace: MlWorkspace {
+                resource_group: group?,
+                name: workspace?,
+            },
+            endpoint: name?,
+            instance_type: instance_type?,
+            instance_count: endpoint.instance_count,
+            environment,
+            port: inputs.port.unwrap_or(PORT),
+            health_path: health_path?,
+            predict_path: inputs.predict_path.clone(),
+            request_timeout,
+            keep_old: own.keep_old,
+            step,
+            on_failure,
+            on_first_failure,
+            deadline: inputs.deploy_timeout,
+            commit: self.host.commit.clone(),
+        })
+    }
+
+    /// An input that the target cannot do without.
+    fn needed(&mut self, name: &str, given: Option<String>, why: &str) -> Option<String> {
+        if given.is_none() {
+            self.missing(name, why);
+        }
+        given
+    }
+
+    fn step(&mut self, given: Option<&str>) -> u8 {
+        let Some(given) = given else { return 100 };
+        match given.trim().trim_end_matches('%').trim().parse() {
+            Ok(step @ 1..=100) => step,
+            _ => {
+                self.invalid(
+                    "traffic-step",
+                    format!("is `{given}`, expected a share from 1% to 100%"),
+                );
+                100
+            }
+        }
+    }
+}
+
+/// Why Azure takes no endpoint of this name.
+fn bad_name(name: &str) -> Option<String> {
+    let inside = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let why = if !(3..=32).contains(&name.len()) {
+        "needs 3 to 32 characters"
+    } else if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        "must begin with a letter"
+    } else if !name.chars().all(inside) || name.ends_with('-') {
+        "may have letters, digits and, but at its end, hyphens"
+    } else {
+        return None;
+    };
+    Some(format!(
+        "is `{name}`, and the name of an endpoint of Azure ML {why}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_that_azure_takes() {
+        for good in ["abc", "wine-v2", "W1-2", &"a".repeat(32)] {
+            assert_eq!(bad_name(good), None, "{good}");
+        }
+        for bad in ["ab", "1abc", "wine_v2", "wine-", &"a".repeat(33), "wein-ß"] {
+            assert!(bad_name(bad).is_some(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! What goes wrong at Azure ML: whatever it is, what served before serves after, and the cause is said in words.
+
+use serde_json::json;
+
+use crate::azureml::Azure;
+use crate::support::Ended;
+
+/// An endpoint that serves.
+fn serving() -> Azure {
+    let azure = Azure::new(json!({}));
+    azure.held(azure.deploy("good").run().expect(0));
+    azure
+}
+
+/// What served before does, alone.
+fn serves_as_before(azure: &Azure, ended: Ended) -> Ended {
+    let now = azure.endpoint();
+    assert_eq!(now["traffic"], json!({"blue": 100}), "{}", ended.stdout);
+    assert_eq!(
+        now["deployments"].as_object().unwrap().len(),
+        1,
+        "{now}\n{}",
+        ended.stdout
+    );
+    azure.held(ended)
+}
+
+#[test]
+fn a_version_that_predicts_otherwise_never_gets_traffic() {
+    let azure = serving();
+    let writes = azure
+        .count("PUT Microsoft.MachineLearningServices/workspaces/wine-ws/onlineEndpoints/wine 200");
+    let ended = azure
+        .deploy("wrong")
+        .run()
+        .expect(60)
+        .code("verify-prediction");
+    let ended = ended
+        .says("golden row 2 is answered otherwise")
+        .says("endpoint `wine` sends its traffic to `blue` 100 % as before")
+        .says("deployment `green` is removed");
+    assert_eq!(ended.output("rolled-back"), "true");
+    serves_as_before(&azure, ended);
+    assert_eq!(
+        azure.count(
+            "PUT Microsoft.MachineLearningServices/workspaces/wine-ws/onlineEndpoints/wine 200"
+        ),
+        writes,
+        "the endpoint was written"
+    );
+}
+
+#[test]
+fn a_deployment_that_fails_is_told_with_its_log() {
+    let azure = serving();
+    // The container really ends, and says why.
+    let ended = azure.deploy("exits").run().expect(50).code("not-ready");
+    serves_as_before(
+        &azure,
+        ended.says("no license found").says("ResourceNotReady"),
+    );
+    for (code, ours, words) in [
+        (
+            "OutOfQuota",
+            "quota-exceeded",
+            "the quota does not suffice for 1 x `Standard_DS2_v2`",
+        ),
+        (
+            "ImageBuildFailure",
+            "endpoint-failed",
+            "could not make the environment of the image",
+        ),
+    ] {
+        let log = "Step 4/9 : RUN pip install\nERROR: no space";
+        azure.script(json!({"fail": {"code": "UserError", "message": "It failed.", "details": [{"code": code, "message": "no"}]}, "log": log}));
+        let ended = azure.deploy("noisy").run().expect(50).code(ours);
+        serves_as_before(&azure, ended.says(words).says("ERROR: no space").says(code));
+    }
+}
+
+#[test]
+fn traffic_that_does_not_move_is_a_failure_named_so() {
+    let azure = serving();
+    azure.script(json!({"traffic": "stuck"}));
+    let ended = azure.deploy("noisy").input("tolerance", "rtol=1e-4");
+    let ended = ended.run().expect(50).code("traffic-unmoved");
+    let ended = ended.says("Azure says that it is done, and it still goes to `blue` 100 %");
+    assert_eq!(ended.output("rolled-back"), "true");
+    serves_as_before(&azure, ended);
+
+    // Azure does not take it, and what there is shall be looked at.
+    azure.script(json!({"traffic": "refused"}));
+    let ended = azure
+        .deploy("noisy")
+        .input("tolerance", "rtol=1e-4")
+        .input("on-failure", "keep")
+        .run()
+        .expect(50)
+        .code("traffic-unmoved");
+    azure.held(
+        ended
+            .says("being updated by somebody else")
+            .says("`on-failure: keep`"),
+    );
+    let left = azure.endpoint();
+    assert_eq!(left["traffic"], json!({"blue": 100}));
+    assert_eq!(left["deployments"]["green"]["state"], "Succeeded");
+}
+
+#[test]
+fn what_is_denied_or_missing_is_said_before_anything_is_changed() {
+    let right = |name: &str| format!("Microsoft.MachineLearningServices/workspaces/{name}");
+    let (write, logs) = (
+        right("onlineEndpoints/deployments/write"),
+        right("onlineEndpoints/deployments/delete"),
+    );
+    let azure =
+        Azure::new(json!({"deny": [write, logs], "usages": {"standardDSv2Family": [3, 4]}}));
+    let ended = azure.deploy("good").run().expect(10).code("cloud-denied");
+    let ended = ended
+        .says(&format!("lacks the right `{write}` and 1 more"))
+        .says("AzureML Data Scientist")
+        // All at once.
+        .says(
+            "need 2 cores of `standardDSv2Family`, and the quota in region `westeurope` has 1 left",
+        );
+    azure.held(ended);
+
+    azure.script(json!({"deny": [right("read")]}));
+    let ended = azure.deploy("good").run().expect(10).code("cloud-denied");
+    azure.held(ended.says("lacks the right `Microsoft.MachineLearningServices/workspaces/read`"));
+
+    azure.script(json!({"workspace": null}));
+    let ended = azure
+        .deploy("good")
+        .run()
+        .expect(10)
+        .code("workspace-missing");
+    azure.held(ended.says("resource group `rg` has no Azure ML workspace `wine-ws`"));
+
+    azure.script(json!({}));
+    let ended = azure
+        .deploy("good")
+        .input("instance-type", "Standard_DS2_v3");
+    azure.held(ended.run().expect(2).says("Standard_DS2_v2"));
+    assert_eq!(azure.count("PUT"), 0);
+
+    let named = azure
+        .deploy("good")
+        .input("endpoint-name", "wine_1")
+        .input("traffic-step", "0%");
+    let named = named.run().expect(2).code("input-invalid");
+    named.says("hyphens").says("`traffic-step` is `0");
+}
+
+#[test]
+fn a_cancel_says_what_is_left_and_the_next_run_goes_on() {
+    let azure = serving();
+    azure.script(json!({"slow": 8}));
+    let run = azure.deploy("noisy").input("tolerance", "rtol=1e-4");
+    let ended = run.signal_at("deployment `green` of endpoint `wine` is made", "TERM");
+    let ended = ended.expect(143);
+    assert!(ended.took.as_secs() < 6, "{:?}", ended.took);
+    let ended = ended
+        .says("endpoint `wine` sends its traffic to `blue` 100 %")
+        .says("deployment `green` is left as Azure has it");
+    azure.held(ended);
+    // Azure is still busy with that one, so the next takes another name.
+    azure.script(json!({}));
+    let run = azure.deploy("noisy").input("tolerance", "rtol=1e-4");
+    azure.held(run.run().expect(0).says("deployment `violet` is ready"));
+    assert_eq!(azure.endpoint()["traffic"], json!({"violet": 100}));
+}
+
+#[test]
+fn a_first_deployment_that_fails_leaves_what_the_inputs_say() {
+    let azure = Azure::new(json!({}));
+    let ended = azure.deploy("exits").run().expect(50).code("not-ready");
+    azure.held(ended.says("nothing was live before: deployment `blue` of endpoint `wine` is left"));
+    assert_eq!(azure.endpoint()["deployments"]["blue"]["state"], "Failed");
+    azure.held(azure.command("status").run().expect(60).says("to nobody"));
+    let rollback = azure.command("rollback").run().expect(10);
+    azure.held(rollback.code("revision-missing"));
+
+    let other = Azure::new(json!({}));
+    let run = other.deploy("exits").input("on-first-failure", "remove");
+    let ended = run.run().expect(50).says("endpoint `wine` is removed");
+    other.held(ended);
+    assert!(other.endpoint().is_null());
+}
