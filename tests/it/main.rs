@@ -28,6 +28,7 @@ mod cluster;
 mod contract;
 mod deploy;
 mod diagnose;
+mod documents;
 mod e2e;
 mod early;
 mod endpoints;

@@ -1,30 +1,23 @@
-//! Who we are at Google: which of the known kinds of identity there is, and its token, kept until shortly before it ends and
-//! hidden the moment it exists.
+//! Who we are at Google: which of the known kinds of identity there is. Its token is kept until shortly before it ends.
 //! Source of the order: google.aip.dev/auth/4110, after what the inputs name.
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use reqwest::RequestBuilder;
-use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::Value;
+use secrecy::SecretString;
 use tokio::sync::OnceCell;
 
 use super::super::Surroundings;
 use super::super::environment::Environment;
-use super::super::kept::{Fresh, Kept};
-use super::denial::denied;
+use super::super::kept::Kept;
 use super::endpoints::{endpoint, universe};
-use super::exchange::{Exchanger, subject};
-use super::jwt::Signer;
+use super::exchange::Exchanger;
 use super::metadata::Metadata;
+use super::token::{Who, fresh, job_audience};
 use crate::code::Code;
 use crate::failure::{Failure, Outcome};
 use crate::plan::{GoogleCredentials, GoogleIdentity, GoogleKind, GoogleSpec};
 
-/// How long a token lives when its giver does not say so.
-const LIFE: Duration = Duration::from_secs(3600);
 /// Variables that name a file of credentials: of Google's libraries, of gcloud, of google-github-actions/auth.
 const FILES: &[&str] = &[
     "GOOGLE_APPLICATION_CREDENTIALS",
@@ -38,22 +31,6 @@ const PROJECTS: &[&str] = &[
     "GCLOUD_PROJECT",
     "GCP_PROJECT",
 ];
-
-/// The kinds of identity.
-enum Who {
-    /// A file's, and where it is.
-    Credentials {
-        credentials: Box<GoogleCredentials>,
-        place: String,
-    },
-    /// The job's own token, exchanged.
-    Job {
-        provider: String,
-        exchanger: Exchanger,
-    },
-    /// What Google gives the machine that we run on.
-    Machine(Metadata),
-}
 
 /// The identity and its token. Cheap to clone.
 #[derive(Clone)]
@@ -91,7 +68,9 @@ impl Identity {
     /// # Errors
     /// `CloudIdentity`, `CloudDenied`, `CloudUnreachable`.
     pub(super) async fn token(&self) -> Outcome<SecretString> {
-        self.0.token.get(async || self.0.fresh().await).await
+        let inner = &self.0;
+        let make = async || fresh(&inner.around, inner.who().await?).await;
+        inner.token.get(make).await
     }
 
     /// Domain of Google's services for it.
@@ -179,11 +158,6 @@ impl Identity {
     }
 }
 
-/// What the job's token must be for, when the provider names no audience of its own.
-fn job_audience(exchanger: &Exchanger) -> String {
-    format!("https:{}", exchanger.audience)
-}
-
 impl Inner {
     async fn who(&self) -> Outcome<&Who> {
         self.who.get_or_try_init(|| self.find()).await
@@ -243,106 +217,6 @@ impl Inner {
             place,
         })
     }
-
-    async fn fresh(&self) -> Outcome<Fresh<SecretString>> {
-        let around = &self.around;
-        let answer = match self.who().await? {
-            Who::Machine(metadata) => metadata.token(around).await?,
-            Who::Job { exchanger, .. } => {
-                let audience = job_audience(exchanger);
-                let token = around
-                    .job
-                    .token(&audience, &around.http, &around.voice)
-                    .await?;
-                exchanger.exchange(around, &token).await?
-            }
-            Who::Credentials { credentials, place } => match &credentials.kind {
-                GoogleKind::External(external) => {
-                    let token = subject(around, &external.source).await?;
-                    Exchanger::from(external).exchange(around, &token).await?
-                }
-                GoogleKind::ServiceAccount {
-                    email,
-                    key_id,
-                    key,
-                    token_url,
-                } => {
-                    let signer = Signer {
-                        email,
-                        key_id: key_id.as_deref(),
-                        key,
-                    };
-                    let now = jiff::Timestamp::now();
-                    let assertion = signer.assertion(token_url, now).map_err(|why| {
-                        Failure::new(
-                            Code::CloudIdentity,
-                            format!("failed to sign as `{email}` with the `private_key` of {place}: {why}"),
-                        )
-                        .help("give the file as Google wrote it, or make a new key")
-                    })?;
-                    let kind = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-                    let request = around.http.client().post(token_url).form(&[
-                        ("grant_type", kind),
-                        ("assertion", assertion.expose_secret()),
-                    ]);
-                    ask(around, request, &format!("`{email}`"), place).await?
-                }
-                GoogleKind::User {
-                    client_id,
-                    client_secret,
-                    refresh_token,
-                    token_url,
-                } => {
-                    let request = around.http.client().post(token_url).form(&[
-                        ("grant_type", "refresh_token"),
-                        ("client_id", client_id),
-                        ("client_secret", client_secret.expose_secret()),
-                        ("refresh_token", refresh_token.expose_secret()),
-                    ]);
-                    ask(
-                        around,
-                        request,
-                        "the person who logged in with gcloud",
-                        place,
-                    )
-                    .await?
-                }
-            },
-        };
-        let text = ["access_token", "accessToken"]
-            .iter()
-            .find_map(|name| answer.get(name)?.as_str());
-        let Some(text) = text else {
-            return Err(Failure::new(
-                Code::CloudIdentity,
-                "failed to get a token from Google: its answer holds none",
-            ));
-        };
-        let value = SecretString::from(text);
-        around.voice.mask(&value).await;
-        let life = Some(life(&answer).unwrap_or(LIFE));
-        Ok(Fresh { value, life })
-    }
-}
-
-/// Asks for a token with what proves who we are.
-async fn ask(
-    around: &Surroundings,
-    request: RequestBuilder,
-    who: &str,
-    place: &str,
-) -> Outcome<Value> {
-    let tried = format!("log in to Google as {who}");
-    let answer = around.http.send(&tried, request).await?;
-    if answer.status.is_success() {
-        return Ok(answer.json());
-    }
-    Err(denied(
-        &tried,
-        place,
-        answer.status.as_u16(),
-        &answer.json(),
-    ))
 }
 
 /// The exchange of a job's own token.
@@ -375,36 +249,4 @@ fn of_gcloud(env: &Environment) -> Option<PathBuf> {
         None => PathBuf::from(env.get("HOME")?).join(".config/gcloud"),
     };
     Some(folder.join("application_default_credentials.json"))
-}
-
-/// How long a token lives: a number of seconds, or when it ends.
-fn life(answer: &Value) -> Option<Duration> {
-    if let Some(seconds) = answer.get("expires_in") {
-        let seconds = seconds.as_u64().or_else(|| seconds.as_str()?.parse().ok());
-        return seconds.map(Duration::from_secs);
-    }
-    let ends: jiff::Timestamp = answer.get("expireTime")?.as_str()?.parse().ok()?;
-    let left = ends.duration_since(jiff::Timestamp::now());
-    // One that has ended is renewed at once.
-    Some(Duration::try_from(left).unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn lives_are_read_as_they_are_written() {
-        let hour = Some(Duration::from_secs(3599));
-        assert_eq!(life(&json!({"expires_in": 3599})), hour);
-        assert_eq!(life(&json!({"expires_in": "3599"})), hour);
-        let ends = jiff::Timestamp::now() + Duration::from_secs(100);
-        let left = life(&json!({"expireTime": ends.to_string()})).unwrap();
-        assert!(left <= Duration::from_secs(100) && left > Duration::from_secs(90));
-        let past = json!({"expireTime": "2014-10-02T15:01:23Z"});
-        assert_eq!(life(&past), Some(Duration::ZERO));
-        assert_eq!(life(&json!({})), None);
-    }
 }

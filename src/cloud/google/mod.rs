@@ -8,6 +8,7 @@ mod identity;
 mod jwt;
 mod metadata;
 mod registry;
+mod token;
 
 use self::identity::Identity;
 use super::Surroundings;

@@ -1,20 +1,15 @@
 //! A verified deployment takes the traffic over, step by step, and what it replaces goes.
 
-use std::time::Duration;
-
 use super::before::is_ours;
+use super::remove::{REMOVAL, remove};
 use super::work::Work;
 use super::{How, Rollout, traffic, undo};
 use crate::artifact::Deployment;
-use crate::cloud::azure_ml::{Ended, said};
 use crate::code::Code;
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
 use crate::failure::{Failure, Outcome};
 use crate::plan::AzureMlSpec;
-
-/// How long the removal of something that does not serve is waited for; it goes on at Azure.
-pub(super) const REMOVAL: Duration = Duration::from_secs(180);
 
 /// Moves the traffic, reads it back, and removes what was replaced. `recheck` verifies: after each step the new deployment, at the
 /// end the endpoint as everybody asks it.
@@ -113,27 +108,4 @@ async fn tidy(work: &Work<'_>, rollout: &Rollout) {
 
 async fn say(work: &Work<'_>, text: String) {
     work.ctx.events.note(text).await;
-}
-
-/// Removes a deployment; in words why it is still there.
-pub(super) async fn remove(work: &Work<'_>, name: &str) -> Result<(), String> {
-    let words = |failure: Failure| {
-        let first = failure.findings().next();
-        first.map_or_else(String::new, |finding| finding.message.clone())
-    };
-    let asked = work.ml.delete_deployment(&work.spec.endpoint, name);
-    let operation = asked.await.map_err(words)?;
-    let what = format!("deployment `{name}` is removed");
-    match work.wait(&what, operation).await.map_err(words)? {
-        Ended::Succeeded => {
-            say(work, what).await;
-            Ok(())
-        }
-        // It is on its way, and nobody waits for it.
-        Ended::Late | Ended::Stopped => {
-            say(work, format!("{what}; Azure has not ended it yet")).await;
-            Ok(())
-        }
-        Ended::Failed(error) => Err(said(&error)),
-    }
 }

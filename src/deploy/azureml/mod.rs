@@ -6,6 +6,7 @@ mod body;
 mod finish;
 mod preflight;
 mod provision;
+mod remove;
 mod rollback;
 mod status;
 mod traffic;

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::finish::{REMOVAL, remove};
 use super::provision::{LINES, log};
+use super::remove::{REMOVAL, remove};
 use super::work::Work;
 use super::{How, Rollout, traffic};
 use crate::artifact::RolledBack;
