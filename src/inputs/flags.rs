@@ -209,6 +209,8 @@ pub(crate) struct Inputs {
     /// Context of the kubeconfig
     #[arg(long, value_name = "NAME", help_heading = "Deployment to Kubernetes")]
     pub(crate) kube_context: Option<String>,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterInputs,
     /// Take over fields that another field manager owns
     #[arg(long, value_name = "BOOL", default_value = "false", value_parser = boolean, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Deployment to Kubernetes")]
     pub(crate) force_conflicts: bool,
@@ -259,19 +261,17 @@ pub(crate) struct Inputs {
     pub(crate) container_env: Vec<String>,
 
     #[command(flatten)]
-    pub(crate) cluster: ClusterInputs,
-    #[command(flatten)]
     pub(crate) endpoint: EndpointInputs,
     #[command(flatten)]
     pub(crate) sagemaker: SageMakerInputs,
+    #[command(flatten)]
+    pub(crate) azureml: AzureMlInputs,
     #[command(flatten)]
     pub(crate) aws: AwsInputs,
     #[command(flatten)]
     pub(crate) azure: AzureInputs,
     #[command(flatten)]
     pub(crate) google: GoogleInputs,
-    #[command(flatten)]
-    pub(crate) azureml: AzureMlInputs,
 
     /// Port the service listens on in its container; by default the Service's, the image's EXPOSE or 8080
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Verification")]
