@@ -52,7 +52,7 @@ impl Azure {
             // The older form names a log-in that no client knows any more.
             query.push(("format", "exec"));
         }
-        let answer = self.arm(&tried, Method::POST, &path, &query).await?;
+        let answer = self.arm(&tried, Method::POST, &path, &query, None).await?;
         if !answer.status.is_success() {
             return Err(self.refused(cluster, subscription, &tried, &answer).await);
         }
@@ -109,6 +109,7 @@ impl Azure {
             Method::GET,
             &path,
             &[("api-version", VERSION)],
+            None,
         );
         let Ok(answer) = listed.await else {
             return Vec::new();

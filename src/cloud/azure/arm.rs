@@ -65,6 +65,7 @@ impl Azure {
         method: Method,
         path: &[&str],
         query: &[(&str, &str)],
+        body: Option<&Value>,
     ) -> Outcome<Answer> {
         let base = &self.identity.endpoints().resource_manager;
         let unusable = || {
@@ -86,8 +87,11 @@ impl Azure {
             .client()
             .request(method, url)
             .query(query)
-            .bearer_auth(token.expose_secret())
-            .header(reqwest::header::CONTENT_LENGTH, 0);
+            .bearer_auth(token.expose_secret());
+        let request = match body {
+            Some(body) => request.json(body),
+            None => request.header(reqwest::header::CONTENT_LENGTH, 0),
+        };
         self.around.http.send(tried, request).await
     }
 }

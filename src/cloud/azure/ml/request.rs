@@ -140,35 +140,9 @@ impl MachineLearning {
         version: &str,
         body: Option<&Value>,
     ) -> Outcome<Answer> {
+        let query = [("api-version", version)];
         let azure = &self.clouds.azure;
-        let base = &azure.identity.endpoints().resource_manager;
-        let unusable = || {
-            Failure::new(
-                Code::CloudUnreachable,
-                format!("failed to {tried}: `{base}` is no URL of Resource Manager"),
-            )
-        };
-        let mut url: reqwest::Url = base.parse().map_err(|_| unusable())?;
-        url.path_segments_mut()
-            .map_err(|()| unusable())?
-            .pop_if_empty()
-            .extend(path);
-        let token = azure
-            .identity
-            .token(&format!("{base}/.default"), "Resource Manager")
-            .await?;
-        let request = azure
-            .around
-            .http
-            .client()
-            .request(method, url)
-            .query(&[("api-version", version)])
-            .bearer_auth(token.expose_secret());
-        let request = match body {
-            Some(body) => request.json(body),
-            None => request.header(reqwest::header::CONTENT_LENGTH, 0),
-        };
-        azure.around.http.send(tried, request).await
+        azure.arm(tried, method, path, &query, body).await
     }
 
     /// Asks an address that Azure gave. Our token goes only to where it was made for.
