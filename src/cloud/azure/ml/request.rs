@@ -142,7 +142,8 @@ impl MachineLearning {
     ) -> Outcome<Answer> {
         let query = [("api-version", version)];
         let azure = &self.clouds.azure;
-        azure.arm(tried, method, path, &query, body).await
+        // What waits for it is held by many others: it must stay small.
+        Box::pin(azure.arm(tried, method, path, &query, body)).await
     }
 
     /// Asks an address that Azure gave. Our token goes only to where it was made for.
