@@ -6,8 +6,8 @@ use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 
 use super::Clouds;
+use crate::cloud::spec::CloudCluster;
 use crate::failure::Outcome;
-use crate::plan::CloudCluster;
 
 /// Makes a token for a cluster; called for every request, so it keeps what it has made while it is fresh.
 #[derive(Clone)]

@@ -11,6 +11,7 @@ mod http;
 mod kept;
 mod oidc;
 mod registry;
+pub(crate) mod spec;
 mod voice;
 
 use std::sync::Arc;
@@ -23,8 +24,8 @@ pub(crate) use registry::Login;
 
 use self::oidc::JobIdentity;
 use self::voice::Voice;
+use crate::cloud::spec::CloudSpec;
 use crate::event::Events;
-use crate::plan::CloudSpec;
 
 /// All clouds of a run. Making one asks nobody.
 pub(crate) struct Clouds {

@@ -5,13 +5,7 @@ use std::time::Duration;
 
 use super::{OnFailure, OnFirstFailure};
 use crate::cloud::Clouds;
-
-/// A workspace of Azure Machine Learning, in the subscription of the identity.
-#[derive(Clone, Debug)]
-pub(crate) struct MlWorkspace {
-    pub(crate) resource_group: String,
-    pub(crate) name: String,
-}
+use crate::cloud::spec::MlWorkspace;
 
 /// A deployment to an online endpoint of Azure Machine Learning.
 #[derive(Clone, Debug)]

@@ -1,9 +1,7 @@
 //! Inputs and host become a `Plan`: resolved, validated, printable. What runs is decided here, once.
 
-mod clouds;
 mod endpoints;
 mod gates;
-mod google;
 mod resolve;
 mod rules;
 mod sagemaker;
@@ -14,15 +12,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use clouds::*;
 pub(crate) use endpoints::*;
 pub(crate) use gates::{FirstDeploy, GateSpec, Margin, Op, Rule, Side, Test};
-pub(crate) use google::*;
 pub(crate) use resolve::{Places, resolve, secret_values};
 pub(crate) use sagemaker::{Capacity, Capture, Network, SageMakerSpec, UpdatePolicy};
 pub(crate) use spec::*;
 
 use crate::cloud::Clouds;
+pub(crate) use crate::cloud::spec::*;
 use crate::context::Workspace;
 use crate::event::Stage;
 use crate::host::Host;

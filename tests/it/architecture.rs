@@ -251,9 +251,7 @@ fn no_two_parts_of_a_folder_import_each_other() {
         let parts = parts(folder);
         for (one, names) in &parts {
             for other in names.range(one.clone()..) {
-                // `flags` is made of groups of inputs, which read their values as it does.
-                let group = folder == "inputs" && (one == "flags" || other == "flags");
-                if !group && parts.get(other).is_some_and(|back| back.contains(one)) {
+                if parts.get(other).is_some_and(|back| back.contains(one)) {
                     circles.push(format!("src/{folder}: {one} and {other}"));
                 }
             }

@@ -18,9 +18,9 @@ use super::call::Call;
 use super::place::{Partition, Service, endpoint};
 use super::sign::encode;
 use super::sts;
+use crate::cloud::spec::EksSpec;
 use crate::code::Code;
 use crate::failure::{Failure, Outcome};
-use crate::plan::EksSpec;
 
 /// How long the cluster takes a token: fifteen minutes, less one for clocks that differ.
 const LIFE: Duration = Duration::from_secs(14 * 60);

@@ -25,9 +25,9 @@ pub(crate) use self::sagemaker::{ImagePlace, SageMaker, Thing};
 use super::Surroundings;
 use super::kept::Kept;
 use super::registry::Login;
+use crate::cloud::spec::AwsSpec;
 use crate::code::Code;
 use crate::failure::{Failure, Outcome};
-use crate::plan::AwsSpec;
 
 /// The identity at AWS, and its services. Cheap to clone.
 #[derive(Clone)]

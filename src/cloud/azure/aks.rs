@@ -11,9 +11,9 @@ use super::super::http::Answer;
 use super::super::{Bearer, Described};
 use super::Azure;
 use super::arm::Refusal;
+use crate::cloud::spec::AksSpec;
 use crate::code::Code;
 use crate::failure::{Failure, Outcome};
-use crate::plan::AksSpec;
 
 /// The application that stands for every AKS cluster at Azure's authority.
 const SERVER: &str = "6dae42f8-4368-4678-94ff-3960e28e3630";

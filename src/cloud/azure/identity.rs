@@ -18,9 +18,9 @@ use super::super::oidc::{Claims, JobIdentity, JobToken};
 use super::denial::{Asker, Proof, denied};
 use super::managed::{self, Managed};
 use super::sovereign::Endpoints;
+use crate::cloud::spec::{AzureIdentity, AzureSpec, may_carry_secrets};
 use crate::code::Code;
 use crate::failure::{Failure, Outcome};
-use crate::plan::{AzureIdentity, AzureSpec, may_carry_secrets};
 
 /// The kinds of identity.
 #[derive(Clone, Debug)]

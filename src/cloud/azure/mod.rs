@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use self::identity::Identity;
 use self::registry::Known;
 use super::Surroundings;
-use crate::plan::AzureSpec;
+use crate::cloud::spec::AzureSpec;
 
 /// The identity at Azure, and its services.
 pub(super) struct Azure {

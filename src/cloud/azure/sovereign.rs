@@ -2,7 +2,7 @@
 //! Source: the table of `az cloud list`, learn.microsoft.com "Workload identity federation" (audiences).
 
 use super::super::environment::Environment;
-use crate::plan::{AzureEnvironment, AzureSpec};
+use crate::cloud::spec::{AzureEnvironment, AzureSpec};
 
 /// Where one of Azure's clouds is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 //! Source: cloud.google.com/sdk/gcloud/reference/topic/configurations, `api_endpoint_overrides`.
 
 use super::super::environment::Environment;
+use crate::cloud::spec::{UNIVERSE, may_carry_secrets};
 use crate::code::Code;
 use crate::failure::{Failure, Outcome};
-use crate::plan::{UNIVERSE, may_carry_secrets};
 
 /// Domain of the services when no credentials name one.
 pub(super) fn universe(env: &Environment) -> &str {

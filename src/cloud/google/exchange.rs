@@ -9,9 +9,9 @@ use super::super::Surroundings;
 use super::super::oidc::{Claims, JobToken};
 use super::denial::{Exchange, denied_exchange, denied_impersonation};
 use super::jwt::SCOPE;
+use crate::cloud::spec::{GoogleExternal, GooglePlace, GoogleSource};
 use crate::code::Code;
 use crate::failure::{Failure, Outcome};
-use crate::plan::{GoogleExternal, GooglePlace, GoogleSource};
 
 /// How long a service account's token is asked for.
 const LIFE: &str = "3600s";

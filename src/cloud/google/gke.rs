@@ -11,9 +11,9 @@ use serde_json::Value;
 use super::super::{Address, Bearer, Described};
 use super::Google;
 use super::endpoints::endpoint;
+use crate::cloud::spec::GkeSpec;
 use crate::code::Code;
 use crate::failure::{Failure, Outcome};
-use crate::plan::GkeSpec;
 
 /// How long a cluster that hides from the world may take to show itself.
 const REACHED: Duration = Duration::from_secs(4);

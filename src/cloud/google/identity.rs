@@ -14,9 +14,9 @@ use super::endpoints::{endpoint, universe};
 use super::exchange::Exchanger;
 use super::metadata::Metadata;
 use super::token::{Who, fresh, job_audience};
+use crate::cloud::spec::{GoogleCredentials, GoogleIdentity, GoogleKind, GoogleSpec};
 use crate::code::Code;
 use crate::failure::{Failure, Outcome};
-use crate::plan::{GoogleCredentials, GoogleIdentity, GoogleKind, GoogleSpec};
 
 /// Variables that name a file of credentials: of Google's libraries, of gcloud, of google-github-actions/auth.
 const FILES: &[&str] = &[

@@ -12,7 +12,7 @@ mod token;
 
 use self::identity::Identity;
 use super::Surroundings;
-use crate::plan::GoogleSpec;
+use crate::cloud::spec::GoogleSpec;
 
 /// The identity at Google, and its services.
 pub(super) struct Google {

@@ -12,9 +12,9 @@ use super::denial::denied;
 use super::exchange::{Exchanger, subject};
 use super::jwt::Signer;
 use super::metadata::Metadata;
+use crate::cloud::spec::{GoogleCredentials, GoogleKind};
 use crate::code::Code;
 use crate::failure::{Failure, Outcome};
-use crate::plan::{GoogleCredentials, GoogleKind};
 
 /// How long a token lives when its giver does not say so.
 const LIFE: Duration = Duration::from_secs(3600);

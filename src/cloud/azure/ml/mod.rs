@@ -21,8 +21,8 @@ pub(crate) use self::types::{Auth, Endpoint, OnlineDeployment, Workspace};
 
 use self::request::Ask;
 use super::super::Clouds;
+use crate::cloud::spec::MlWorkspace;
 use crate::failure::Outcome;
-use crate::plan::MlWorkspace;
 
 /// A workspace, as who we are at Azure. Cheap to clone; making one asks nobody.
 #[derive(Clone)]

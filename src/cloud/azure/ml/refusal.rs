@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::read::{codes, said};
+use crate::cloud::spec::MlWorkspace;
 use crate::code::Code;
 use crate::failure::Failure;
-use crate::plan::MlWorkspace;
 
 /// The role that holds every right that a deployment needs.
 pub(super) const ROLE: &str = "AzureML Data Scientist";

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 
-use super::may_carry_secrets;
+use super::url::may_carry_secrets;
 
 /// Where an own account's tokens are had when its file does not say.
 const TOKEN_URL: &str = "https://oauth2.googleapis.com/token";

@@ -1,13 +1,22 @@
-//! What the inputs say of clouds: who we are there, and which of their clusters is meant.
+//! What the inputs say of clouds: who we are there, and which of their clusters and workspaces is meant.
+
+mod google;
+mod url;
 
 use secrecy::SecretString;
+
+pub(crate) use google::{
+    GoogleCredentials, GoogleExternal, GoogleIdentity, GoogleKind, GooglePlace, GoogleSource,
+    GoogleSpec, UNIVERSE,
+};
+pub(crate) use url::may_carry_secrets;
 
 /// Identities that the inputs name; what they do not name comes from the surroundings.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CloudSpec {
     pub(crate) aws: AwsSpec,
     pub(crate) azure: AzureSpec,
-    pub(crate) google: super::GoogleSpec,
+    pub(crate) google: GoogleSpec,
 }
 
 /// Who we are at AWS.
@@ -94,13 +103,9 @@ pub(crate) struct GkeSpec {
     pub(crate) name: String,
 }
 
-/// Whether a secret may be sent there: over TLS, or within this machine.
-pub(crate) fn may_carry_secrets(url: &str) -> bool {
-    let Ok(url) = url.parse::<reqwest::Url>() else {
-        return false;
-    };
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-    let here = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
-    url.scheme() == "https" || url.scheme() == "http" && here
+/// A workspace of Azure Machine Learning, in the subscription of the identity.
+#[derive(Clone, Debug)]
+pub(crate) struct MlWorkspace {
+    pub(crate) resource_group: String,
+    pub(crate) name: String,
 }
