@@ -1,6 +1,6 @@
 //! The plan as text: what `ml-deploy plan` prints and what stands at the head of every log. Secrets have no place in it.
 
-use super::{Capacity, DeploySpec, Plan, Requirements, Task, TrackingUri};
+use super::{Capacity, CloudCluster, DeploySpec, Plan, Requirements, Task, TrackingUri};
 use crate::event::Stage;
 
 impl Plan {
@@ -96,14 +96,19 @@ impl Plan {
     fn deployment(&self) -> String {
         match &self.deploy {
             Some(DeploySpec::Kubernetes(spec)) => {
-                let namespace = spec.namespace.as_deref().unwrap_or("of the kubeconfig");
+                let cluster = spec.cluster.cloud.as_ref().map(cluster);
+                let unnamed = if cluster.is_some() {
+                    "default"
+                } else {
+                    "of the kubeconfig"
+                };
+                let namespace = spec.namespace.as_deref().unwrap_or(unnamed);
                 if self.task == Task::Rollback {
                     return format!("back to the last verified deployment, namespace {namespace}");
                 }
-                format!(
-                    "{} to Kubernetes, namespace {namespace}",
-                    spec.manifests.join(", ")
-                )
+                let cluster = cluster.unwrap_or_else(|| "Kubernetes".to_owned());
+                let manifests = spec.manifests.join(", ");
+                format!("{manifests} to {cluster}, namespace {namespace}")
             }
             Some(DeploySpec::AzureMl(spec)) => {
                 let (endpoint, workspace) = (&spec.endpoint, &spec.workspace.name);
@@ -164,5 +169,16 @@ impl Plan {
             ));
         }
         checks.join(", ")
+    }
+}
+
+/// A cluster as its cloud calls it.
+fn cluster(cluster: &CloudCluster) -> String {
+    match cluster {
+        CloudCluster::Aks(aks) => {
+            format!("AKS cluster `{}` in `{}`", aks.name, aks.resource_group)
+        }
+        CloudCluster::Eks(eks) => format!("EKS cluster `{}`", eks.name),
+        CloudCluster::Gke(gke) => format!("GKE cluster `{}` in `{}`", gke.name, gke.location),
     }
 }

@@ -122,7 +122,7 @@ impl Project {
 }
 
 /// Our `PATH` with the bed's uv first; tests that need neither engine nor Python run without a bed too.
-fn path_with_uv() -> String {
+pub(crate) fn path_with_uv() -> String {
     let path = std::env::var("PATH").unwrap_or_default();
     let uv = std::env::var("ML_DEPLOY_BED_UV").map(PathBuf::from);
     match uv.as_deref().map(Path::parent) {

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::{Project, checkout};
+use crate::support::{Project, checkout, path_with_uv};
 
 /// What a line is erased with.
 const ERASE: &str = "\r\u{1b}[K";
@@ -15,7 +15,7 @@ fn seen(project: &Project, variables: &[(&str, &str)], words: &str) -> String {
         .args(["-qec", &inner, "/dev/null"])
         .current_dir(project.path())
         .env_clear()
-        .env("PATH", std::env::var("PATH").unwrap())
+        .env("PATH", path_with_uv())
         .env("HOME", std::env::var("HOME").unwrap())
         .env("TERM", "xterm")
         .envs(variables.iter().copied())
