@@ -6,6 +6,7 @@ mod clouds;
 mod delivery;
 mod gates;
 mod google;
+mod ignored;
 mod image;
 mod parity;
 mod sagemaker;
