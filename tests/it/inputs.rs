@@ -130,10 +130,7 @@ fn what_is_missing_or_set_twice_says_what_to_do_in_that_place() {
             "as the variable `INPUT_TENANT_ID`",
         ),
     ] {
-        lonely(run)
-            .says("error[input-missing]")
-            .says(message)
-            .says(help);
+        lonely(run).says("input-missing").says(message).says(help);
     }
     let twice = run().flag("kubeconfig", "k").flag("location", "here").run();
     let twice = twice.expect(2).says("leave one of them out");
