@@ -146,7 +146,7 @@ impl JobIdentity {
                 Code::CloudIdentity,
                 format!("{failed}: only jobs of GitHub and GitLab have one"),
             )
-            .help("give a key or a password instead")),
+            .help("here, give a key in its place: `aws-access-key-id`, `creds` for Azure, `credentials-json` for Google")),
         }
     }
 }
