@@ -221,7 +221,7 @@ mod tests {
         for (variables, help) in [
             (&[("GITHUB_ACTIONS", "true")][..], "id-token: write"),
             (&[("GITLAB_CI", "true")], "id_tokens"),
-            (&[], "a key or a password"),
+            (&[], "give a key in its place"),
         ] {
             let failure = ask(&job(variables), "a").await.unwrap_err();
             assert_eq!(failure.code(), Code::CloudIdentity);
