@@ -80,9 +80,10 @@ impl Resolver<'_> {
             };
         };
         if kind.is_some() {
-            self.invalid(
+            self.both(
                 "serverless-memory",
-                "and `instance-type` are both set: an endpoint is serverless or has machines",
+                "instance-type",
+                "an endpoint is serverless or has machines",
             );
         } else if self.sources.contains_key("instance-count") {
             self.invalid(
