@@ -5,12 +5,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::url::may_carry_secrets;
+use super::google_file::File;
 
-/// Where an own account's tokens are had when its file does not say.
-const TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
 /// Google's public cloud.
 pub(crate) const UNIVERSE: &str = "googleapis.com";
 
@@ -102,7 +100,7 @@ impl GoogleCredentials {
     pub(crate) fn read(text: &SecretString) -> Result<Self, String> {
         let text = plain(text.expose_secret());
         let file = match serde_json::from_str(&text) {
-            Ok(Value::Object(file)) => File(file),
+            Ok(Value::Object(file)) => File::new(file),
             Ok(_) => return Err("is JSON, but not an object with `type`".to_owned()),
             // The parser's own words may quote what it read.
             Err(error) => {
@@ -122,7 +120,7 @@ impl GoogleCredentials {
             ),
             // A key of this name may hold anything.
             Some(_) => Err("has a `type` that is none of `service_account`, `external_account`, `authorized_user` (the value is not shown)".to_owned()),
-            None if file.0.contains_key("installed") || file.0.contains_key("web") => Err(
+            None if file.has("installed") || file.has("web") => Err(
                 "is an OAuth client, which is nobody: give a service account's key".to_owned(),
             ),
             None => Err("lacks `type`".to_owned()),
@@ -174,111 +172,6 @@ fn plain(text: &str) -> String {
     unpacked.map_or_else(|| text.to_owned(), |text| text.trim().to_owned())
 }
 
-/// The keys and values of a file.
-struct File(Map<String, Value>);
-
-impl File {
-    fn text(&self, key: &str) -> Option<&str> {
-        let text = self.0.get(key).and_then(Value::as_str).map(str::trim);
-        text.filter(|text| !text.is_empty())
-    }
-
-    /// Values of keys without which the file is of no use.
-    fn needed<const N: usize>(&self, keys: [&str; N]) -> Result<[String; N], String> {
-        let lacking: Vec<String> = keys
-            .iter()
-            .filter(|key| self.text(key).is_none())
-            .map(|key| format!("`{key}`"))
-            .collect();
-        if !lacking.is_empty() {
-            return Err(format!("lacks {}", lacking.join(", ")));
-        }
-        Ok(keys.map(|key| self.text(key).unwrap_or_default().to_owned()))
-    }
-
-    fn service_account(&self) -> Result<GoogleKind, String> {
-        let [email, key] = self.needed(["client_email", "private_key"])?;
-        let begin = "-----BEGIN PRIVATE KEY-----";
-        if !key.starts_with(begin) || key.lines().count() < 3 {
-            return Err(format!(
-                "has a `private_key` that does not begin with the line `{begin}`: give the file as Google wrote it, in quotes where a shell passes it on (the value is not shown)"
-            ));
-        }
-        Ok(GoogleKind::ServiceAccount {
-            email,
-            key_id: self.text("private_key_id").map(str::to_owned),
-            key: key.into(),
-            token_url: self.url("token_uri")?.unwrap_or(TOKEN_URL.to_owned()),
-        })
-    }
-
-    fn user(&self) -> Result<GoogleKind, String> {
-        let [client_id, client_secret, refresh_token] =
-            self.needed(["client_id", "client_secret", "refresh_token"])?;
-        Ok(GoogleKind::User {
-            client_id,
-            client_secret: client_secret.into(),
-            refresh_token: refresh_token.into(),
-            token_url: self.url("token_uri")?.unwrap_or(TOKEN_URL.to_owned()),
-        })
-    }
-
-    fn external(&self) -> Result<GoogleExternal, String> {
-        let [audience, token_type, token_url] =
-            self.needed(["audience", "subject_token_type", "token_url"])?;
-        self.url("token_url")?;
-        let source = match self.0.get("credential_source") {
-            Some(Value::Object(source)) => Self(source.clone()).source()?,
-            _ => return Err("lacks `credential_source`".to_owned()),
-        };
-        Ok(GoogleExternal {
-            audience,
-            token_type,
-            token_url,
-            impersonation_url: self.url("service_account_impersonation_url")?,
-            source,
-        })
-    }
-
-    fn source(&self) -> Result<GoogleSource, String> {
-        let place = match (self.text("file"), self.url("url")?) {
-            (Some(path), _) => GooglePlace::File(path.to_owned()),
-            (None, Some(url)) => {
-                let headers = self.0.get("headers").and_then(Value::as_object);
-                let headers = headers.into_iter().flatten();
-                let headers = headers.filter_map(|(name, value)| {
-                    Some((name.clone(), SecretString::from(value.as_str()?)))
-                });
-                GooglePlace::Url {
-                    url: url.into(),
-                    headers: headers.collect(),
-                }
-            }
-            (None, None) => {
-                return Err("has a `credential_source` with neither `file` nor `url`: programs and AWS's signatures are not read here".to_owned());
-            }
-        };
-        let format = self.0.get("format");
-        let text = |key: &str| format?.get(key)?.as_str();
-        let field = text("subject_token_field_name").filter(|_| text("type") == Some("json"));
-        Ok(GoogleSource {
-            place,
-            field: field.map(str::to_owned),
-        })
-    }
-
-    /// A URL that secrets are sent to.
-    fn url(&self, key: &str) -> Result<Option<String>, String> {
-        let url = self.text(key);
-        if url.is_some_and(|url| !may_carry_secrets(url)) {
-            return Err(format!(
-                "has a `{key}` that is no https:// URL: a secret would be sent there readably"
-            ));
-        }
-        Ok(url.map(str::to_owned))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -322,6 +215,21 @@ mod tests {
         };
         assert_eq!(external.source.field.as_deref(), Some("value"));
         assert!(matches!(external.source.place, GooglePlace::Url { .. }));
+    }
+
+    #[test]
+    fn a_token_of_the_machine_next_door_may_be_asked_for_without_tls() {
+        let file = |url: &str| {
+            read(&format!(
+                r#"{{"type":"external_account","audience":"//iam.googleapis.com/x","subject_token_type":"t","token_url":"https://sts.googleapis.com/v1/token",
+                "credential_source":{{"url":"{url}","headers":{{"Metadata":"True"}}}}}}"#
+            ))
+        };
+        // As Google's own documentation has it for machines of Azure.
+        assert!(file("http://169.254.169.254/metadata/identity/oauth2/token?resource=x").is_ok());
+        assert!(file("http://[fe80::1]/token").is_ok());
+        let said = file("http://token.example/").unwrap_err();
+        assert!(said.contains("`url` that is no https:// URL"), "{said}");
     }
 
     #[test]

@@ -1,0 +1,131 @@
+//! How we say who we are when a registry asks: at once with a password, or with a token of the service that it names.
+//! Source: distribution `spec/auth/token`, `spec/auth/oauth`.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::{Response, StatusCode, Url};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+
+use super::challenge::Challenge;
+use super::client::{Fault, Registry};
+use crate::cloud::spec::may_carry_secrets;
+use crate::code::Code;
+use crate::diagnostic::Diagnostic;
+
+/// What came of a question who we are.
+pub(super) enum Asked {
+    /// Goes with the request.
+    Show(http::HeaderValue),
+    /// The service of tokens refuses us, or is busy.
+    Refused(Response),
+    /// We have nothing to say.
+    Nobody,
+}
+
+#[derive(Deserialize)]
+struct Token {
+    #[serde(default)]
+    token: String,
+    #[serde(default)]
+    access_token: String,
+}
+
+impl Registry<'_> {
+    /// Answers the first of the challenges that we can; a token rather than a password, as the engine does.
+    pub(super) async fn identify(
+        &self,
+        challenges: &[Challenge],
+        actions: &str,
+    ) -> Result<Asked, Fault> {
+        let bearer = challenges.iter().find_map(|challenge| match challenge {
+            Challenge::Bearer { realm, service } => Some((realm, service)),
+            Challenge::Basic => None,
+        });
+        if let Some((realm, service)) = bearer {
+            return self.token(realm, service, actions).await;
+        }
+        let basic = challenges.contains(&Challenge::Basic);
+        Ok(match self.login.as_ref().filter(|_| basic) {
+            Some(login) => {
+                let pair = format!("{}:{}", login.username, login.secret.expose_secret());
+                show(&format!("Basic {}", STANDARD.encode(pair)).into())
+            }
+            None => Asked::Nobody,
+        })
+    }
+
+    async fn token(&self, realm: &str, service: &str, actions: &str) -> Result<Asked, Fault> {
+        let url = self.place(realm)?;
+        let scope = format!("repository:{}:{actions}", self.reference.path());
+        let known = [("service", service), ("scope", &scope)];
+        let request = match &self.login {
+            Some(login) if login.identity_token => self.client.post(url).form(&[
+                ("grant_type", "refresh_token"),
+                ("refresh_token", login.secret.expose_secret()),
+                ("service", service),
+                ("scope", &scope),
+                ("client_id", "ml-deploy"),
+            ]),
+            Some(login) => self
+                .client
+                .get(url)
+                .query(&known)
+                .query(&[("account", &login.username)])
+                .basic_auth(&login.username, Some(login.secret.expose_secret())),
+            None => self.client.get(url).query(&known),
+        };
+        let answer = request.send().await?;
+        let status = answer.status();
+        let says_why = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+            || status == StatusCode::TOO_MANY_REQUESTS
+            || status.is_server_error();
+        if !status.is_success() {
+            // Whatever else it says is not about us: then the registry's own words tell more.
+            return Ok(if says_why {
+                Asked::Refused(answer)
+            } else {
+                Asked::Nobody
+            });
+        }
+        let token: Token = answer.json().await?;
+        let text = if token.token.is_empty() {
+            token.access_token
+        } else {
+            token.token
+        };
+        Ok(match text.as_str() {
+            "" => Asked::Nobody,
+            text => show(&format!("Bearer {text}").into()),
+        })
+    }
+
+    /// Where tokens are had. A password is sent there, so it must not be readable on the way, unless it already is.
+    fn place(&self, realm: &str) -> Result<Url, Fault> {
+        let host = self.reference.host();
+        let bad = |why: &str| {
+            let what = format!(
+                "failed to log in to registry `{host}`: it sends us for a token to `{realm}`, {why}"
+            );
+            let finding = Diagnostic::error(Code::RegistryDenied, what);
+            let finding = finding.help("the registry's own configuration names that place (`realm` of its service of tokens, in Harbor `hostname` with `https`): let it be an https:// URL");
+            Fault::Unsafe(Box::new(finding))
+        };
+        let url = self.base.join(realm).map_err(|_| bad("which is no URL"))?;
+        let as_safe = self.base.scheme() != "https" || may_carry_secrets(url.as_str());
+        if !as_safe && self.login.is_some() {
+            return Err(bad("where anybody on the way could read the password"));
+        }
+        Ok(url)
+    }
+}
+
+fn show(text: &SecretString) -> Asked {
+    match http::HeaderValue::from_str(text.expose_secret()) {
+        Ok(mut value) => {
+            value.set_sensitive(true);
+            Asked::Show(value)
+        }
+        Err(_) => Asked::Nobody,
+    }
+}
