@@ -3,6 +3,7 @@
 use futures_util::future::BoxFuture;
 use futures_util::future::join_all;
 
+use crate::code::Code;
 use crate::context::Context;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::Engine;
@@ -52,7 +53,13 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ready> {
         checks.push(Box::pin(async { verify::preflight(ctx, &plan.verify) }));
     }
     checks.extend(target::preflight(plan, ctx));
-    let found = join_all(checks).await;
+    let found = tokio::select! {
+        found = join_all(checks) => found,
+        () = ctx.cancel.cancelled() => return Err(Failure::new(
+            Code::Interrupted,
+            "preflight was stopped before anything was built, pushed or deployed",
+        )),
+    };
     let mut findings: Vec<Diagnostic> = found.into_iter().flatten().collect();
     let engine = match engine.transpose() {
         Ok(engine) => engine,

@@ -129,3 +129,52 @@ fn show(text: &SecretString) -> Asked {
         Err(_) => Asked::Nobody,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::Credentials;
+
+    /// Where a registry leads us that names this realm; who has no login has nothing to lose.
+    fn place(base: &str, realm: &str, has_login: bool) -> Option<String> {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let reference = "r.example/team/wine".parse().unwrap();
+        let login = Credentials {
+            username: "u".to_owned(),
+            secret: "s".into(),
+            identity_token: false,
+            origin: String::new(),
+            right: None,
+        };
+        let registry = Registry {
+            client: reqwest::Client::new(),
+            reference: &reference,
+            base: base.parse().unwrap(),
+            login: has_login.then_some(login),
+        };
+        match registry.place(realm) {
+            Ok(url) => Some(url.to_string()),
+            Err(Fault::Unsafe(finding)) => {
+                assert!(finding.message.contains(realm) && finding.advice().contains("https://"));
+                None
+            }
+            Err(Fault::Transport(error)) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn a_password_goes_to_a_service_of_tokens_that_nobody_overhears() {
+        let at = |base, realm| place(base, realm, true);
+        let safe = "https://auth.example/token?x=1";
+        assert_eq!(at("https://r.example", safe).as_deref(), Some(safe));
+        // Behind the registry itself.
+        let own = at("https://r.example:8443", "/service/token");
+        assert_eq!(own.as_deref(), Some("https://r.example:8443/service/token"));
+        assert!(at("https://r.example", "http://127.0.0.1:5/token").is_some());
+        let open = "http://auth.example/token";
+        assert_eq!(at("https://r.example", open), None);
+        assert!(place("https://r.example", open, false).is_some());
+        // The engine was told that nothing there has TLS.
+        assert!(at("http://r.example", open).is_some());
+    }
+}

@@ -210,9 +210,13 @@ impl Resolver<'_> {
 /// Source: docs.github.com/enterprise-server "Working with the Container registry": `containers.HOSTNAME`.
 fn of_github(server: Option<&str>) -> String {
     let url = server.and_then(|server| server.parse::<reqwest::Url>().ok());
-    match url.as_ref().and_then(reqwest::Url::host_str) {
-        None | Some("github.com") => "ghcr.io".to_owned(),
-        Some(host) => format!("containers.{host}"),
+    let Some((url, host)) = url.as_ref().and_then(|url| Some((url, url.host_str()?))) else {
+        return "ghcr.io".to_owned();
+    };
+    match (host, url.port()) {
+        ("github.com", _) => "ghcr.io".to_owned(),
+        (host, None) => format!("containers.{host}"),
+        (host, Some(port)) => format!("containers.{host}:{port}"),
     }
 }
 
@@ -226,7 +230,10 @@ mod tests {
             (None, "ghcr.io"),
             (Some("https://github.com"), "ghcr.io"),
             (Some("https://wine.ghe.com"), "containers.wine.ghe.com"),
-            (Some("https://git.example:8443/"), "containers.git.example"),
+            (
+                Some("https://git.example:8443/"),
+                "containers.git.example:8443",
+            ),
         ] {
             assert_eq!(of_github(server), registry);
         }
