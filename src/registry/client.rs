@@ -11,8 +11,8 @@ use super::Reference;
 use super::challenge::challenges;
 use super::credentials::{Credentials, credentials};
 use super::plain::is_local;
-use super::refusal::{answered, unreachable};
-use super::token::Asked;
+use super::refusal::{Fault, answered, unreachable};
+use super::token::{Asked, Identity};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::failure::{Failure, Outcome, chain};
@@ -43,24 +43,11 @@ pub(super) struct Content {
 
 /// One registry, one repository, one login.
 pub(super) struct Registry<'a> {
-    pub(super) client: Client,
-    pub(super) reference: &'a Reference,
+    client: Client,
+    reference: &'a Reference,
     /// Where it answers.
-    pub(super) base: Url,
-    pub(super) login: Option<Credentials>,
-}
-
-/// Why there is no answer.
-pub(super) enum Fault {
-    Transport(reqwest::Error),
-    /// We do not ask.
-    Unsafe(Box<Diagnostic>),
-}
-
-impl From<reqwest::Error> for Fault {
-    fn from(error: reqwest::Error) -> Self {
-        Self::Transport(error)
-    }
+    base: Url,
+    login: Option<Credentials>,
 }
 
 impl<'a> Registry<'a> {
@@ -163,10 +150,14 @@ impl<'a> Registry<'a> {
         if answer.status() != StatusCode::UNAUTHORIZED || !ours || !self.is_ours(answer.url()) {
             return Ok(answer);
         }
-        match self
-            .identify(&challenges(answer.headers()), actions)
-            .await?
-        {
+        let identity = Identity {
+            client: &self.client,
+            base: &self.base,
+            reference: self.reference,
+            login: self.login.as_ref(),
+        };
+        let asked = challenges(answer.headers());
+        match identity.answer(&asked, actions).await? {
             Asked::Show(value) => {
                 headers.insert(AUTHORIZATION, value);
                 Ok(send(headers).await?)

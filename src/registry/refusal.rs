@@ -17,6 +17,19 @@ const LONGEST: usize = 300;
 /// What is added when a login may be empty.
 const FORKS: &str = "a secret is empty on pull requests from forks and from Dependabot";
 
+/// Why there is no answer.
+pub(super) enum Fault {
+    Transport(reqwest::Error),
+    /// We do not ask.
+    Unsafe(Box<Diagnostic>),
+}
+
+impl From<reqwest::Error> for Fault {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Transport(error)
+    }
+}
+
 /// What to say when a registry refuses: which account was used, where it came from, and what is likely wrong.
 pub(crate) fn denied(
     code: Code,

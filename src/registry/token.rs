@@ -3,12 +3,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::{Response, StatusCode, Url};
+use reqwest::{Client, Response, StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use super::challenge::Challenge;
-use super::client::{Fault, Registry};
+use super::refusal::Fault;
+use super::{Credentials, Reference};
 use crate::cloud::spec::may_carry_secrets;
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
@@ -31,9 +32,18 @@ struct Token {
     access_token: String,
 }
 
-impl Registry<'_> {
+/// Who we are, where.
+pub(super) struct Identity<'a> {
+    pub(super) client: &'a Client,
+    /// Where the registry answers.
+    pub(super) base: &'a Url,
+    pub(super) reference: &'a Reference,
+    pub(super) login: Option<&'a Credentials>,
+}
+
+impl Identity<'_> {
     /// Answers the first of the challenges that we can; a token rather than a password, as the engine does.
-    pub(super) async fn identify(
+    pub(super) async fn answer(
         &self,
         challenges: &[Challenge],
         actions: &str,
@@ -46,7 +56,7 @@ impl Registry<'_> {
             return self.token(realm, service, actions).await;
         }
         let basic = challenges.contains(&Challenge::Basic);
-        Ok(match self.login.as_ref().filter(|_| basic) {
+        Ok(match self.login.filter(|_| basic) {
             Some(login) => {
                 let pair = format!("{}:{}", login.username, login.secret.expose_secret());
                 show(&format!("Basic {}", STANDARD.encode(pair)).into())
@@ -59,7 +69,7 @@ impl Registry<'_> {
         let url = self.place(realm)?;
         let scope = format!("repository:{}:{actions}", self.reference.path());
         let known = [("service", service), ("scope", &scope)];
-        let request = match &self.login {
+        let request = match self.login {
             Some(login) if login.identity_token => self.client.post(url).form(&[
                 ("grant_type", "refresh_token"),
                 ("refresh_token", login.secret.expose_secret()),
@@ -133,11 +143,11 @@ fn show(text: &SecretString) -> Asked {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::Credentials;
 
     /// Where a registry leads us that names this realm; who has no login has nothing to lose.
     fn place(base: &str, realm: &str, has_login: bool) -> Option<String> {
         drop(rustls::crypto::ring::default_provider().install_default());
+        let (client, base) = (Client::new(), base.parse().unwrap());
         let reference = "r.example/team/wine".parse().unwrap();
         let login = Credentials {
             username: "u".to_owned(),
@@ -146,13 +156,13 @@ mod tests {
             origin: String::new(),
             right: None,
         };
-        let registry = Registry {
-            client: reqwest::Client::new(),
+        let identity = Identity {
+            client: &client,
+            base: &base,
             reference: &reference,
-            base: base.parse().unwrap(),
-            login: has_login.then_some(login),
+            login: has_login.then_some(&login),
         };
-        match registry.place(realm) {
+        match identity.place(realm) {
             Ok(url) => Some(url.to_string()),
             Err(Fault::Unsafe(finding)) => {
                 assert!(finding.message.contains(realm) && finding.advice().contains("https://"));
