@@ -138,8 +138,8 @@ pub(super) async fn at_endpoint(
         return Err(Failure::new(Code::VerifyHealth, message)
             .help("correct `endpoint-name` or `aws-region`"));
     };
-    let status = text(&described, "/EndpointStatus");
-    if status != "InService" {
+    if !serves(&described) {
+        let status = text(&described, "/EndpointStatus");
         let reason = text(&described, "/FailureReason");
         let message = format!("endpoint `{name}` is {status}, not InService: {reason}");
         return Err(Failure::new(
@@ -168,6 +168,16 @@ pub(super) async fn at_endpoint(
     };
     let digests = digests(spec, pushed).await?;
     Ok((names, in_variants(&seen, &digests, pushed)))
+}
+
+/// Whether one configuration answers all requests. What an autoscaler does, and SageMaker's own upkeep, leaves it in place; only
+/// a move to another one is a pending deployment.
+fn serves(described: &Value) -> bool {
+    match text(described, "/EndpointStatus") {
+        "InService" => true,
+        "Updating" | "SystemUpdating" => described["PendingDeploymentSummary"].is_null(),
+        _ => false,
+    }
 }
 
 /// Each variant with the images that SageMaker says it serves: all of them must be ours.
@@ -322,6 +332,16 @@ mod tests {
         assert!(passes(&[("green", at(NEW))]));
         assert!(!passes(&[("green", at(NEW)), ("blue", at(OLD))]));
         assert!(!passes(&[("green", None)]) && !passes(&[]));
+    }
+
+    #[test]
+    fn an_endpoint_serves_while_it_is_scaled() {
+        let serves = |status: &str, pending: Value| {
+            serves(&json!({"EndpointStatus": status, "PendingDeploymentSummary": pending}))
+        };
+        assert!(serves("InService", Value::Null) && serves("Updating", Value::Null));
+        assert!(!serves("Updating", json!({"EndpointConfigName": "other"})));
+        assert!(!serves("RollingBack", Value::Null) && !serves("Failed", Value::Null));
     }
 
     #[test]
