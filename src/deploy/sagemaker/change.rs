@@ -1,22 +1,20 @@
-//! The steps to another configuration: the image as SageMaker takes it, what is there already, what is made, and the change
-//! itself. What comes of it is waited for elsewhere.
+//! The steps to another configuration: what is there already, what is made, and the change itself. What comes of it is waited
+//! for elsewhere.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::history;
 use super::judge::{self, next_config, text};
 use super::wait::{look, settled};
-use super::wanted::{Image, Wanted};
-use super::{history, preflight};
-use crate::artifact::Pushed;
-use crate::cloud::{ImagePlace, SageMaker, Thing};
+use super::wanted::Wanted;
+use crate::cloud::{SageMaker, Thing};
 use crate::code::Code;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::plan::SageMakerSpec;
-use crate::registry::{self, Reference};
 
 /// The endpoint, when nobody else is changing it. One that could not be made serves nobody, and SageMaker lets it only be
 /// removed.
@@ -186,35 +184,4 @@ pub(super) async fn change(
             aws.create(Thing::Endpoint, name, &body).await
         }
     }
-}
-
-/// The image as SageMaker takes it: one manifest and no index, of the processor of the machines. Of an index the image for
-/// that processor is taken, without the attestations beside it.
-pub(super) async fn single(ctx: &Context, spec: &SageMakerSpec, pushed: &Pushed) -> Outcome<Image> {
-    let pinned = format!("{}@{}", pushed.repository, pushed.digest);
-    let missing = |why: String| Failure::new(Code::ImageMissing, why);
-    let reference: Reference = pinned
-        .parse()
-        .map_err(|why| missing(format!("failed to deploy `{pinned}`: it {why}")))?;
-    let images = registry::images(&reference, spec.login.as_ref()).await?;
-    let Some(images) = images else {
-        return Err(missing(format!(
-            "failed to deploy `{pinned}`: the registry does not have it"
-        )));
-    };
-    let chosen = preflight::fitting(spec, &pinned, &images)?;
-    if chosen.digest != pushed.digest {
-        ctx.events
-            .note(format!(
-                "SageMaker takes no index: of `{pinned}` the image for {} is deployed, {}",
-                spec.architecture(),
-                chosen.digest
-            ))
-            .await;
-    }
-    let place = spec.clouds.sagemaker().place(reference.host())?;
-    Ok(Image {
-        pinned: format!("{}@{}", pushed.repository, chosen.digest),
-        behind: place == ImagePlace::Foreign,
-    })
 }

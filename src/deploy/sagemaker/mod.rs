@@ -4,12 +4,14 @@
 mod change;
 mod finish;
 mod history;
+mod image;
 mod judge;
 mod preflight;
 mod status;
 mod undo;
 mod wait;
 mod wanted;
+mod watch;
 
 use std::time::SystemTime;
 
@@ -17,14 +19,17 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 pub(crate) use self::finish::finish;
-pub(crate) use self::preflight::{built, preflight};
+pub(crate) use self::image::built;
+pub(crate) use self::preflight::preflight;
 pub(crate) use self::status::{served, serving, status};
 pub(crate) use self::undo::undo;
 
-use self::change::{Change, beforehand, change, found, make, single};
+use self::change::{Change, beforehand, change, found, make};
+use self::image::single;
 use self::judge::{Goal, config, image, next_config, text};
 use self::wait::{Waited, settled, wait};
-use self::wanted::{Origin, Wanted, deployment as watched};
+use self::wanted::{Origin, Wanted};
+use self::watch::watched;
 use crate::artifact::{Deployment, Launch, Pushed};
 use crate::cloud::SageMaker;
 use crate::code::Code;
