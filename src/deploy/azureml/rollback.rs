@@ -14,7 +14,7 @@ use crate::plan::AzureMlSpec;
 /// `RevisionMissing` when nothing was kept.
 pub(crate) async fn rollback(ctx: &Context, spec: &AzureMlSpec) -> Outcome<Rollout> {
     let work = Work::new(ctx, spec);
-    let before = before::read(&work).await?;
+    let before = before::settled(&work).await?;
     let traffic = before.traffic();
     let kept = before
         .deployments

@@ -16,6 +16,10 @@ use crate::plan::{AzureMlSpec, OnFailure, OnFirstFailure};
 
 /// How long a run that is told to stop may ask what it leaves.
 const CANCELLED: Duration = Duration::from_millis(2_500);
+/// How long it may move traffic back: the process is given little more than this.
+const RETREAT: Duration = Duration::from_millis(4_000);
+
+const UNKNOWN: &str = "who has the traffic could not be asked in time";
 
 /// Puts back what was live before, unless the inputs or a cancel forbid it. Returns the failure with what was done about it.
 pub(crate) async fn undo(
@@ -53,7 +57,7 @@ pub(crate) async fn undo(
     }
     let before = rollout.before.traffic();
     if let Err(back) = traffic::set(&work, &before).await {
-        return not_put_back(&work, &before, &back, failure).await;
+        return not_put_back(&work, &before, name, &back, failure).await;
     }
     let to = rollout.before.image.clone();
     let to = to.unwrap_or_else(|| format!("deployment {}", old.name));
@@ -93,7 +97,7 @@ async fn first(work: &Work<'_>, rollout: &Rollout, failure: Failure) -> Failure 
     }
     // One that has traffic cannot be removed.
     if let Err(back) = traffic::set(work, &traffic::Traffic::new()).await {
-        return not_put_back(work, &traffic::Traffic::new(), &back, failure).await;
+        return not_put_back(work, &traffic::Traffic::new(), name, &back, failure).await;
     }
     let failure = away(work, rollout, failure.also("; nothing was live before")).await;
     let ours = rollout.before.written().is_none();
@@ -120,11 +124,40 @@ async fn remove_endpoint(work: &Work<'_>) -> Outcome<()> {
         .map(drop)
 }
 
+/// A cancel while the traffic moved: half of a move is the worst that can be left, so it goes back to who had it, as far as the time
+/// allows. The new deployment stays: its removal takes longer.
+pub(super) async fn retreat(
+    ctx: &Context,
+    spec: &AzureMlSpec,
+    rollout: &Rollout,
+    failure: Failure,
+) -> Failure {
+    let work = Work::new(ctx, spec).to_the_end();
+    if rollout.before.live().is_none() || spec.on_failure == OnFailure::Keep {
+        return cancelled(&work, rollout, failure).await;
+    }
+    let before = rollout.before.traffic();
+    let name = rollout.name.as_str();
+    match tokio::time::timeout(RETREAT, traffic::set(&work, &before)).await {
+        Ok(Ok(())) => failure.also(format!(
+            "; endpoint `{}` sends its traffic to {} as before; deployment `{name}` is left, without traffic, and the next run removes it",
+            spec.endpoint,
+            traffic::shown(&before)
+        )),
+        Ok(Err(back)) => not_put_back(&work, &before, name, &back, failure).await,
+        Err(_) => failure
+            .also(format!(
+                "; the traffic was to go back to {}, and Azure had not ended that when this run had to: look where it goes",
+                traffic::shown(&before)
+            ))
+            .help(by_hand(spec, &before, name)),
+    }
+}
+
 /// A cancel: nothing is undone, and it is said what is live.
 async fn cancelled(work: &Work<'_>, rollout: &Rollout, failure: Failure) -> Failure {
     let leads = tokio::time::timeout(CANCELLED, leads(work)).await;
-    let leads =
-        leads.unwrap_or_else(|_| "who has the traffic could not be asked in time".to_owned());
+    let leads = leads.unwrap_or_else(|_| UNKNOWN.to_owned());
     let made = match rollout.how {
         How::Made => format!(
             "deployment `{}` is left as Azure has it, and the next run removes it unless it serves",
@@ -153,27 +186,44 @@ async fn leads(work: &Work<'_>) -> String {
 async fn not_put_back(
     work: &Work<'_>,
     before: &traffic::Traffic,
+    name: &str,
     why: &Failure,
     failure: Failure,
 ) -> Failure {
-    let leads = leads(work).await;
+    let leads = tokio::time::timeout(CANCELLED, leads(work)).await;
+    let leads = leads.unwrap_or_else(|_| UNKNOWN.to_owned());
     let message = format!(
         "the traffic could not be moved back to {}: {}; {leads}",
         traffic::shown(before),
         words(why)
     );
-    let shares: Vec<String> = before
+    let evidence = why.findings().flat_map(|finding| finding.evidence.clone());
+    let broken = Diagnostic::error(Code::RollbackFailed, message)
+        .help(format!(
+            "look at the endpoint now; {}",
+            by_hand(work.spec, before, name)
+        ))
+        .evidence(evidence.collect::<Vec<_>>());
+    let mut findings = vec![broken];
+    findings.extend(failure.into_findings());
+    Failure::all(findings).unwrap_or_else(|| Failure::new(Code::RollbackFailed, "no finding"))
+}
+
+/// The line that gives the traffic back, with nothing for the new deployment.
+fn by_hand(spec: &AzureMlSpec, before: &traffic::Traffic, new: &str) -> String {
+    let mut shares = before.clone();
+    shares.entry(new.to_owned()).or_insert(0);
+    let shares: Vec<String> = shares
         .iter()
         .map(|(name, share)| format!("{name}={share}"))
         .collect();
-    let help = format!(
-        "look at the endpoint now; to move it by hand: az ml online-endpoint update --name {} --traffic \"{}\"",
-        work.spec.endpoint,
+    format!(
+        "to move the traffic by hand: az ml online-endpoint update --resource-group {} --workspace-name {} --name {} --traffic \"{}\"",
+        spec.workspace.resource_group,
+        spec.workspace.name,
+        spec.endpoint,
         shares.join(" ")
-    );
-    let mut findings = vec![Diagnostic::error(Code::RollbackFailed, message).help(help)];
-    findings.extend(failure.into_findings());
-    Failure::all(findings).unwrap_or_else(|| Failure::new(Code::RollbackFailed, "no finding"))
+    )
 }
 
 fn words(failure: &Failure) -> String {
