@@ -13,6 +13,7 @@ mod aws;
 mod aws_cluster;
 mod azure;
 mod azure_clusters;
+mod azure_names;
 mod azure_registries;
 mod azureml;
 mod azureml_fails;

@@ -55,9 +55,12 @@ pub(crate) async fn undo(
             "; everything is left as it is (`on-failure: keep`): deployment `{name}` is there, and {leads}"
         ));
     }
+    let work = work.to_the_end();
     let before = rollout.before.traffic();
-    if let Err(back) = traffic::set(&work, &before).await {
-        return not_put_back(&work, &before, name, &back, failure).await;
+    match give_back(ctx, &work, &before).await {
+        Some(Ok(())) => {}
+        Some(Err(back)) => return not_put_back(&work, &before, name, &back, failure).await,
+        None => return out_of_time(spec, &before, name, failure),
     }
     let to = rollout.before.image.clone();
     let to = to.unwrap_or_else(|| format!("deployment {}", old.name));
@@ -69,7 +72,39 @@ pub(crate) async fn undo(
     ctx.events.note(served.clone()).await;
     ctx.events.produced(RolledBack { to }).await;
     let failure = failure.also(format!("; {served}"));
-    away(&work.within(REMOVAL), rollout, failure).await
+    // A cancel leaves that to Azure.
+    away(&Work::new(ctx, spec).within(REMOVAL), rollout, failure).await
+}
+
+/// Gives the traffic back to who had it. After a cancel it goes on for a few seconds, because half of a way back is the worst that
+/// can be left; `None`: they did not suffice.
+async fn give_back(
+    ctx: &Context,
+    work: &Work<'_>,
+    before: &traffic::Traffic,
+) -> Option<Outcome<()>> {
+    let late = async {
+        ctx.cancel.cancelled().await;
+        tokio::time::sleep(RETREAT).await;
+    };
+    tokio::select! {
+        done = traffic::set(work, before) => Some(done),
+        () = late => None,
+    }
+}
+
+/// A cancel has ended the way back: Azure may still go it.
+fn out_of_time(
+    spec: &AzureMlSpec,
+    before: &traffic::Traffic,
+    name: &str,
+    failure: Failure,
+) -> Failure {
+    let shown = traffic::shown(before);
+    let text = format!(
+        "; the traffic was to go back to {shown}, and Azure had not ended that when this run had to: look where it goes"
+    );
+    failure.also(text).help(by_hand(spec, before, name))
 }
 
 /// Takes away what this run has made.
@@ -138,19 +173,14 @@ pub(super) async fn retreat(
     }
     let before = rollout.before.traffic();
     let name = rollout.name.as_str();
-    match tokio::time::timeout(RETREAT, traffic::set(&work, &before)).await {
-        Ok(Ok(())) => failure.also(format!(
+    match give_back(ctx, &work, &before).await {
+        Some(Ok(())) => failure.also(format!(
             "; endpoint `{}` sends its traffic to {} as before; deployment `{name}` is left, without traffic, and the next run removes it",
             spec.endpoint,
             traffic::shown(&before)
         )),
-        Ok(Err(back)) => not_put_back(&work, &before, name, &back, failure).await,
-        Err(_) => failure
-            .also(format!(
-                "; the traffic was to go back to {}, and Azure had not ended that when this run had to: look where it goes",
-                traffic::shown(&before)
-            ))
-            .help(by_hand(spec, &before, name)),
+        Some(Err(back)) => not_put_back(&work, &before, name, &back, failure).await,
+        None => out_of_time(spec, &before, name, failure),
     }
 }
 
