@@ -106,6 +106,40 @@ fn an_empty_secret_says_that_forks_get_none() {
 }
 
 #[test]
+fn what_is_missing_or_set_twice_says_what_to_do_in_that_place() {
+    const ID: &str = "01234567-89ab-cdef-0123-456789abcdef";
+    let project = Project::new().file("k8s/wine.yaml", "kind: Deployment\n");
+    let run = || {
+        let run = project.ml_deploy("plan").flag("manifests", "k8s");
+        run.flag("cluster-name", "wine")
+            .flag("resource-group", "rg")
+    };
+    let lonely = |run: Run<'_>| run.flag("client-id", ID).run().expect(2);
+    let message = "input `tenant-id` is not set: `client-id` is set";
+    for (run, help) in [
+        (
+            run().terminal(),
+            "give `--tenant-id`, or set `tenant-id` in ml-deploy.yml",
+        ),
+        (
+            run(),
+            "a secret or a variable that has no value under its name is empty",
+        ),
+        (
+            run().terminal().env("GITLAB_CI", "true"),
+            "as the variable `INPUT_TENANT_ID`",
+        ),
+    ] {
+        lonely(run).says("input-missing").says(message).says(help);
+    }
+    let twice = run().flag("kubeconfig", "k").flag("location", "here").run();
+    let twice = twice.expect(2).says("leave one of them out");
+    twice
+        .says("inputs `cluster-name` and `kubeconfig` are both set")
+        .says("inputs `location` and `resource-group` are both set");
+}
+
+#[test]
 fn plan_prints_what_would_happen_and_changes_nothing() {
     let project = Project::new()
         .file("train.py", "")
@@ -150,6 +184,54 @@ fn what_is_not_to_be_deployed_and_what_cannot_be_built() {
         .run()
         .expect(2)
         .says("`platforms` names several");
+}
+
+#[test]
+fn an_input_of_another_target_is_not_ignored() {
+    let project = Project::new().file("ml-deploy.yml", "container-name: wine\nport: 8080\n");
+    let plan = |target: &str| {
+        let run = project.ml_deploy("plan").input("target", target);
+        run.input(
+            "image-ref",
+            "127.0.0.1:1/x@sha256:a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4",
+        )
+    };
+    let azure = plan("azureml")
+        .input("endpoint-name", "wine")
+        .input("instance-type", "Standard_DS2_v2")
+        .input("resource-group", "rg")
+        .input("workspace", "ws")
+        .input("health-path", "/health");
+    let ended = azure
+        .input("cluster-name", "wine")
+        .input("execution-role", "r")
+        .input("prune", "false")
+        .run()
+        .expect(2);
+    let ended = ended
+        .code("input-invalid")
+        .says("input `cluster-name` is for target kubernetes and would be ignored, because `target` is azureml")
+        .says("input `execution-role` is for target sagemaker");
+    // What the file says for other runs is theirs, and a switch that is off asks for nothing.
+    for name in ["container-name", "prune"] {
+        assert!(
+            !ended.stdout.contains(&format!("`{name}`")),
+            "{}",
+            ended.stdout
+        );
+    }
+    plan("docker").run().expect(0).says("container `wine`");
+    let ended = plan("docker").input("strategy", "blue-green").run();
+    ended
+        .expect(2)
+        .says("input `strategy` is for target kubernetes");
+    plan("kubernetes")
+        .input("manifests", "k8s")
+        .input("resource-group", "rg")
+        .run()
+        .expect(2)
+        .code("input-missing")
+        .says("input `cluster-name` is not set: `resource-group` is set");
 }
 
 #[test]

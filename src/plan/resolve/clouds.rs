@@ -54,15 +54,25 @@ impl Resolver<'_> {
     pub(super) fn cluster(&mut self) -> Option<CloudCluster> {
         let inputs = self.inputs.cluster.clone();
         let Some(name) = inputs.cluster_name else {
-            if inputs.location.is_some() {
-                self.missing("cluster-name", "`location` is set");
+            let named = [
+                ("location", inputs.location.is_some()),
+                // A workspace of Azure ML is in one too.
+                (
+                    "resource-group",
+                    inputs.resource_group.is_some() && self.inputs.azureml.workspace.is_none(),
+                ),
+                ("admin", inputs.admin),
+            ];
+            if let Some((name, _)) = named.iter().find(|(_, is_set)| *is_set) {
+                self.missing("cluster-name", &format!("`{name}` is set"));
             }
             return None;
         };
         if self.inputs.kubeconfig.is_some() {
-            self.invalid(
+            self.both(
                 "cluster-name",
-                "and `kubeconfig` are both set, and only one of them can say which cluster is meant",
+                "kubeconfig",
+                "only one of them can say which cluster is meant",
             );
         }
         if inputs.admin && inputs.resource_group.is_none() {
@@ -73,9 +83,10 @@ impl Resolver<'_> {
         }
         match (inputs.resource_group, inputs.location) {
             (Some(_), Some(_)) => {
-                self.invalid(
+                self.both(
                     "location",
-                    "and `resource-group` are both set: the first is for GKE, the second for AKS",
+                    "resource-group",
+                    "the first is for GKE, the second for AKS",
                 );
                 None
             }
