@@ -190,6 +190,9 @@ fn a_cancel_while_the_traffic_moves_moves_it_back() {
         .says("deployment `green` is left, without traffic, and the next run removes it");
     azure.held(ended);
     assert_eq!(azure.endpoint()["traffic"], json!({"blue": 100}));
+    // What was left has never served everybody: nobody goes back to it.
+    let back = azure.command("rollback").input("health-path", "/health");
+    azure.held(back.run().expect(10).code("revision-missing"));
 
     // Azure takes longer than the time that is left: what to look at, and the line that moves it.
     azure.script(json!({"moves": 20}));

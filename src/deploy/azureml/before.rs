@@ -10,6 +10,9 @@ use crate::failure::Outcome;
 /// Names of deployments: the third is for when neither of the first two can be had.
 const COLOURS: [&str; 3] = ["blue", "green", "violet"];
 
+/// Tags by name.
+pub(super) type Tags = BTreeMap<String, String>;
+
 /// The endpoint as it was.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Before {
@@ -92,6 +95,35 @@ impl Before {
         self.deployments.iter().find(|one| one.name == *name)
     }
 
+    /// The deployment that was kept when it was replaced. The endpoint remembers which it is: one without traffic may also be new,
+    /// left by a run that was broken off before it was verified.
+    pub(super) fn kept(&self) -> Option<&OnlineDeployment> {
+        let endpoint = self.endpoint.as_ref()?;
+        let told = endpoint.tags.get(body::REPLACED)?;
+        let waits = |one: &&OnlineDeployment| {
+            is_ours(one) && one.state == "Succeeded" && !endpoint.traffic.contains_key(&one.name)
+        };
+        let mut found = self.deployments.iter().filter(waits);
+        found.find(|one| mark(one) == *told)
+    }
+
+    /// What the endpoint is to remember once another deployment serves.
+    pub(super) fn remembered(&self) -> Tags {
+        let live = self.live().map(mark);
+        live.map(|mark| (body::REPLACED.to_owned(), mark))
+            .into_iter()
+            .collect()
+    }
+
+    /// What the endpoint remembers now.
+    pub(super) fn remembers(&self) -> Tags {
+        let endpoint = self.endpoint.as_ref();
+        let told = endpoint.and_then(|endpoint| endpoint.tags.get(body::REPLACED));
+        told.map(|told| (body::REPLACED.to_owned(), told.clone()))
+            .into_iter()
+            .collect()
+    }
+
     /// The deployment that serves all of this image with these settings alone already.
     pub(super) fn already(&self, digest: &str, settings: &str) -> Option<String> {
         let live = self.live()?;
@@ -143,6 +175,12 @@ impl Before {
         );
         Err(NoPlace { why, passes })
     }
+}
+
+/// What tells a deployment from a later one of the same name.
+fn mark(one: &OnlineDeployment) -> String {
+    let tag = |name: &str| one.tags.get(name).map_or("", String::as_str);
+    format!("{} {} {}", one.name, tag(body::DIGEST), tag(body::SETTINGS))
 }
 
 /// Whether we have made it, so that we may remove it.
@@ -248,6 +286,39 @@ mod tests {
         assert!(of("Failed", vec![]) && !of("Succeeded", vec![]));
         // What is on it may serve although a change of it has failed.
         assert!(!of("Failed", vec![deployment("blue", "Succeeded", OURS)]));
+    }
+
+    #[test]
+    fn only_what_was_replaced_is_gone_back_to() {
+        let made = |digest: &'static str| {
+            [
+                (body::OURS, "1"),
+                (body::DIGEST, digest),
+                (body::SETTINGS, "s"),
+            ]
+        };
+        let of = |told: Option<&str>, blue: &'static str| {
+            let tags: BTreeMap<_, _> = told
+                .map(|told| (body::REPLACED, told))
+                .into_iter()
+                .collect();
+            let endpoint =
+                json!({"name": "wine", "tags": tags, "properties": {"traffic": {"green": 100}}});
+            let deployments = vec![
+                deployment("blue", "Succeeded", &made(blue)),
+                deployment("green", "Succeeded", &made("sha256:b")),
+            ];
+            let before = Before::example(Endpoint::example(&endpoint), deployments);
+            before.kept().map(|one| one.name.clone())
+        };
+        assert_eq!(
+            of(Some("blue sha256:a s"), "sha256:a").as_deref(),
+            Some("blue")
+        );
+        // Another one has its name, it serves again, or nothing was ever replaced.
+        assert_eq!(of(Some("blue sha256:a s"), "sha256:new"), None);
+        assert_eq!(of(Some("green sha256:b s"), "sha256:a"), None);
+        assert_eq!(of(None, "sha256:a"), None);
     }
 
     #[test]

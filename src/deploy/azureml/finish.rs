@@ -1,6 +1,6 @@
 //! A verified deployment takes the traffic over, step by step, and what it replaces goes.
 
-use super::before::is_ours;
+use super::before::{Tags, is_ours};
 use super::remove::{REMOVAL, remove};
 use super::undo::{retreat, undo};
 use super::work::Work;
@@ -73,7 +73,11 @@ async fn take_over(
             ));
         }
         *moving = true;
-        traffic::set(work, wanted).await?;
+        let tags = match turn == last {
+            true => rollout.before.remembered(),
+            false => Tags::new(),
+        };
+        traffic::set(work, wanted, &tags).await?;
         let judged = if turn < last {
             rollout.judged()
         } else {

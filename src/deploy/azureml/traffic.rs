@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::before::Tags;
 use super::work::{PAUSE, Work};
 use crate::cloud::azure_ml::{Ended, Endpoint, Operation, codes, said};
 use crate::code::Code;
@@ -13,11 +14,11 @@ const LOOKS: u32 = 5;
 /// Shares in per cent by deployment.
 pub(super) type Traffic = BTreeMap<String, u64>;
 
-/// Gives the endpoint this traffic, when nobody changes it any more: until then what it says of its traffic may be about to end.
+/// Gives the endpoint this traffic and these tags, when nobody changes it any more: until then what it says of its traffic may be about to end.
 ///
 /// # Errors
 /// `TrafficUnmoved` when the endpoint sends its requests elsewhere afterwards; `RolloutDeadline`; `Interrupted`.
-pub(super) async fn set(work: &Work<'_>, wanted: &Traffic) -> Outcome<()> {
+pub(super) async fn set(work: &Work<'_>, wanted: &Traffic, tags: &Tags) -> Outcome<()> {
     let name = work.spec.endpoint.as_str();
     let what = format!("traffic of endpoint `{name}` moves to {}", shown(wanted));
     let Some(now) = work.settled().await? else {
@@ -27,7 +28,7 @@ pub(super) async fn set(work: &Work<'_>, wanted: &Traffic) -> Outcome<()> {
         return Ok(());
     }
     work.ctx.events.note(what.clone()).await;
-    let operation = write(work, &now, wanted).await?;
+    let operation = write(work, &now, wanted, tags).await?;
     match work.wait(&what, operation).await? {
         Ended::Succeeded => {}
         Ended::Failed(error) => {
@@ -56,8 +57,13 @@ pub(super) async fn set(work: &Work<'_>, wanted: &Traffic) -> Outcome<()> {
 }
 
 /// Asks for it. A cancel does not break it off: what Azure has taken would go on unseen.
-async fn write(work: &Work<'_>, now: &Endpoint, wanted: &Traffic) -> Outcome<Operation> {
-    let body = now.with(wanted, &BTreeMap::new());
+async fn write(
+    work: &Work<'_>,
+    now: &Endpoint,
+    wanted: &Traffic,
+    tags: &Tags,
+) -> Outcome<Operation> {
+    let body = now.with(wanted, tags);
     let failure = match work.ml.put_endpoint(&now.name, &body).await {
         Err(failure) if failure.code() == Code::EndpointFailed => failure,
         other => return other,

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::before::Tags;
 use super::provision::{LINES, log};
 use super::remove::{REMOVAL, remove};
 use super::work::Work;
@@ -55,9 +56,9 @@ pub(crate) async fn undo(
             "; everything is left as it is (`on-failure: keep`): deployment `{name}` is there, and {leads}"
         ));
     }
-    let work = work.to_the_end();
+    let work = work.unstopped();
     let before = rollout.before.traffic();
-    match give_back(ctx, &work, &before).await {
+    match give_back(ctx, &work, rollout).await {
         Some(Ok(())) => {}
         Some(Err(back)) => return not_put_back(&work, &before, name, &back, failure).await,
         None => return out_of_time(spec, &before, name, failure),
@@ -78,17 +79,14 @@ pub(crate) async fn undo(
 
 /// Gives the traffic back to who had it. After a cancel it goes on for a few seconds, because half of a way back is the worst that
 /// can be left; `None`: they did not suffice.
-async fn give_back(
-    ctx: &Context,
-    work: &Work<'_>,
-    before: &traffic::Traffic,
-) -> Option<Outcome<()>> {
+async fn give_back(ctx: &Context, work: &Work<'_>, rollout: &Rollout) -> Option<Outcome<()>> {
+    let (before, remembers) = (rollout.before.traffic(), rollout.before.remembers());
     let late = async {
         ctx.cancel.cancelled().await;
         tokio::time::sleep(RETREAT).await;
     };
     tokio::select! {
-        done = traffic::set(work, before) => Some(done),
+        done = traffic::set(work, &before, &remembers) => Some(done),
         () = late => None,
     }
 }
@@ -131,7 +129,7 @@ async fn first(work: &Work<'_>, rollout: &Rollout, failure: Failure) -> Failure 
         ));
     }
     // One that has traffic cannot be removed.
-    if let Err(back) = traffic::set(work, &traffic::Traffic::new()).await {
+    if let Err(back) = traffic::set(work, &traffic::Traffic::new(), &Tags::new()).await {
         return not_put_back(work, &traffic::Traffic::new(), name, &back, failure).await;
     }
     let failure = away(work, rollout, failure.also("; nothing was live before")).await;
@@ -167,13 +165,13 @@ pub(super) async fn retreat(
     rollout: &Rollout,
     failure: Failure,
 ) -> Failure {
-    let work = Work::new(ctx, spec).to_the_end();
+    let work = Work::new(ctx, spec).unstopped();
     if rollout.before.live().is_none() || spec.on_failure == OnFailure::Keep {
         return cancelled(&work, rollout, failure).await;
     }
     let before = rollout.before.traffic();
     let name = rollout.name.as_str();
-    match give_back(ctx, &work, &before).await {
+    match give_back(ctx, &work, rollout).await {
         Some(Ok(())) => failure.also(format!(
             "; endpoint `{}` sends its traffic to {} as before; deployment `{name}` is left, without traffic, and the next run removes it",
             spec.endpoint,

@@ -47,7 +47,7 @@ impl<'a> Work<'a> {
     }
 
     /// The same for what a cancel does not break off.
-    pub(super) fn to_the_end(self) -> Self {
+    pub(super) fn unstopped(self) -> Self {
         Self {
             cancel: CancellationToken::new(),
             ..self
