@@ -4,7 +4,7 @@ use super::{Capacity, CloudCluster, DeploySpec, Plan, Requirements, Task, Tracki
 use crate::event::Stage;
 
 impl Plan {
-    /// One line a stage: what it will do, or why it is left out.
+    /// One line a stage: what it will do, or why it is left out. The last line names inputs that nothing comes of.
     pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = self
             .stages
@@ -21,6 +21,10 @@ impl Plan {
                 .iter()
                 .position(|stage| line.starts_with(stage.name()))
         });
+        if !self.unused.is_empty() {
+            let names = self.unused.join(", ");
+            lines.push(format!("not used    {names}: for another target"));
+        }
         lines
     }
 
