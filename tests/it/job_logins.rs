@@ -49,7 +49,7 @@ fn gitlab_gives_a_password_for_its_own_registry() {
         "refuses account `{}` from the job's own token",
         bed("REGISTRY_USER")
     );
-    let ended = ended.expect(10).says(&account);
+    let ended = ended.expect(10).says(&account).says("of its own project");
     assert!(!ended.stdout.contains("hunter22"), "{}", ended.stdout);
 }
 
@@ -95,7 +95,9 @@ fn an_instance_of_github_gives_its_token_for_a_whole_push() {
             .output(),
     );
     let ended = push(&server, "ghs-hunter22-wrong").expect(10);
-    ended.says("account `octocat` from the job's own token");
+    ended
+        .says("account `octocat` from the job's own token")
+        .says("packages: write");
     // A job of another instance gives its token to its own registry only.
     let ended = push("https://github.com", TOKEN).expect(10);
     ended.says("wants a login and none was given");
