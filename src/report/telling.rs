@@ -110,10 +110,11 @@ fn walk(tree: &serde_json::Value, secret: bool, depth: usize, values: &mut Vec<S
     }
 }
 
-/// Whether a name says that its value is secret. An address is none, although its name may hold such a word (`token_uri`).
+/// Whether a name says that its value is secret. An address is none, nor is a kind, a name or the place of a file, although its
+/// name may hold such a word (`token_uri`, `subject_token_type`).
 fn names_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    let address = ["uri", "url", "endpoint"]
+    let address = ["uri", "url", "endpoint", "_type", "_name", "file"]
         .iter()
         .any(|end| name.ends_with(end));
     !address && SECRET_KEYS.iter().any(|word| name.contains(word))
@@ -197,6 +198,17 @@ mod tests {
         // The same in base64, as many keep it.
         let packed = base64::engine::general_purpose::STANDARD.encode(json.to_string());
         assert!(parts(&packed).iter().any(|one| one == "0123abcd4567"));
+    }
+
+    #[test]
+    fn what_a_federations_file_calls_things_stays_readable() {
+        let json = serde_json::json!({
+            "type": "external_account", "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+            "credential_source": {"url": "https://jobs.example/t", "headers": {"Authorization": "Bearer a-long-one"},
+                "format": {"type": "json", "subject_token_field_name": "value"}},
+        });
+        let found = parts(&json.to_string());
+        assert_eq!(found[1..], ["Bearer a-long-one"]);
     }
 
     #[test]

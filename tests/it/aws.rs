@@ -10,7 +10,7 @@ use crate::support::{Ended, Project, Run, bed, unique};
 const SMALL: &str = "FROM scratch\nCOPY Dockerfile /\n";
 pub(crate) const REGION: &str = "eu-west-1";
 /// What the runner lets a job ask for its token with; `servers/aws/front.py` knows it and that of a container too.
-const RUNNER: &str = "runner-secret-token";
+pub(crate) const RUNNER: &str = "runner-secret-token";
 const CONTAINER: &str = "container-secret-token";
 
 /// Sends JSON, and returns the JSON that comes back.

@@ -11,12 +11,12 @@ use crate::support::{Ended, Project, Run, bed, unique};
 
 const GOLDEN: &str = "{\"request\": {\"x\": 2}, \"response\": {\"y\": 4.0, \"label\": \"cat\"}}\n{\"request\": {\"x\": 3}, \"response\": {\"y\": 6.0, \"label\": \"cat\"}}\n";
 /// What only Azure's directory may see.
-const SECRET: &str = "azure-client-secret-8417";
+pub(crate) const SECRET: &str = "azure-client-secret-8417";
 
 /// A subscription of one test, and the endpoint in it.
 pub(crate) struct Azure {
-    id: String,
-    project: Project,
+    pub(crate) id: String,
+    pub(crate) project: Project,
 }
 
 impl Azure {

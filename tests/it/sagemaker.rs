@@ -12,7 +12,7 @@ use crate::secrecy::nowhere;
 use crate::support::{Ended, Project, Run, bed, unique};
 
 /// Everything that the tests ask of the bed's own routes.
-fn control(method: &str, path: &str, body: &Value) -> Value {
+pub(crate) fn control(method: &str, path: &str, body: &Value) -> Value {
     let url = format!("{}/_bed/{path}", bed("AWS"));
     let output = Command::new("curl")
         .args(["-sf", "--noproxy", "*", "-X", method, &url, "-d"])
@@ -26,8 +26,8 @@ fn control(method: &str, path: &str, body: &Value) -> Value {
 /// Somebody with rights and a role, and one endpoint of a name of its own.
 pub(crate) struct Endpoint {
     pub(crate) name: String,
-    key: String,
-    secret: String,
+    pub(crate) key: String,
+    pub(crate) secret: String,
     role: String,
 }
 
@@ -53,7 +53,7 @@ impl Endpoint {
         endpoint
     }
 
-    fn script(&self, script: &Value) {
+    pub(crate) fn script(&self, script: &Value) {
         if !script.is_null() {
             control("POST", &format!("endpoint/{}", self.name), script);
         }
@@ -82,7 +82,7 @@ impl Endpoint {
     }
 
     /// Deploys an image that exists.
-    fn deploy<'a>(&self, project: &'a Project, image: &str) -> Run<'a> {
+    pub(crate) fn deploy<'a>(&self, project: &'a Project, image: &str) -> Run<'a> {
         self.command(project, "deploy")
             .input("execution-role", &self.role)
             .input("instance-type", "ml.m5.large")
