@@ -151,7 +151,11 @@ pub(crate) fn image() -> &'static str {
         let image = format!("{}/{}:1", bed("REGISTRY"), unique("it/azureml"));
         docker(&["build", "-q", "-t", &image, &project.path().display().to_string()]);
         docker(&["push", &image]);
-        docker(&["inspect", "-f", "{{index .RepoDigests 0}}", &image])
+        // The same bytes may stand under other tests' names too.
+        let digests = docker(&["inspect", "-f", "{{join .RepoDigests \" \"}}", &image]);
+        let name = image.trim_end_matches(":1");
+        let mut ours = digests.split(' ').filter(|one| one.starts_with(name));
+        ours.next().unwrap_or_else(|| panic!("{digests}")).trim().to_owned()
     })
 }
 

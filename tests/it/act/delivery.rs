@@ -3,8 +3,11 @@
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::json;
+
 use super::{ACTION_IMAGE, act, build_action_image, released_action, wine, workflow};
 use crate::cluster::Namespace;
+use crate::hostile::texts::{SIGN, lines};
 use crate::support::{Project, bed};
 
 #[test]
@@ -112,20 +115,37 @@ fn as_process_1_a_signal_is_heard_and_files_have_an_owner() {
     assert!(left.stdout.is_empty(), "{left:?}");
 }
 
+const PASSWORD: &str = "never-shown-password";
+/// Fails at its ninth line.
+const HOSTILE: &str = "import json, sys
+lines = json.load(open('lines.json'))
+secret = '-'.join(['never', 'shown', 'password'])
+for number, line in enumerate(lines):
+    sys.stdout.buffer.write(line.encode() + b'\\n')
+    if number % 40 == 0:
+        print(secret)
+sys.stdout.flush()
+json.loads('{')
+";
+
 #[test]
 fn a_failing_training_is_an_annotation_at_its_line() {
     build_action_image();
     let action = released_action();
-    let project = Project::new().file("train.py", "import json\n\njson.loads('{')\n").file(
+    // Before it fails, it prints what would be commands of somebody else, and a secret after each few of them.
+    let project = Project::new()
+        .file("train.py", HOSTILE)
+        .file("lines.json", &json!(lines()).to_string())
+        .file(
         ".github/workflows/train.yml",
-        "on: push\njobs:\n  train:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v4\n      - uses: org/ml-deploy-action@v1\n        with:\n          train: python train.py\n",
+        "on: push\njobs:\n  train:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v4\n      - uses: org/ml-deploy-action@v1\n        with:\n          train: python train.py\n          registry-username: robot\n          registry-password: ${{ secrets.REGISTRY_PASSWORD }}\n",
     );
     let (succeeded, records, log) = act(
         &project,
         &["push"],
         ".github/workflows/train.yml",
         action.path(),
-        &[],
+        &[("REGISTRY_PASSWORD", PASSWORD)],
     );
     assert!(!succeeded, "{log}");
     let error = records
@@ -137,7 +157,40 @@ fn a_failing_training_is_an_annotation_at_its_line() {
             error["kvPairs"]["file"].as_str(),
             error["kvPairs"]["line"].as_str()
         ),
-        (Some("train.py"), Some("3")),
+        (Some("train.py"), Some("9")),
         "{error}"
     );
+    // Every line was seen, none was taken for a command, and what was masked stays it.
+    let mut seen = 0;
+    for record in &records {
+        let text = record.to_string();
+        seen += text.matches(SIGN).count();
+        assert!(
+            !text.contains(PASSWORD) || record["command"] == "add-mask",
+            "{text}"
+        );
+        // act marks what it does by a sign, also where it has no name for it.
+        let done = record["msg"].as_str().unwrap_or_default().trim_start();
+        let command = record["command"].as_str();
+        if command.is_none() && !done.starts_with(['⚙', '❓', '❗', '🚧', '💬']) {
+            continue;
+        }
+        // The finding and the summary, a file, quote what the training said; nothing else may.
+        let finding = command == Some("error") && record["kvPairs"]["file"] == "train.py";
+        let quotes = finding || command == Some("summary");
+        assert!(quotes || !text.contains(SIGN), "{text}");
+        if let Some(command) = command {
+            let ours = [
+                "add-mask",
+                "group",
+                "endgroup",
+                "error",
+                "set-output",
+                "save-state",
+                "summary",
+            ];
+            assert!(ours.contains(&command), "{text}");
+        }
+    }
+    assert!(seen >= lines().len(), "{seen}");
 }

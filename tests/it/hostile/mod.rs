@@ -1,16 +1,19 @@
 //! A thousand hostile lines, and hostile names wherever somebody may choose one: nothing of it is interpreted by a runner, a terminal, a
 //! Markdown renderer, a reader of XML or of JSON. The readers are independent of the program.
 
+mod clouds;
 mod cluster;
 mod readers;
-mod texts;
+pub(crate) mod texts;
 mod training;
 
 use serde_json::json;
 
+use self::readers::{assert_log_is_ours, assert_markdown_is_ours, assert_plain};
 use self::texts::{NAME, lines};
+use crate::formats::files;
 use crate::github::GitHub;
-use crate::support::{Project, Run};
+use crate::support::{Ended, Project, Run};
 
 /// Prints the lines as bytes, some of them broken as text, and fails with the worst of them.
 const TRAIN: &str = r#"
@@ -52,4 +55,21 @@ fn asked<'a>(github: &GitHub, project: &Project, run: Run<'a>) -> Run<'a> {
         .env("GITHUB_WORKFLOW", NAME)
         .input("metrics-file", "metrics.json")
         .input("gates", &format!("\"{NAME}\" >= 0.95\naccuracy >= 0.8"))
+}
+
+/// Shows at least so many hostile words in the log, and is interpreted nowhere: log, summary, check, comment if there is one, files.
+fn assert_only_shown(ended: &Ended, project: &Project, github: &GitHub, shown: usize) {
+    assert_log_is_ours(ended, shown);
+    assert_markdown_is_ours("the summary", &ended.summary);
+    let check = github.all("checks").pop().unwrap();
+    let said = check["run"]["output"]["summary"].as_str().unwrap();
+    assert_markdown_is_ours("the check", said);
+    for annotation in check["annotations"].as_array().unwrap() {
+        assert_plain("an annotation", annotation["message"].as_str().unwrap());
+    }
+    if let Some(comment) = github.all("comments").pop() {
+        assert_markdown_is_ours("the comment", comment["body"].as_str().unwrap());
+    }
+    // Each is read by somebody else's reader.
+    files(&project.path().join(".ml-deploy"));
 }

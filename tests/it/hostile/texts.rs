@@ -1,7 +1,7 @@
 //! What somebody hostile may write: lines that wish to be taken for something, and one text for names. It knows no place.
 
 /// Stands in every hostile text: whatever is interpreted bears it.
-pub(super) const SIGN: &str = "FORGED";
+pub(crate) const SIGN: &str = "FORGED";
 
 /// What somebody would like to be taken for.
 const WISHES: &[&str] = &[
@@ -76,7 +76,7 @@ const WAYS: &[&str] = &[
 ];
 
 /// All of them, over a thousand.
-pub(super) fn lines() -> Vec<String> {
+pub(crate) fn lines() -> Vec<String> {
     let pairs = WAYS
         .iter()
         .flat_map(|way| WISHES.iter().map(|wish| way.replacen('@', wish, 1)));

@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::no_tools;
-use super::plants::{Planted, seen, sh};
+use super::plants::{Planted, sh, with_processes};
 use crate::aws::{Aws, job, role};
 use crate::azureml;
 use crate::github::GitHub;
@@ -14,7 +13,6 @@ const SUBJECT: &str = "repo:org/wine:ref:refs/heads/main";
 
 #[test]
 fn a_session_a_login_and_a_refused_token() {
-    no_tools();
     let trusted = json!([SUBJECT, "sts.amazonaws.com"]);
     let aws = Aws::start(&json!({"subject": SUBJECT, "trust": trusted}));
     let github = GitHub::start(&json!({}));
@@ -29,7 +27,7 @@ fn a_session_a_login_and_a_refused_token() {
             .input("tags", "v1")
             .input("create-repository", "true")
     };
-    let (ended, processes) = seen(build());
+    let (ended, processes) = with_processes(build());
     let ended = ended.expect(0);
     let mut planted = Planted::new();
     planted.handed_out(&aws);
@@ -76,7 +74,7 @@ fn an_endpoint_that_repeats_what_it_was_given() {
         let run = github.tells(endpoint.deploy(&project, azureml::image()));
         run.input("container-env", &environment.join("\n"))
     };
-    let (ended, processes) = seen(deploy());
+    let (ended, processes) = with_processes(deploy());
     planted.assert_unseen(&ended.expect(0), &project, &github);
     planted.absent("a command line", &processes);
 
@@ -94,10 +92,9 @@ fn an_endpoint_that_repeats_what_it_was_given() {
     planted.assert_unseen(&ended, &project, &github);
 
     let message = format!("not authorized with {repeated}");
-    let fault = json!({"key": endpoint.key, "action": "CreateModel", "code": "AccessDeniedException", "message": message, "times": 9});
+    let fault = json!({"key": endpoint.key, "action": "DescribeEndpoint", "code": "AccessDeniedException", "message": message, "times": 9});
     control("POST", "faults", &fault);
-    let ended = deploy().input("instance-count", "3").run();
+    let ended = deploy().run().expect(10).code("cloud-denied");
     let ended = ended.says("not authorized with");
-    assert_ne!(ended.status, 0);
     planted.assert_unseen(&ended, &project, &github);
 }

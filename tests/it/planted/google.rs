@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-use super::plants::{Planted, seen};
+use super::plants::{Planted, with_processes};
 use crate::bearer::Door;
 use crate::cluster::Namespace;
 use crate::github::GitHub;
@@ -37,7 +37,7 @@ fn tokens_of_google_and_what_proves_who_we_are() {
     let artifacts = Artifacts::new(&google, &json!({}));
     let project = small();
     let image = artifacts.image("models");
-    let push = |run: Run<'_>| seen(run.input("credentials-json", &STANDARD.encode(&key)));
+    let push = |run: Run<'_>| with_processes(run.input("credentials-json", &STANDARD.encode(&key)));
     let (ended, processes) = push(github.tells(artifacts.push(&project, &image)));
     let ended = ended.expect(0);
     all(&mut planted, &google);
@@ -71,7 +71,7 @@ fn tokens_of_google_and_what_proves_who_we_are() {
         run.input("workload-identity-provider", PROVIDER)
             .input("service-account", ACCOUNT)
     };
-    let (ended, processes) = seen(as_job(&google));
+    let (ended, processes) = with_processes(as_job(&google));
     let ended = ended.expect(0);
     all(&mut planted, &google);
     planted.assert_unseen(&ended, &project, &github);

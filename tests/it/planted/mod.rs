@@ -9,6 +9,8 @@ mod places;
 mod plants;
 mod site;
 
+use std::path::Path;
+
 use crate::support::path_with_uv;
 
 /// Programs of the clouds, which would do the work in place of ours.
@@ -24,12 +26,24 @@ const TOOLS: &[&str] = &[
     "docker-credential-gcloud",
 ];
 
-/// Fails when a run could find one.
-fn no_tools() {
-    for folder in path_with_uv().split(':') {
-        for tool in TOOLS {
-            let tool = std::path::Path::new(folder).join(tool);
-            assert!(!tool.exists(), "{}", tool.display());
+/// Our `PATH` without them: where one is, a folder below `spare` stands for it, with links to the rest.
+fn path_without_tools(spare: &Path) -> String {
+    let path = path_with_uv();
+    let folders = path.split(':').enumerate().map(|(number, folder)| {
+        let is_one = |name: &str| TOOLS.contains(&name);
+        let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let names: Vec<_> = names.map(|one| one.file_name()).collect();
+        if !names.iter().any(|name| is_one(&name.to_string_lossy())) {
+            return folder.to_owned();
         }
-    }
+        let links = spare.join(number.to_string());
+        std::fs::create_dir_all(&links).unwrap();
+        for name in names.iter().filter(|name| !is_one(&name.to_string_lossy())) {
+            let from = Path::new(folder).join(name);
+            // It is there already from the run before.
+            drop(std::os::unix::fs::symlink(from, links.join(name)));
+        }
+        links.display().to_string()
+    });
+    folders.collect::<Vec<_>>().join(":")
 }

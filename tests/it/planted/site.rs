@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::path_without_tools;
 use super::places::{Given, of_clouds};
 use super::plants::{Planted, sh, url_encoded};
 use crate::cluster::Namespace;
@@ -263,7 +264,8 @@ impl Site {
         for (name, value) in &self.inputs {
             run = run.input(name, value);
         }
-        run.env("ML_DEPLOY_CACHE", &at("cache"))
+        run.env("PATH", &path_without_tools(&self.around.path().join("bin")))
+            .env("ML_DEPLOY_CACHE", &at("cache"))
             .env("UV_CACHE_DIR", &format!("{home}/.cache/uv"))
             .env("TMPDIR", &at("tmp"))
             .input("mlflow-tracking-uri", &bed("MLFLOW"))
