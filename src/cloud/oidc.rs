@@ -146,7 +146,7 @@ impl JobIdentity {
                 Code::CloudIdentity,
                 format!("{failed}: only jobs of GitHub and GitLab have one"),
             )
-            .help("give a key or a password instead")),
+            .help("here, give a key in its place: `aws-access-key-id`, `creds` for Azure, `credentials-json` for Google")),
         }
     }
 }
@@ -221,7 +221,7 @@ mod tests {
         for (variables, help) in [
             (&[("GITHUB_ACTIONS", "true")][..], "id-token: write"),
             (&[("GITLAB_CI", "true")], "id_tokens"),
-            (&[], "a key or a password"),
+            (&[], "give a key in its place"),
         ] {
             let failure = ask(&job(variables), "a").await.unwrap_err();
             assert_eq!(failure.code(), Code::CloudIdentity);

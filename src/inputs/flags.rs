@@ -176,11 +176,11 @@ pub(crate) struct Inputs {
         long,
         value_name = "MODE",
         default_value = "safe",
-        help_heading = "Gates"
+        help_heading = "Parity"
     )]
     pub(crate) parity: String,
     /// Differences to live with for a time, one a line: package trained->served reason until=YYYY-MM-DD
-    #[arg(long, value_name = "LIST", help_heading = "Gates")]
+    #[arg(long, value_name = "LIST", help_heading = "Parity")]
     pub(crate) parity_allow: Vec<String>,
 
     /// Where to deploy: kubernetes, docker, sagemaker, azureml or none; by default kubernetes when there are manifests

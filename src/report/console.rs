@@ -1,7 +1,7 @@
 //! The live log on standard output: one stream, whole lines, one stage in the foreground. Other stages that speak meanwhile are
 //! marked with their name. It knows the order of things; what they look like is `terminal`'s and `github::commands`'.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Write};
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,8 @@ pub(super) struct Console {
     /// Nobody reads any more; the run goes on.
     closed: bool,
     foreground: Option<Stage>,
+    /// What is over: the last words of such a stage need no heading.
+    ended: BTreeSet<Stage>,
     purposes: BTreeMap<Stage, String>,
     annotated: BTreeMap<Severity, usize>,
     sections: Sections,
@@ -67,6 +69,7 @@ impl Console {
             out,
             closed: false,
             foreground: None,
+            ended: BTreeSet::new(),
             purposes: BTreeMap::new(),
             annotated: BTreeMap::new(),
             sections: Sections::default(),
@@ -157,6 +160,7 @@ impl Console {
             return;
         };
         self.purposes.insert(stage, what.to_owned());
+        self.ended.remove(&stage);
         if let Some(live) = &mut self.live {
             live.started(stage, what, Instant::now());
         }
@@ -184,9 +188,12 @@ impl Console {
         self.write(&heading);
     }
 
-    /// Whether lines of the stage stand under its own heading; opens one when no stage has it.
+    /// Whether lines of the stage stand under its own heading; opens one when no stage has it, unless the stage is over.
     fn at_home(&mut self, stage: Option<Stage>) -> bool {
         if let (None, Some(stage)) = (self.foreground, stage) {
+            if self.ended.contains(&stage) {
+                return true;
+            }
             let suffix = if self.purposes.contains_key(&stage) {
                 " (continued)"
             } else {
@@ -262,6 +269,7 @@ impl Console {
 
     pub(super) fn finished(&mut self, stage: Option<Stage>, end: End, took: Duration) {
         let Some(stage) = stage else { return };
+        self.ended.insert(stage);
         if let Some(live) = &mut self.live {
             live.finished(stage);
         }

@@ -197,6 +197,27 @@ error[train-failed]: `python train.py` exited with 1: <script>|<!-- @org
 }
 
 #[test]
+fn last_words_of_a_stage_open_nothing_and_the_next_stage_has_its_own_place() {
+    let events = || {
+        let mut events = sample::bad();
+        let said = EventKind::Note("what it came to".into());
+        events.push(sample::event(2, Stage::Train, said));
+        let started = EventKind::Started("an image".into());
+        events.push(sample::event(2, Stage::Push, started));
+        events
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let failure = sample::failure();
+    let verdict = Verdict::failure(&failure, &[]);
+    let log = run(settings(folder.path(), false), events(), &verdict);
+    let expected = "✗ train 1.0 s, failed\n  what it came to\n\n▶ push  an image\n";
+    assert!(log.contains(expected), "{log}");
+    let log = run(settings(folder.path(), true), events(), &verdict);
+    let expected = "✗ train 1.0 s, failed\nwhat it came to\n::group::push: an image\n";
+    assert!(log.contains(expected), "{log}");
+}
+
+#[test]
 fn no_secret_reaches_any_place() {
     let folder = tempfile::tempdir().unwrap();
     let secret = "hunter2-secret";

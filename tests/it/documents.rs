@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::support::checkout;
 
 /// Everything that is written for readers.
-fn documents() -> Vec<PathBuf> {
+pub(crate) fn documents() -> Vec<PathBuf> {
     let mut found = vec![
         checkout().join("README.md"),
         checkout().join("CHANGELOG.md"),

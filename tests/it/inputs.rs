@@ -106,6 +106,40 @@ fn an_empty_secret_says_that_forks_get_none() {
 }
 
 #[test]
+fn what_is_missing_or_set_twice_says_what_to_do_in_that_place() {
+    const ID: &str = "01234567-89ab-cdef-0123-456789abcdef";
+    let project = Project::new().file("k8s/wine.yaml", "kind: Deployment\n");
+    let run = || {
+        let run = project.ml_deploy("plan").flag("manifests", "k8s");
+        run.flag("cluster-name", "wine")
+            .flag("resource-group", "rg")
+    };
+    let lonely = |run: Run<'_>| run.flag("client-id", ID).run().expect(2);
+    let message = "input `tenant-id` is not set: `client-id` is set";
+    for (run, help) in [
+        (
+            run().terminal(),
+            "give `--tenant-id`, or set `tenant-id` in ml-deploy.yml",
+        ),
+        (
+            run(),
+            "a secret or a variable that has no value under its name is empty",
+        ),
+        (
+            run().terminal().env("GITLAB_CI", "true"),
+            "as the variable `INPUT_TENANT_ID`",
+        ),
+    ] {
+        lonely(run).says("input-missing").says(message).says(help);
+    }
+    let twice = run().flag("kubeconfig", "k").flag("location", "here").run();
+    let twice = twice.expect(2).says("leave one of them out");
+    twice
+        .says("inputs `cluster-name` and `kubeconfig` are both set")
+        .says("inputs `location` and `resource-group` are both set");
+}
+
+#[test]
 fn plan_prints_what_would_happen_and_changes_nothing() {
     let project = Project::new()
         .file("train.py", "")

@@ -52,6 +52,7 @@ mod job_logins;
 mod jobs;
 mod lab;
 mod parity;
+mod pasted;
 mod planted;
 mod predictions;
 mod preflight;

@@ -56,13 +56,16 @@ impl Resolver<'_> {
                     }
                 }
             },
-            (Some(_), _, _) => self.invalid(
-                "creds",
-                "and `client-id` or `tenant-id` are both set, and only one of them can say who we are",
-            ),
+            (Some(_), client, _) => {
+                let other = client.map_or("tenant-id", |_| "client-id");
+                self.both("creds", other, "only one of them can say who we are");
+            }
             (None, Some(client_id), Some(tenant_id)) => {
                 if !is_tenant(&tenant_id) {
-                    self.invalid("tenant-id", "is neither an ID of Azure nor a domain of the tenant");
+                    self.invalid(
+                        "tenant-id",
+                        "is neither an ID of Azure nor a domain of the tenant",
+                    );
                 }
                 spec.identity = Some(AzureIdentity::Federated {
                     client_id,

@@ -60,9 +60,10 @@ impl Resolver<'_> {
             return None;
         };
         if self.inputs.kubeconfig.is_some() {
-            self.invalid(
+            self.both(
                 "cluster-name",
-                "and `kubeconfig` are both set, and only one of them can say which cluster is meant",
+                "kubeconfig",
+                "only one of them can say which cluster is meant",
             );
         }
         if inputs.admin && inputs.resource_group.is_none() {
@@ -73,9 +74,10 @@ impl Resolver<'_> {
         }
         match (inputs.resource_group, inputs.location) {
             (Some(_), Some(_)) => {
-                self.invalid(
+                self.both(
                     "location",
-                    "and `resource-group` are both set: the first is for GKE, the second for AKS",
+                    "resource-group",
+                    "the first is for GKE, the second for AKS",
                 );
                 None
             }

@@ -9,9 +9,10 @@ impl Resolver<'_> {
         let inputs = self.inputs.google.clone();
         let identity = match (inputs.credentials_json, inputs.workload_identity_provider) {
             (Some(_), Some(_)) => {
-                self.invalid(
+                self.both(
                     "credentials-json",
-                    "and `workload-identity-provider` are both set, and only one of them can say who we are",
+                    "workload-identity-provider",
+                    "only one of them can say who we are",
                 );
                 None
             }

@@ -4,6 +4,7 @@ mod azure;
 mod azureml;
 mod clouds;
 mod delivery;
+mod findings;
 mod gates;
 mod google;
 mod image;
@@ -22,9 +23,8 @@ pub(crate) use secrets::of_inputs as secret_values;
 
 use super::*;
 use crate::cloud::Environment;
-use crate::code::Code;
 use crate::context::Workspace;
-use crate::diagnostic::{Diagnostic, Location};
+use crate::diagnostic::Diagnostic;
 use crate::event::Stage;
 use crate::host::Host;
 use crate::inputs::flags::Inputs;
@@ -212,33 +212,6 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    fn invalid(&mut self, name: &str, why: impl std::fmt::Display) {
-        let finding = Diagnostic::error(Code::InputInvalid, format!("input `{name}` {why}"));
-        self.findings.push(finding.at(self.place(name)));
-    }
-
-    fn missing(&mut self, name: &str, why: &str) {
-        if self.sources.get(name) == Some(&Source::Unusable) {
-            return;
-        }
-        let mut finding = Diagnostic::error(
-            Code::InputMissing,
-            format!("input `{name}` is not set: {why}"),
-        );
-        if self.host.without_secrets {
-            finding = finding
-                .help("this run comes from a fork or from Dependabot, where every secret is empty");
-        }
-        self.findings.push(finding);
-    }
-
-    fn place(&self, name: &str) -> Option<Location> {
-        match self.sources.get(name) {
-            Some(Source::File(at, _)) => Some(at.clone()),
-            _ => None,
-        }
-    }
-
     /// Folders of the run; a working directory that does not exist is an error.
     fn workspace(&mut self, places: &Places) -> Workspace {
         let folder = places.folder.join(&self.inputs.working_directory);

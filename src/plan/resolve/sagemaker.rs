@@ -179,9 +179,10 @@ impl Resolver<'_> {
         let kind = self.inputs.endpoint.instance_type.clone();
         match (kind, own.serverless_memory) {
             (Some(_), Some(memory)) => {
-                self.invalid(
+                self.both(
                     "serverless-memory",
-                    "and `instance-type` are both set: an endpoint is serverless or has machines",
+                    "instance-type",
+                    "an endpoint is serverless or has machines",
                 );
                 Capacity::Serverless {
                     memory,
