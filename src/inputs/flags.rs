@@ -189,6 +189,28 @@ pub(crate) struct Inputs {
     /// Longest time for the rollout
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10m", help_heading = "Deployment")]
     pub(crate) deploy_timeout: Duration,
+    /// When a rollout or its verification fails: rollback (put back what was live) or keep
+    #[arg(
+        long,
+        value_name = "ACTION",
+        default_value = "rollback",
+        help_heading = "Deployment"
+    )]
+    pub(crate) on_failure: String,
+    /// When the first deployment fails and there is nothing to go back to: keep, scale-down or remove
+    #[arg(
+        long,
+        value_name = "ACTION",
+        default_value = "keep",
+        help_heading = "Deployment"
+    )]
+    pub(crate) on_first_failure: String,
+    /// Go back to the last verified deployment instead of running the job
+    #[arg(long, value_name = "BOOL", default_value = "false", value_parser = boolean, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Deployment")]
+    pub(crate) rollback: bool,
+    /// Environment of the container, NAME=value, also when it is tried before the push
+    #[arg(long, value_name = "LIST", help_heading = "Deployment")]
+    pub(crate) container_env: Vec<String>,
     /// Manifests: files, folders, globs
     #[arg(
         long,
@@ -225,40 +247,18 @@ pub(crate) struct Inputs {
         help_heading = "Deployment to Kubernetes"
     )]
     pub(crate) strategy: String,
-    /// When a rollout or its verification fails: rollback (put back what was live) or keep
-    #[arg(
-        long,
-        value_name = "ACTION",
-        default_value = "rollback",
-        help_heading = "Deployment to Kubernetes"
-    )]
-    pub(crate) on_failure: String,
-    /// When the first deployment fails and there is nothing to go back to: keep, scale-down or remove
-    #[arg(
-        long,
-        value_name = "ACTION",
-        default_value = "keep",
-        help_heading = "Deployment to Kubernetes"
-    )]
-    pub(crate) on_first_failure: String,
     /// Remove objects that an earlier deployment of the same name applied and the manifests no longer have
     #[arg(long, value_name = "BOOL", default_value = "false", value_parser = boolean, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Deployment to Kubernetes")]
     pub(crate) prune: bool,
     /// Wait longer before a code counts as failure, CODE=TIME, such as unschedulable=15m
     #[arg(long, value_name = "LIST", help_heading = "Deployment to Kubernetes")]
     pub(crate) tolerate: Vec<String>,
-    /// Go back to the last verified deployment instead of running the job
-    #[arg(long, value_name = "BOOL", default_value = "false", value_parser = boolean, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Deployment to Kubernetes")]
-    pub(crate) rollback: bool,
     /// Name of the container; by default the last part of the image's name
     #[arg(long, value_name = "NAME", help_heading = "Deployment to Docker")]
     pub(crate) container_name: Option<String>,
     /// Published ports, HOST:CONTAINER or ADDRESS:HOST:CONTAINER; ADDRESS is 127.0.0.1 by default
     #[arg(long, value_name = "LIST", help_heading = "Deployment to Docker")]
     pub(crate) ports: Vec<String>,
-    /// Environment of the container, NAME=value, also when it is tried before the push
-    #[arg(long, value_name = "LIST", help_heading = "Deployment to Docker")]
-    pub(crate) container_env: Vec<String>,
 
     #[command(flatten)]
     pub(crate) endpoint: EndpointInputs,

@@ -16,5 +16,6 @@ mod pages;
 pub(crate) mod parsed;
 pub(crate) mod sagemaker;
 pub(crate) mod schema;
+pub(crate) mod targets;
 mod typed;
 pub(crate) mod value;

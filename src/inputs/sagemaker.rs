@@ -18,6 +18,10 @@ pub(crate) struct SageMakerInputs {
     /// Requests that a serverless endpoint answers at a time, 1 to 200
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=200), default_value = "5", help_heading = "Deployment to SageMaker")]
     pub(crate) serverless_concurrency: u32,
+    /// Several production variants instead of one, one a line: `NAME instance-type=TYPE instance-count=NUMBER weight=NUMBER`; all
+    /// serve the image of the run
+    #[arg(long, value_name = "LIST", help_heading = "Deployment to SageMaker")]
+    pub(crate) variants: Vec<String>,
     /// Name of the production variant
     #[arg(
         long,

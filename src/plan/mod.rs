@@ -16,7 +16,7 @@ use std::time::Duration;
 pub(crate) use endpoints::*;
 pub(crate) use gates::{FirstDeploy, GateSpec, Margin, Op, Rule, Side, Test};
 pub(crate) use resolve::{Places, resolve, secret_values};
-pub(crate) use sagemaker::{Capacity, Capture, Network, SageMakerSpec, UpdatePolicy};
+pub(crate) use sagemaker::{Capacity, Capture, Network, SageMakerSpec, UpdatePolicy, Variant};
 pub(crate) use spec::*;
 
 use crate::cloud::Clouds;

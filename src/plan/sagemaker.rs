@@ -13,8 +13,8 @@ pub(crate) struct SageMakerSpec {
     pub(crate) endpoint: String,
     /// ARN, or a name in the identity's account.
     pub(crate) role: String,
-    pub(crate) capacity: Capacity,
-    pub(crate) variant: String,
+    /// At least one; all of them serve the same image.
+    pub(crate) variants: Vec<Variant>,
     pub(crate) capture: Option<Capture>,
     /// `None`: SageMaker's own network.
     pub(crate) network: Option<Network>,
@@ -34,6 +34,15 @@ pub(crate) struct SageMakerSpec {
     pub(crate) commit: Option<String>,
     /// For the image, whose manifest is looked at.
     pub(crate) login: Option<RegistryLogin>,
+}
+
+/// A production variant: machines, or none, that take their share of the requests.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Variant {
+    pub(crate) name: String,
+    pub(crate) capacity: Capacity,
+    /// Its requests are this to the sum of all weights.
+    pub(crate) weight: f64,
 }
 
 /// What serves.
@@ -84,8 +93,29 @@ pub(crate) enum UpdatePolicy {
 }
 
 impl SageMakerSpec {
-    /// The processor that the image must be built for, as image platforms call it. Source: the `g` after the generation
-    /// marks Graviton, such as `ml.m6g.large` and `ml.c7gn.xlarge`; serverless endpoints run on x86.
+    /// The processor that the image must be built for, as image platforms call it: one for all variants. Source: the `g` after
+    /// the generation marks Graviton, such as `ml.m6g.large` and `ml.c7gn.xlarge`; serverless endpoints run on x86.
+    pub(crate) fn architecture(&self) -> &'static str {
+        self.variants.first().map_or("amd64", Variant::architecture)
+    }
+
+    /// Whether it has no machines of its own.
+    pub(crate) fn is_serverless(&self) -> bool {
+        self.variants.iter().any(Variant::is_serverless)
+    }
+
+    /// Whether SageMaker is to watch an update, and how requests move in it. Without either it moves them all at once.
+    pub(crate) fn is_guarded(&self) -> bool {
+        self.update != UpdatePolicy::AllAtOnce || !self.alarms.is_empty()
+    }
+}
+
+impl Variant {
+    pub(crate) fn is_serverless(&self) -> bool {
+        matches!(self.capacity, Capacity::Serverless { .. })
+    }
+
+    /// As [`SageMakerSpec::architecture`].
     pub(crate) fn architecture(&self) -> &'static str {
         let Capacity::Instances { kind, .. } = &self.capacity else {
             return "amd64";
@@ -97,6 +127,42 @@ impl SageMakerSpec {
             "arm64"
         } else {
             "amd64"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_instance_tells_the_processor() {
+        let of = |kind: &str| {
+            let kind = kind.to_owned();
+            let variant = Variant {
+                name: "a".to_owned(),
+                capacity: Capacity::Instances { kind, count: 1 },
+                weight: 1.0,
+            };
+            variant.architecture()
+        };
+        for kind in [
+            "ml.m6g.large",
+            "ml.c7g.xlarge",
+            "ml.c6gn.xlarge",
+            "ml.m6gd.large",
+            "ml.g5g.xlarge",
+        ] {
+            assert_eq!(of(kind), "arm64", "{kind}");
+        }
+        for kind in [
+            "ml.m5.large",
+            "ml.g5.xlarge",
+            "ml.g4dn.xlarge",
+            "ml.p4d.24xlarge",
+            "ml.inf2.xlarge",
+        ] {
+            assert_eq!(of(kind), "amd64", "{kind}");
         }
     }
 }

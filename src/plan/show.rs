@@ -145,11 +145,20 @@ impl Plan {
                         "back to the last verified configuration, SageMaker endpoint `{endpoint}`"
                     );
                 }
-                let machines = match &spec.capacity {
-                    Capacity::Instances { kind, count } => format!("{count} × {kind}"),
-                    Capacity::Serverless { memory, .. } => format!("serverless, {memory} MiB"),
-                };
-                format!("SageMaker endpoint `{endpoint}`, {machines}")
+                let several = spec.variants.len() > 1;
+                let machines = spec.variants.iter().map(|variant| {
+                    let machines = match &variant.capacity {
+                        Capacity::Instances { kind, count } => format!("{count} × {kind}"),
+                        Capacity::Serverless { memory, .. } => format!("serverless, {memory} MiB"),
+                    };
+                    if several {
+                        format!("`{}` {machines} (weight {})", variant.name, variant.weight)
+                    } else {
+                        machines
+                    }
+                });
+                let machines: Vec<_> = machines.collect();
+                format!("SageMaker endpoint `{endpoint}`, {}", machines.join(", "))
             }
             None => String::new(),
         }

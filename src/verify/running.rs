@@ -126,8 +126,11 @@ pub(super) async fn in_engine(engine: &Engine, name: &str, pushed: &Pushed) -> O
     ))
 }
 
-/// The endpoint of SageMaker: it serves, and where an image was pushed, that one.
-pub(super) async fn at_endpoint(spec: &SageMakerSpec, pushed: Option<&Pushed>) -> Outcome<Checked> {
+/// The endpoint of SageMaker: it serves, and where an image was pushed, that one, in every variant. Their names come with it.
+pub(super) async fn at_endpoint(
+    spec: &SageMakerSpec,
+    pushed: Option<&Pushed>,
+) -> Outcome<(Vec<String>, Checked)> {
     let name = &spec.endpoint;
     let aws = spec.clouds.sagemaker();
     let Some(described) = aws.describe(Thing::Endpoint, name).await? else {
@@ -146,26 +149,45 @@ pub(super) async fn at_endpoint(spec: &SageMakerSpec, pushed: Option<&Pushed>) -
     }
     let variants = described.pointer("/ProductionVariants");
     let variants = variants.and_then(Value::as_array).into_iter().flatten();
-    let images = variants.map(|variant| text(variant, "/DeployedImages/0/SpecifiedImage"));
-    let images: Vec<&str> = images.collect();
+    let images = |variant: &Value| {
+        let images = variant["DeployedImages"].as_array().into_iter().flatten();
+        let images = images.map(|image| text(image, "/SpecifiedImage").to_owned());
+        (text(variant, "/VariantName").to_owned(), images.collect())
+    };
+    let seen: Vec<(String, Vec<String>)> = variants.map(images).collect();
+    let names = seen.iter().map(|(variant, _)| variant.clone()).collect();
     let Some(pushed) = pushed else {
-        let detail = format!("InService with {}", images.join(", "));
+        let images = seen.iter().flat_map(|(_, images)| images.iter().cloned());
+        let detail = format!("InService with {}", images.collect::<Vec<_>>().join(", "));
         let check = Check {
             name: "endpoint".to_owned(),
             passed: true,
             detail,
         };
-        return Ok((check, None));
+        return Ok((names, (check, None)));
     };
     let digests = digests(spec, pushed).await?;
-    let is_ours = |image: &&&str| digests.iter().any(|digest| image.contains(digest.as_str()));
-    let wrong: Vec<String> = images
+    Ok((names, in_variants(&seen, &digests, pushed)))
+}
+
+/// Each variant with the images that SageMaker says it serves: all of them must be ours.
+fn in_variants(seen: &[(String, Vec<String>)], digests: &[String], pushed: &Pushed) -> Checked {
+    let is_ours = |image: &String| digests.iter().any(|digest| image.contains(digest.as_str()));
+    let mut wrong: Vec<String> = seen
         .iter()
-        .filter(|image| !is_ours(image))
-        .map(|image| format!("endpoint `{name}` serves {image}"))
+        .filter(|(_, images)| images.is_empty() || !images.iter().all(is_ours))
+        .map(|(variant, images)| {
+            let images = match images[..] {
+                [] => "no image that SageMaker names".to_owned(),
+                _ => images.join(", "),
+            };
+            format!("variant `{variant}` serves {images}")
+        })
         .collect();
-    let all = images.len();
-    Ok(checked("digest", wrong, &pushed.digest, all))
+    if seen.is_empty() {
+        wrong.push("the endpoint has no variant".to_owned());
+    }
+    checked("digest", wrong, &pushed.digest, seen.len().max(1))
 }
 
 /// The digest that was pushed; of an index also those of its images, because SageMaker runs one of them.
@@ -300,6 +322,29 @@ mod tests {
         assert!(passes(&[("green", at(NEW))]));
         assert!(!passes(&[("green", at(NEW)), ("blue", at(OLD))]));
         assert!(!passes(&[("green", None)]) && !passes(&[]));
+    }
+
+    #[test]
+    fn every_variant_serves_the_pushed_digest() {
+        let pushed = Pushed {
+            repository: "1.dkr.ecr.eu-west-1.amazonaws.com/wine".to_owned(),
+            tag: None,
+            digest: NEW.to_owned(),
+        };
+        let passes = |seen: &[(&str, &[&str])]| {
+            let seen: Vec<_> = seen
+                .iter()
+                .map(|(name, digests)| {
+                    let images = digests.iter().map(|digest| format!("wine@{digest}"));
+                    ((*name).to_owned(), images.collect())
+                })
+                .collect();
+            in_variants(&seen, &[NEW.to_owned()], &pushed).0.passed
+        };
+        assert!(passes(&[("blue", &[NEW]), ("green", &[NEW])]));
+        assert!(!passes(&[("blue", &[NEW]), ("green", &[OLD])]));
+        assert!(!passes(&[("blue", &[NEW, OLD])]));
+        assert!(!passes(&[("blue", &[])]) && !passes(&[]));
     }
 
     #[test]

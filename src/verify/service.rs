@@ -25,6 +25,8 @@ pub(super) enum Service {
     Endpoint {
         aws: SageMaker,
         name: String,
+        /// Each of them is asked.
+        variants: Vec<String>,
     },
     /// The Service where there is one, then its pods; or the pods alone.
     Cluster {
@@ -44,7 +46,8 @@ impl Service {
     /// Everyone who can be asked, by number.
     pub(super) fn places(&self) -> std::ops::Range<usize> {
         match self {
-            Self::Address(_) | Self::Endpoint { .. } => 0..1,
+            Self::Address(_) => 0..1,
+            Self::Endpoint { variants, .. } => 0..variants.len().max(1),
             Self::Cluster { backends, .. } => 0..backends.len(),
         }
     }
@@ -71,7 +74,12 @@ impl Service {
     pub(super) fn name(&self, place: usize) -> String {
         match self {
             Self::Address(address) => address.base.clone(),
-            Self::Endpoint { name, .. } => format!("endpoint `{name}`"),
+            Self::Endpoint { name, variants, .. } => match variants.get(place) {
+                Some(variant) if variants.len() > 1 => {
+                    format!("variant `{variant}` of endpoint `{name}`")
+                }
+                _ => format!("endpoint `{name}`"),
+            },
             Self::Cluster { backends, .. } => backends
                 .get(place)
                 .map(ToString::to_string)
@@ -86,8 +94,16 @@ impl Service {
                 let answer = address.ask(question).await;
                 return answer.map_err(|silence| silence.to_string());
             }
-            Self::Endpoint { aws, name } => {
-                let answer = aws.invoke(name, question.body.unwrap_or_default()).await;
+            Self::Endpoint {
+                aws,
+                name,
+                variants,
+            } => {
+                // The only one is asked as callers do.
+                let variant = variants.get(place).filter(|_| variants.len() > 1);
+                let variant = variant.map(String::as_str);
+                let body = question.body.unwrap_or_default();
+                let answer = aws.invoke(name, variant, body).await;
                 let answer = answer.map_err(|failure| first(&failure))?;
                 return Ok(Answer {
                     status: answer.status,
@@ -149,10 +165,11 @@ pub(super) async fn open(
             Ok((Some(Service::Address(address)), checked))
         }
         DeploySpec::SageMaker(endpoint) => {
-            let checked = running::at_endpoint(endpoint, pushed).await?;
+            let (variants, checked) = running::at_endpoint(endpoint, pushed).await?;
             let service = Service::Endpoint {
                 aws: endpoint.clouds.sagemaker(),
                 name: endpoint.endpoint.clone(),
+                variants,
             };
             Ok((Some(service), Some(checked)))
         }

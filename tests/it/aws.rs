@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use crate::servers::Server;
 use crate::support::{Ended, Project, Run, bed, unique};
 
-const SMALL: &str = "FROM scratch\nCOPY Dockerfile /\n";
+pub(crate) const SMALL: &str = "FROM scratch\nCOPY Dockerfile /\n";
 pub(crate) const REGION: &str = "eu-west-1";
 /// What the runner lets a job ask for its token with; `servers/aws/front.py` knows it and that of a container too.
 pub(crate) const RUNNER: &str = "runner-secret-token";
-const CONTAINER: &str = "container-secret-token";
+pub(crate) const CONTAINER: &str = "container-secret-token";
 
 /// Sends JSON, and returns the JSON that comes back.
 fn post(url: &str, body: &Value) -> Value {
@@ -35,8 +35,8 @@ fn get(url: &str) -> String {
 
 /// Somebody at AWS, with this policy or with every right.
 pub(crate) struct Person {
-    id: String,
-    secret: String,
+    pub(crate) id: String,
+    pub(crate) secret: String,
 }
 
 impl Person {
@@ -47,7 +47,7 @@ impl Person {
         }
     }
 
-    fn who_may(actions: &[&str]) -> Self {
+    pub(crate) fn who_may(actions: &[&str]) -> Self {
         let made = post(
             &format!("{}/_bed/identity", bed("AWS")),
             &json!({"policy": policy(actions)}),
@@ -60,7 +60,7 @@ impl Person {
     }
 
     /// The keys as inputs.
-    fn give<'a>(&self, run: Run<'a>) -> Run<'a> {
+    pub(crate) fn give<'a>(&self, run: Run<'a>) -> Run<'a> {
         run.input("aws-access-key-id", &self.id)
             .input("aws-secret-access-key", &self.secret)
     }
@@ -122,7 +122,7 @@ impl Aws {
         get(&format!("{}/-/log", self.url()))
     }
 
-    fn asked(&self, action: &str) -> usize {
+    pub(crate) fn asked(&self, action: &str) -> usize {
         let part = format!(" {action} ");
         let log = self.log();
         log.lines().filter(|line| line.contains(&part)).count()
@@ -181,24 +181,24 @@ pub(crate) fn job<'a>(run: Run<'a>, aws: &Aws) -> Run<'a> {
 }
 
 /// A repository; what the engine has of it leaves with the test.
-struct Repository {
-    path: String,
-    image: String,
+pub(crate) struct Repository {
+    pub(crate) path: String,
+    pub(crate) image: String,
 }
 
 impl Repository {
-    fn at(aws: &Aws) -> Self {
+    pub(crate) fn at(aws: &Aws) -> Self {
         let path = unique("ml-deploy-test/aws");
         let image = format!("{}/{path}", aws.server.address());
         Self { path, image }
     }
 
-    fn build<'a>(&self, run: Run<'a>) -> Run<'a> {
+    pub(crate) fn build<'a>(&self, run: Run<'a>) -> Run<'a> {
         run.input("image", &self.image).input("tags", "v1")
     }
 
     /// What the real registry has, asked past everything.
-    fn digest(&self) -> String {
+    pub(crate) fn digest(&self) -> String {
         let login = format!("{}:{}", bed("REGISTRY_USER"), bed("REGISTRY_PASSWORD"));
         let output = Command::new("skopeo")
             .args(["inspect", "--tls-verify=false", "--creds", &login])
@@ -269,6 +269,33 @@ fn an_image_is_pushed_with_a_login_of_ecr() {
     aws.nothing_shown(&ended, &[&pusher.secret]);
 }
 
+#[test]
+fn a_registry_of_another_account_and_the_public_one_have_logins_of_their_own() {
+    let aws = Aws::start(&json!({"public": ["wine"]}));
+    let project = Project::new().file("Dockerfile", SMALL);
+    // Who may not look for a repository goes on to the registry itself.
+    let person = Person::who_may(&["ecr:GetAuthorizationToken"]);
+    // Nobody answers there: what AWS was asked for before is what counts.
+    let asked = |image: &str| {
+        let run = person.give(aws.run(&project, "build"));
+        let ended = run.input("image", image).run().expect(10);
+        aws.nothing_shown(&ended, &[&person.secret]);
+        ended
+    };
+    asked("210987654321.dkr.ecr.eu-central-1.amazonaws.com/wine").code("registry-unreachable");
+    let calls = get(&format!("{}/_bed/calls?key={}", bed("AWS"), person.id));
+    let calls: Value = serde_json::from_str(&calls).unwrap();
+    let login =
+        json!({"action": "GetAuthorizationToken", "params": {"registryIds": ["210987654321"]}});
+    assert!(calls.as_array().unwrap().contains(&login), "{calls}");
+
+    asked("public.ecr.aws/x1y2z3a4/wine");
+    assert_eq!(aws.asked("GetAuthorizationToken"), 2, "{}", aws.log());
+    asked("public.ecr.aws/x1y2z3a4/beer")
+        .code("repository-missing")
+        .says("aws ecr-public create-repository --repository-name beer --region us-east-1");
+}
+
 /// Command lines of everything that runs, one a line.
 fn processes() -> String {
     let all = std::fs::read_dir("/proc").unwrap().flatten();
@@ -336,183 +363,4 @@ fn a_push_that_outlives_its_login_goes_on_with_a_new_one() {
         .says("which has aged meanwhile");
     assert_eq!(ended.output("digest"), repository.digest());
     aws.nothing_shown(&ended, &[&admin.secret]);
-}
-
-#[test]
-fn keys_that_are_refused_are_explained() {
-    let aws = Aws::start(&json!({}));
-    let repository = Repository::at(&aws);
-    let project = Project::new().file("Dockerfile", SMALL);
-    let run = |person: &Person| {
-        let run = repository.build(aws.run(&project, "build"));
-        let ended = person.give(run).run();
-        aws.nothing_shown(&ended, &[&person.secret]);
-        ended
-    };
-    let admin = Person::admin();
-    let wrong = Person {
-        id: admin.id.clone(),
-        secret: "wrong-secret-of-the-key".to_owned(),
-    };
-    run(&wrong)
-        .expect(10)
-        .code("cloud-denied")
-        .says("AWS does not take the keys of the inputs");
-    run(&Person::who_may(&["s3:ListBucket"]))
-        .expect(10)
-        .code("cloud-denied")
-        .says(r#""Action": "ecr:GetAuthorizationToken""#);
-    // May look, and not make.
-    let looker = Person::who_may(&["ecr:GetAuthorizationToken", "ecr:DescribeRepositories"]);
-    let create = repository.build(aws.run(&project, "build"));
-    looker
-        .give(create)
-        .input("create-repository", "true")
-        .run()
-        .expect(10)
-        .code("cloud-denied")
-        .says(r#""Action": "ecr:CreateRepository""#);
-    let half = repository.build(aws.run(&project, "build"));
-    half.input("aws-access-key-id", &admin.id)
-        .run()
-        .expect(2)
-        .code("input-missing")
-        .says("aws-secret-access-key");
-    let nobody = repository.build(aws.run(&project, "build"));
-    // On this machine some other registry is meant when nobody is named.
-    nobody.run().expect(10).code("registry-denied");
-}
-
-#[test]
-fn a_job_takes_a_role_with_its_own_token() {
-    let subject = "repo:org/wine:ref:refs/heads/main";
-    let aws = Aws::start(&json!({"subject": subject, "trust": [subject, "sts.amazonaws.com"]}));
-    let role = role(&["ecr:*"]);
-    let repository = Repository::at(&aws);
-    let project = Project::new().file("Dockerfile", SMALL);
-    let run = || {
-        let run = repository.build(aws.run(&project, "build"));
-        run.input("role-to-assume", &role)
-            .input("create-repository", "true")
-    };
-    let ended = job(run(), &aws).run().expect(0);
-    assert_eq!(ended.output("digest"), repository.digest());
-    assert_eq!(aws.asked("AssumeRoleWithWebIdentity"), 1, "{}", aws.log());
-    aws.nothing_shown(&ended, &[]);
-
-    // GitLab has made the token before the job began.
-    let token = get_token(&aws, "sts.amazonaws.com");
-    let gitlab = |token: &str| {
-        let run = run().terminal().env("GITLAB_CI", "true");
-        run.env("AWS_ID_TOKEN", token).run()
-    };
-    let ended = gitlab(&token);
-    assert_eq!(ended.status, 0, "{}", ended.stdout);
-    aws.nothing_shown(&ended, &[&token]);
-    let other = get_token(&aws, "https://gitlab.example");
-    let ended = gitlab(&other);
-    assert_eq!(ended.status, 10, "{}", ended.stdout);
-    let ended = ended
-        .says("audience `https://gitlab.example`")
-        .says(&format!("subject `{subject}`"));
-    aws.nothing_shown(&ended, &[&other]);
-
-    // Without the permission the job is told what to add.
-    run()
-        .run()
-        .expect(10)
-        .code("cloud-identity")
-        .says("id-token: write");
-}
-
-/// A token as the place would sign it for an audience.
-fn get_token(aws: &Aws, audience: &str) -> String {
-    let output = Command::new("curl")
-        .args([
-            "-sf",
-            "--noproxy",
-            "*",
-            "-H",
-            &format!("Authorization: Bearer {RUNNER}"),
-        ])
-        .arg(format!("{}/oidc?audience={audience}", aws.url()))
-        .output()
-        .unwrap();
-    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
-    answer["value"].as_str().unwrap().to_owned()
-}
-
-#[test]
-fn a_role_that_does_not_trust_the_job_names_the_line_to_change() {
-    let aws = Aws::start(&json!({
-        "subject": "repo:org/wine:environment:production",
-        "trust": ["repo:org/wine:ref:refs/heads/main", "sts.amazonaws.com"],
-    }));
-    let role = role(&["ecr:*"]);
-    let repository = Repository::at(&aws);
-    let project = Project::new().file("Dockerfile", SMALL);
-    let run = repository.build(aws.run(&project, "build"));
-    let ended = job(run.input("role-to-assume", &role), &aws).run();
-    let ended = ended
-        .expect(10)
-        .code("cloud-denied")
-        .says("subject `repo:org/wine:environment:production`, audience `sts.amazonaws.com`")
-        .says(r#""jobs.example:sub": "repo:org/wine:environment:production""#);
-    aws.nothing_shown(&ended, &[]);
-    assert_eq!(aws.asked("AssumeRoleWithWebIdentity"), 1, "{}", aws.log());
-}
-
-#[test]
-fn the_surroundings_have_keys_in_the_order_of_aws_s_own_tools() {
-    let person = Person::who_may(&["ecr:*", "sts:AssumeRole"]);
-    let aws = Aws::start(&json!({"keys": [person.id, person.secret]}));
-    let role = role(&["ecr:*"]);
-    let repository = Repository::at(&aws);
-    let credentials = format!(
-        "[base]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
-        person.id, person.secret
-    );
-    let config = format!("[profile deploy]\nrole_arn = {role}\nsource_profile = base\n");
-    let project = Project::new()
-        .file("Dockerfile", SMALL)
-        .file("aws/config", &config)
-        .file("aws/credentials", &credentials)
-        .file("aws/token", &format!("{CONTAINER}\n"));
-    let path = |name: &str| project.path().join("aws").join(name).display().to_string();
-    let run = || {
-        let run = repository.build(aws.run(&project, "build"));
-        run.input("create-repository", "true")
-    };
-    let pushed = |run: Run<'_>| {
-        let ended = run.run().expect(0);
-        assert_eq!(ended.output("digest"), repository.digest());
-        aws.nothing_shown(&ended, &[&person.secret]);
-    };
-    pushed(
-        run()
-            .env("AWS_ACCESS_KEY_ID", &person.id)
-            .env("AWS_SECRET_ACCESS_KEY", &person.secret),
-    );
-    pushed(
-        run()
-            .env("AWS_PROFILE", "deploy")
-            .env("AWS_CONFIG_FILE", &path("config"))
-            .env("AWS_SHARED_CREDENTIALS_FILE", &path("credentials")),
-    );
-    assert_eq!(aws.asked("AssumeRole"), 1, "{}", aws.log());
-    pushed(
-        run()
-            .env(
-                "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-                &format!("{}/container", aws.url()),
-            )
-            .env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &path("token")),
-    );
-    assert!(aws.log().contains("GET /container - 200"));
-    pushed(
-        run()
-            .env("AWS_EC2_METADATA_DISABLED", "false")
-            .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &aws.url()),
-    );
-    assert!(aws.log().contains("PUT /latest/api/token - 200"));
 }

@@ -126,9 +126,18 @@ fn a_cluster_that_lets_nobody_in_or_is_not_there_is_explained() {
         .says(&principal);
     eks.aws.nothing_shown(&ended, &[]);
 
+    let cluster = json!({"name": eks.name, "region": REGION, "server": eks.door.server, "authority": eks.door.authority, "status": "CREATING"});
+    eks.aws.more(&json!({"cluster": cluster}));
+    let ended = deploy().run().expect(10).code("cluster-unreachable");
+    ended
+        .says("it is still being created")
+        .says("aws eks wait cluster-active");
+
     let hidden = json!({"endpointPublicAccess": false, "endpointPrivateAccess": true});
     let cluster = json!({"name": eks.name, "region": REGION, "server": "https://127.0.0.1:9", "authority": eks.door.authority, "network": hidden});
     eks.aws.more(&json!({"cluster": cluster}));
     let ended = deploy().run().expect(10).code("cluster-unreachable");
-    ended.says("the cluster has only a private endpoint");
+    ended
+        .says("the cluster has only a private endpoint")
+        .says("run this job within the cluster's network");
 }

@@ -187,6 +187,54 @@ fn what_is_not_to_be_deployed_and_what_cannot_be_built() {
 }
 
 #[test]
+fn an_input_of_another_target_is_not_ignored() {
+    let project = Project::new().file("ml-deploy.yml", "container-name: wine\nport: 8080\n");
+    let plan = |target: &str| {
+        let run = project.ml_deploy("plan").input("target", target);
+        run.input(
+            "image-ref",
+            "127.0.0.1:1/x@sha256:a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4",
+        )
+    };
+    let azure = plan("azureml")
+        .input("endpoint-name", "wine")
+        .input("instance-type", "Standard_DS2_v2")
+        .input("resource-group", "rg")
+        .input("workspace", "ws")
+        .input("health-path", "/health");
+    let ended = azure
+        .input("cluster-name", "wine")
+        .input("execution-role", "r")
+        .input("prune", "false")
+        .run()
+        .expect(2);
+    let ended = ended
+        .code("input-invalid")
+        .says("input `cluster-name` is for target kubernetes and would be ignored, because `target` is azureml")
+        .says("input `execution-role` is for target sagemaker");
+    // What the file says for other runs is theirs, and a switch that is off asks for nothing.
+    for name in ["container-name", "prune"] {
+        assert!(
+            !ended.stdout.contains(&format!("`{name}`")),
+            "{}",
+            ended.stdout
+        );
+    }
+    plan("docker").run().expect(0).says("container `wine`");
+    let ended = plan("docker").input("strategy", "blue-green").run();
+    ended
+        .expect(2)
+        .says("input `strategy` is for target kubernetes");
+    plan("kubernetes")
+        .input("manifests", "k8s")
+        .input("resource-group", "rg")
+        .run()
+        .expect(2)
+        .code("input-missing")
+        .says("input `cluster-name` is not set: `resource-group` is set");
+}
+
+#[test]
 fn help_names_every_group() {
     let project = Project::new();
     let ended = project.ml_deploy("run").terminal().env("COLUMNS", "100");

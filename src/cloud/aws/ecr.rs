@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use super::super::kept::{Fresh, Kept};
 use super::super::registry::Login;
 use super::Aws;
-use super::call::{Call, Refused};
+use super::call::Call;
 use super::place::{PUBLIC_REGION, Partition, Registry, Service};
+use super::refused::Refused;
 use crate::code::Code;
 use crate::failure::{Failure, Outcome};
 
@@ -270,7 +271,8 @@ fn left(expires: &Value) -> Duration {
     let time = time.or_else(|| expires.as_str()?.parse().ok());
     let left = time.map(|time| time.duration_since(Timestamp::now()));
     let left = left.and_then(|left| Duration::try_from(left).ok());
-    left.filter(|left| !left.is_zero()).unwrap_or(LIFE)
+    left.filter(|left| !left.is_zero())
+        .map_or(LIFE, |left| left.min(LIFE))
 }
 
 #[cfg(test)]
@@ -308,6 +310,7 @@ mod tests {
             "{read:?}"
         );
         assert_eq!(left(&json!(1_420_070_400)), LIFE);
+        assert_eq!(left(&json!(soon + 2 * 24 * 3600)), LIFE);
         assert_eq!(left(&Value::Null), LIFE);
     }
 }

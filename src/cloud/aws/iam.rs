@@ -4,9 +4,9 @@
 use reqwest::Method;
 
 use super::Aws;
-use super::call::element;
-use super::call::{Call, Refused};
+use super::call::Call;
 use super::place::Service;
+use super::refused::{Refused, element};
 use super::sagemaker::SageMaker;
 use super::sign::encoded;
 use crate::failure::Outcome;
@@ -52,13 +52,17 @@ impl SageMaker {
         })
     }
 
-    /// The role's ARN: a name alone is one of the identity's own account.
+    /// The role's ARN: a name alone is one of the identity's own account, and says nothing of the path that the role is under,
+    /// such as `service-role/`. Who may not look takes it for none.
     ///
     /// # Errors
     /// Those of finding the identity, `CloudUnreachable`.
     pub(crate) async fn role_arn(&self, role: &str) -> Outcome<String> {
         if role.starts_with("arn:") {
             return Ok(role.to_owned());
+        }
+        if let Role::Found { arn, .. } = self.role(role).await? {
+            return Ok(arn);
         }
         let who = self.aws().principal().await?;
         let mut parts = who.split(':');

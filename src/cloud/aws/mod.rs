@@ -9,6 +9,7 @@ mod keys;
 mod metadata;
 mod place;
 mod profile;
+mod refused;
 mod runtime;
 mod sagemaker;
 mod sign;
@@ -16,6 +17,7 @@ mod sts;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use tokio::sync::Mutex;
 
@@ -37,6 +39,8 @@ pub(super) struct Aws {
     keys: Arc<Kept<Keys>>,
     /// By service, account and region, each with the host that it is for.
     logins: Arc<Mutex<Logins>>,
+    /// Seconds that AWS's clock is ahead of ours.
+    ahead: Arc<AtomicI64>,
 }
 
 type Logins = HashMap<(&'static str, Option<String>, String), Arc<Kept<(String, Login)>>>;
@@ -49,6 +53,7 @@ impl Aws {
             around,
             keys: Arc::new(keys),
             logins: Arc::default(),
+            ahead: Arc::default(),
         }
     }
 

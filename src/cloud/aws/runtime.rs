@@ -8,11 +8,14 @@ use serde_json::{Value, json};
 
 use super::call::Call;
 use super::place::Service;
+use super::refused::Refused;
 use super::sagemaker::{SageMaker, text};
 use crate::failure::Outcome;
 
-/// How far AWS's clock may be behind ours.
+/// What is let pass between two clocks that are held to be equal.
 const CLOCKS: Duration = Duration::from_secs(5);
+/// Pages of log streams that are looked through: each has fifty, and every machine that ever served has left one.
+const PAGES: usize = 10;
 
 /// What a model answered.
 pub(crate) struct Invoked {
@@ -23,12 +26,25 @@ pub(crate) struct Invoked {
 }
 
 impl SageMaker {
-    /// Asks the model behind the endpoint.
+    /// Asks the model behind the endpoint; with `variant` that one, whatever its share of the requests is.
     ///
     /// # Errors
     /// As `describe`. An error of the container is an answer with its status.
-    pub(crate) async fn invoke(&self, endpoint: &str, body: &str) -> Outcome<Invoked> {
-        let tried = format!("ask the endpoint `{endpoint}`");
+    pub(crate) async fn invoke(
+        &self,
+        endpoint: &str,
+        variant: Option<&str>,
+        body: &str,
+    ) -> Outcome<Invoked> {
+        let tried = match variant {
+            Some(variant) => format!("ask variant `{variant}` of the endpoint `{endpoint}`"),
+            None => format!("ask the endpoint `{endpoint}`"),
+        };
+        let mut headers = vec![
+            ("accept", "application/json"),
+            ("content-type", "application/json"),
+        ];
+        headers.extend(variant.map(|variant| ("x-amzn-sagemaker-target-variant", variant)));
         let path = format!("/endpoints/{endpoint}/invocations");
         let region = self.region()?;
         let call = Call {
@@ -36,10 +52,7 @@ impl SageMaker {
             region: &region,
             method: Method::POST,
             path: &path,
-            headers: &[
-                ("accept", "application/json"),
-                ("content-type", "application/json"),
-            ],
+            headers: &headers,
             body: body.as_bytes().to_vec(),
             tried: &tried,
         };
@@ -49,7 +62,7 @@ impl SageMaker {
                 status: answer.status.as_u16(),
                 body: answer.text(),
             }),
-            Err(refused) if refused.kind == "ModelError" => Ok(of_model(&refused.message)),
+            Err(refused) if refused.kind == "ModelError" => Ok(of_model(&refused)),
             Err(refused) => Err(self.failure(&refused, &tried, "InvokeEndpoint").await),
         }
     }
@@ -66,22 +79,30 @@ impl SageMaker {
     ) -> Outcome<Vec<String>> {
         let group = format!("/aws/sagemaker/Endpoints/{endpoint}");
         let tried = format!("read the log `{group}`");
-        let newest = json!({"logGroupName": group, "orderBy": "LastEventTime", "descending": true, "limit": 50});
-        let Some(streams) = self.logs("DescribeLogStreams", &newest, &tried).await? else {
-            return Ok(Vec::new());
-        };
         // The containers that served before go on logging, so the newest line is not of the newest container.
-        let since = u64::try_from(since.saturating_sub(CLOCKS).as_millis()).unwrap_or(u64::MAX);
+        let ours = since.saturating_sub(CLOCKS).as_millis();
+        let since =
+            i128::try_from(ours).unwrap_or(i128::MAX) + self.aws().clock_ahead().as_millis();
         let new = |stream: &&Value| {
-            stream["creationTime"]
-                .as_u64()
-                .is_some_and(|at| at >= since)
+            let made = stream["creationTime"].as_i64();
+            made.is_some_and(|at| i128::from(at) >= since)
         };
-        let mut streams = streams["logStreams"].as_array().into_iter().flatten();
-        let Some(stream) = streams
-            .find(new)
-            .and_then(|found| found["logStreamName"].as_str())
-        else {
+        // Newest lines first, but that order may lag behind by minutes.
+        let mut page = json!({"logGroupName": group, "orderBy": "LastEventTime", "descending": true, "limit": 50});
+        let mut found = None;
+        for _ in 0..PAGES {
+            let Some(streams) = self.logs("DescribeLogStreams", &page, &tried).await? else {
+                return Ok(Vec::new());
+            };
+            let listed = streams["logStreams"].as_array().into_iter().flatten();
+            let name = listed.into_iter().find(new);
+            found = name.map(|stream| text(stream, "logStreamName"));
+            page["nextToken"] = streams["nextToken"].clone();
+            if found.is_some() || page["nextToken"].is_null() {
+                break;
+            }
+        }
+        let Some(stream) = found else {
             return Ok(Vec::new());
         };
         let wanted = json!({"logGroupName": group, "logStreamName": stream, "limit": lines, "startFromHead": false});
@@ -111,42 +132,39 @@ impl SageMaker {
     }
 }
 
-/// SageMaker wraps what the container answered into one sentence: `Received server error (500) from primary with message "…"`.
-fn of_model(message: &str) -> Invoked {
-    let status = message
-        .split_once('(')
-        .and_then(|(_, rest)| rest.split_once(')'));
-    let status = status.and_then(|(status, _)| status.parse().ok());
-    let said = message.split_once("with message \"").map(|(_, rest)| rest);
-    let said = said.and_then(|said| said.rsplit_once("\". See "));
-    let body = said.map_or(message, |(body, _)| body).to_owned();
+/// What the container answered stands in SageMaker's own error. One that gave no answer at all has no status either.
+fn of_model(refused: &Refused) -> Invoked {
+    let status = refused.said["OriginalStatusCode"].as_u64();
+    let status = status.and_then(|status| u16::try_from(status).ok());
+    let said = refused.said["OriginalMessage"].as_str();
     Invoked {
-        // A container that gives no answer at all has no status either.
         status: status.filter(|status| *status >= 400).unwrap_or(502),
-        body,
+        body: said.unwrap_or(&refused.message).to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use reqwest::StatusCode;
+    use reqwest::header::HeaderMap;
+
+    use super::super::super::http::Answer;
     use super::*;
 
     #[test]
-    fn a_containers_own_error_is_taken_out_of_the_sentence() {
-        let invoked = of_model(
-            "Received server error (500) from primary with message \"{\"error\": \"no\"}\". See https://x for more",
-        );
-        assert_eq!(
-            (invoked.status, invoked.body.as_str()),
-            (500, "{\"error\": \"no\"}")
-        );
-        let silent = of_model(
-            "Received server error (0) from primary with message \"Your invocation timed out\". See the log",
-        );
-        assert_eq!(
-            (silent.status, silent.body.as_str()),
-            (502, "Your invocation timed out")
-        );
-        assert_eq!(of_model("what is this").status, 502);
+    fn a_containers_own_error_is_taken_out_of_sagemakers() {
+        let of = |body: Value| {
+            let invoked = of_model(&Refused::of(&Answer {
+                status: StatusCode::FAILED_DEPENDENCY,
+                headers: HeaderMap::new(),
+                body: body.to_string().into(),
+            }));
+            (invoked.status, invoked.body)
+        };
+        let whole = json!({"Message": "Received server error (500) from primary with message \"no\". See https://x for more",
+            "OriginalMessage": "{\"error\": \"no\"}", "OriginalStatusCode": 500});
+        assert_eq!(of(whole), (500, "{\"error\": \"no\"}".to_owned()));
+        let silent = json!({"Message": "Your invocation timed out", "OriginalStatusCode": 0});
+        assert_eq!(of(silent), (502, "Your invocation timed out".to_owned()));
     }
 }

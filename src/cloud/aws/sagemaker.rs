@@ -2,13 +2,15 @@
 //! Source: Amazon SageMaker API Reference (2017-07-24).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::Aws;
-use super::call::{Call, Refused};
+use super::call::Call;
 use super::place::{self, Registry, Service};
+use super::refused::Refused;
 use crate::cloud::Clouds;
 use crate::code::Code;
 use crate::failure::{Failure, Outcome};
@@ -17,6 +19,9 @@ const JSON: &str = "application/x-amz-json-1.1";
 
 /// Most pages of a list that are read: each has a hundred names.
 const PAGES: usize = 20;
+
+/// How long is waited before something is asked again that does not see what was made a moment ago; it doubles, up to the last.
+const SEEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(4));
 
 /// SageMaker in the region of the identity. Cheap to clone.
 #[derive(Clone)]
@@ -115,7 +120,7 @@ impl SageMaker {
     pub(crate) async fn create(&self, thing: Thing, name: &str, body: &Value) -> Outcome<()> {
         let action = format!("Create{}", thing.word());
         let tried = format!("create the {} `{name}`", thing.name());
-        match self.ask(&action, body, &tried).await? {
+        match self.ask_of_new(&action, body, &tried).await? {
             Ok(_) => Ok(()),
             Err(refused) if refused.message.contains("already existing") => Ok(()),
             Err(refused) => Err(self.failure(&refused, &tried, &action).await),
@@ -128,7 +133,10 @@ impl SageMaker {
     /// As `describe`.
     pub(crate) async fn update(&self, name: &str, body: &Value) -> Outcome<()> {
         let tried = format!("update the endpoint `{name}`");
-        self.done("UpdateEndpoint", body, &tried).await.map(drop)
+        match self.ask_of_new("UpdateEndpoint", body, &tried).await? {
+            Ok(_) => Ok(()),
+            Err(refused) => Err(self.failure(&refused, &tried, "UpdateEndpoint").await),
+        }
     }
 
     /// Removes something; one that is gone already is no failure.
@@ -202,6 +210,30 @@ impl SageMaker {
         match self.ask(action, body, tried).await? {
             Ok(answer) => Ok(answer),
             Err(refused) => Err(self.failure(&refused, tried, action).await),
+        }
+    }
+
+    /// Asks for something that leans on what was made a moment ago. AWS may not see that everywhere yet, and says that it could
+    /// not find it (API reference, "CreateEndpoint": eventually consistent reads).
+    async fn ask_of_new(
+        &self,
+        action: &str,
+        body: &Value,
+        tried: &str,
+    ) -> Outcome<Result<Value, Refused>> {
+        let (mut wait, last) = SEEN;
+        loop {
+            let answer = self.ask(action, body, tried).await?;
+            let Some(refused) = answer.as_ref().err().filter(|refused| is_missing(refused)) else {
+                return Ok(answer);
+            };
+            if wait > last {
+                return Ok(answer);
+            }
+            let why = format!("failed to {tried}: {}", refused.message);
+            self.aws().around.voice.retrying(wait, why).await;
+            tokio::time::sleep(wait).await;
+            wait *= 2;
         }
     }
 

@@ -8,9 +8,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::super::http::Answer;
 use super::super::oidc::Claims;
 use super::Aws;
-use super::call::{Call, Refused, ahead, element};
+use super::call::{Call, Patience};
 use super::keys::Keys;
 use super::place::{Partition, Service, endpoint};
+use super::refused::{Refused, ahead, element};
 use super::sign;
 use crate::code::Code;
 use crate::failure::{Failure, Outcome};
@@ -81,18 +82,21 @@ impl Aws {
         let region = self.sts_region(role);
         let base = endpoint(Service::Sts, &region, &self.around.environment);
         let http = &self.around.http;
-        // The token is the proof: nothing is signed.
-        let request = http
-            .client()
-            .post(format!("{base}/"))
-            .header("content-type", FORM)
-            .body(form);
-        let answer = http.send(&tried, request).await?;
-        if answer.status.is_success() {
-            return self.taken(&tried, role, &answer).await;
+        let mut patience = Patience::default();
+        loop {
+            // The token is the proof: nothing is signed.
+            let request = http.client().post(format!("{base}/"));
+            let request = request.header("content-type", FORM).body(form.clone());
+            let answer = http.send(&tried, request).await?;
+            if answer.status.is_success() {
+                return self.taken(&tried, role, &answer).await;
+            }
+            let refused = Refused::of(&answer);
+            if !patience.again(self, &tried, &refused).await? {
+                let claims = Claims::of(token.expose_secret()).unwrap_or_default();
+                return Err(not_trusted(&tried, role, &claims, &refused));
+            }
         }
-        let claims = Claims::of(token.expose_secret()).unwrap_or_default();
-        Err(not_trusted(&tried, role, &claims, &Refused::of(&answer)))
     }
 
     /// Keys of a role, taken with other keys.

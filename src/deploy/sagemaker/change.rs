@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::judge::{self, next_config, text};
 use super::wait::{look, settled};
-use super::wanted::{self, Image, Wanted};
+use super::wanted::{Image, Wanted};
 use super::{history, preflight};
 use crate::artifact::Pushed;
 use crate::cloud::{ImagePlace, SageMaker, Thing};
@@ -103,14 +103,21 @@ pub(super) async fn make(ctx: &Context, aws: &SageMaker, wanted: &Wanted) -> Out
     }
 }
 
+/// A change of an endpoint.
+pub(super) enum Change<'a> {
+    /// It is made, with these tags.
+    Make(&'a Value),
+    /// It moves, watched as this says.
+    Move(Option<Value>),
+}
+
 /// Begins to move the endpoint, or makes it. Not broken off half-way, so that it is known what was begun.
 pub(super) async fn change(
     ctx: &Context,
     aws: &SageMaker,
     spec: &SageMakerSpec,
     config: &str,
-    exists: bool,
-    tags: &Value,
+    change: Change<'_>,
 ) -> Outcome<()> {
     let name = &spec.endpoint;
     if ctx.cancel.is_cancelled() {
@@ -120,24 +127,22 @@ pub(super) async fn change(
         ));
     }
     let mut body = json!({"EndpointName": name, "EndpointConfigName": config});
-    if exists {
-        if let Some(deployment) = wanted::deployment(spec) {
-            body["DeploymentConfig"] = deployment;
+    match change {
+        Change::Move(watched) => {
+            if let Some(watched) = watched {
+                body["DeploymentConfig"] = watched;
+            }
+            let note = format!("updating endpoint `{name}` to configuration `{config}`");
+            ctx.events.note(note).await;
+            aws.update(name, &body).await
         }
-        ctx.events
-            .note(format!(
-                "updating endpoint `{name}` to configuration `{config}`"
-            ))
-            .await;
-        return aws.update(name, &body).await;
+        Change::Make(tags) => {
+            body["Tags"] = tags.clone();
+            let note = format!("creating endpoint `{name}` with configuration `{config}`");
+            ctx.events.note(note).await;
+            aws.create(Thing::Endpoint, name, &body).await
+        }
     }
-    body["Tags"] = tags.clone();
-    ctx.events
-        .note(format!(
-            "creating endpoint `{name}` with configuration `{config}`"
-        ))
-        .await;
-    aws.create(Thing::Endpoint, name, &body).await
 }
 
 /// The image as SageMaker takes it: one manifest and no index, of the processor of the machines. Of an index the image for

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Before;
 use super::judge::{config, text};
-use super::wanted::{MARK, prefix};
+use super::wanted::{MARK, is_name_of, prefix};
 use crate::cloud::{SageMaker, Thing};
 use crate::failure::Outcome;
 use crate::plan::SageMakerSpec;
@@ -43,7 +43,8 @@ pub(super) async fn of(aws: &SageMaker, spec: &SageMakerSpec) -> Outcome<Vec<Pas
     let begin = prefix(&spec.endpoint);
     let mut past = Vec::new();
     for (name, arn) in aws.configs(&begin).await? {
-        if !name.starts_with(&begin) {
+        // Tags are one question each: they are asked for only of what may be ours.
+        if !is_name_of(&spec.endpoint, &name) {
             continue;
         }
         let tags = aws.tags(&arn).await?;

@@ -4,28 +4,24 @@
 use serde_json::Value;
 
 use crate::code::Code;
-use crate::plan::{Capacity, SageMakerSpec};
+use crate::plan::{Capacity, SageMakerSpec, Variant};
 
 /// What the endpoint is to be.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Goal<'a> {
     pub(super) config: &'a str,
-    /// Machines that must serve; `None`: whatever its configuration says.
-    pub(super) count: Option<u32>,
+    /// What must serve; none: whatever its configuration says.
+    pub(super) variants: &'a [Variant],
     /// Whether the update is known to have begun: until then the old configuration means nothing.
     pub(super) begun: bool,
 }
 
 impl<'a> Goal<'a> {
     /// A configuration of this run.
-    pub(super) fn new(spec: &SageMakerSpec, config: &'a str) -> Self {
-        let count = match spec.capacity {
-            Capacity::Instances { count, .. } => Some(count),
-            Capacity::Serverless { .. } => None,
-        };
+    pub(super) fn new(spec: &'a SageMakerSpec, config: &'a str) -> Self {
         Self {
             config,
-            count,
+            variants: &spec.variants,
             begun: true,
         }
     }
@@ -34,8 +30,17 @@ impl<'a> Goal<'a> {
     pub(super) fn earlier(config: &'a str) -> Self {
         Self {
             config,
-            count: None,
+            variants: &[],
             begun: true,
+        }
+    }
+
+    /// Machines that a variant must have.
+    fn count(self, name: &str) -> Option<u64> {
+        let variant = self.variants.iter().find(|variant| variant.name == name)?;
+        match variant.capacity {
+            Capacity::Instances { count, .. } => Some(count.into()),
+            Capacity::Serverless { .. } => None,
         }
     }
 }
@@ -92,8 +97,12 @@ pub(super) fn judge(described: &Value, goal: Goal<'_>) -> Judged {
     }
 }
 
-/// The right configuration serves; all of its machines must.
+/// The right configuration serves; all of its variants must, with all of their machines.
 fn serving(described: &Value, goal: Goal<'_>) -> Judged {
+    let is_there = |wanted: &&Variant| names(described).any(|name| name == wanted.name);
+    if let Some(absent) = goal.variants.iter().find(|wanted| !is_there(wanted)) {
+        return Judged::Going(format!("variant `{}` is not there yet", absent.name));
+    }
     for variant in variants(described) {
         let name = text(variant, "VariantName");
         let number = |key: &str| variant[key].as_u64();
@@ -101,7 +110,7 @@ fn serving(described: &Value, goal: Goal<'_>) -> Judged {
             number("CurrentInstanceCount"),
             number("DesiredInstanceCount"),
         );
-        let wanted = goal.count.map(u64::from).or(desired);
+        let wanted = goal.count(name).or(desired);
         if let Some((current, wanted)) = current.zip(wanted)
             && current < wanted
         {
@@ -173,6 +182,11 @@ pub(super) fn variants(described: &Value) -> impl Iterator<Item = &Value> {
         .flatten()
 }
 
+/// What the variants are called.
+pub(super) fn names(described: &Value) -> impl Iterator<Item = &str> {
+    variants(described).map(|variant| text(variant, "VariantName"))
+}
+
 pub(super) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or_default()
 }
@@ -181,6 +195,7 @@ pub(super) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 mod tests {
     use serde_json::json;
 
+    use super::super::wanted::tests::variant;
     use super::*;
 
     fn described(status: &str, config: &str, rest: Value) -> Value {
@@ -193,10 +208,17 @@ mod tests {
     }
 
     fn of(status: &str, config: &str, rest: Value) -> Judged {
+        of_variants(&[("AllTraffic", 2)], status, config, rest)
+    }
+
+    fn of_variants(wanted: &[(&str, u32)], status: &str, config: &str, rest: Value) -> Judged {
+        let wanted: Vec<_> = wanted
+            .iter()
+            .map(|(name, count)| variant(name, *count))
+            .collect();
         let goal = Goal {
-            config: "new",
-            count: Some(2),
-            begun: true,
+            variants: &wanted,
+            ..Goal::earlier("new")
         };
         judge(&described(status, config, rest), goal)
     }
@@ -219,9 +241,8 @@ mod tests {
         assert!(why.ends_with("AWS gives no reason"), "{why}");
         // Just after the update the description may still be the earlier one.
         let goal = Goal {
-            config: "new",
-            count: None,
             begun: false,
+            ..Goal::earlier("new")
         };
         assert!(matches!(
             judge(&described("InService", "old", json!({})), goal),
@@ -236,15 +257,26 @@ mod tests {
 
     #[test]
     fn machines_that_are_missing_are_waited_for() {
+        let of = |rest: Value| of_variants(&[("a", 2)], "InService", "new", rest);
         let short = json!({"ProductionVariants": [{"VariantName": "a", "CurrentInstanceCount": 1, "DesiredInstanceCount": 2}]});
-        assert_eq!(
-            of("InService", "new", short),
-            Judged::Going("1 of 2 instances of `a` serve".to_owned())
-        );
+        let going = |text: &str| Judged::Going(text.to_owned());
+        assert_eq!(of(short), going("1 of 2 instances of `a` serve"));
         let shifting = json!({"ProductionVariants": [{"VariantName": "a", "CurrentWeight": 0.1, "DesiredWeight": 1.0}]});
-        assert!(matches!(of("InService", "new", shifting), Judged::Going(_)));
+        assert!(matches!(of(shifting), Judged::Going(_)));
         let serverless = json!({"ProductionVariants": [{"VariantName": "a", "CurrentServerlessConfig": {"MemorySizeInMB": 2048}}]});
-        assert_eq!(of("InService", "new", serverless), Judged::Done);
+        assert_eq!(of(serverless), Judged::Done);
+    }
+
+    #[test]
+    fn every_variant_counts() {
+        let of = |rest: Value| of_variants(&[("a", 1), ("b", 3)], "InService", "new", rest);
+        let row = |name: &str, now: u32| json!({"VariantName": name, "CurrentInstanceCount": now, "DesiredInstanceCount": now});
+        let both = |b: u32| json!({"ProductionVariants": [row("a", 1), row("b", b)]});
+        assert_eq!(of(both(3)), Judged::Done);
+        let going = |text: &str| Judged::Going(text.to_owned());
+        assert_eq!(of(both(1)), going("1 of 3 instances of `b` serve"));
+        let absent = json!({"ProductionVariants": [row("a", 1)]});
+        assert_eq!(of(absent), going("variant `b` is not there yet"));
     }
 
     #[test]

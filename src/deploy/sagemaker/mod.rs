@@ -21,10 +21,10 @@ pub(crate) use self::preflight::{built, preflight};
 pub(crate) use self::status::{served, serving, status};
 pub(crate) use self::undo::undo;
 
-use self::change::{change, found, make, single};
-use self::judge::{Goal, config, image, next_config};
+use self::change::{Change, change, found, make, single};
+use self::judge::{Goal, config, image, next_config, text};
 use self::wait::{Waited, settled, wait};
-use self::wanted::{Origin, Wanted};
+use self::wanted::{Origin, Wanted, deployment as watched};
 use crate::artifact::{Deployment, Launch, Pushed};
 use crate::cloud::SageMaker;
 use crate::code::Code;
@@ -122,6 +122,7 @@ pub(crate) async fn run(
     let mut goal = Goal::new(spec, &wanted.config);
     let before = match &found {
         Some(described) if config(described) != wanted.config => Some(Before::of(described)),
+        Some(described) if text(described, "EndpointStatus") == "Creating" => None,
         // It has become ours before: by a run that was stopped, or by one that was verified.
         Some(described) => history::before(&aws, spec, described).await,
         None => None,
@@ -129,7 +130,9 @@ pub(crate) async fn run(
     let (mut changed, mut deadline) = (true, until);
     match &found {
         Some(described) if next_config(described) == wanted.config => {
-            changed = judge::busy(described);
+            // Somebody else's change of what serves already, such as its weights, is none of ours.
+            changed = config(described) != wanted.config
+                || text(described, "EndpointStatus") == "Creating";
             if !changed {
                 // An autoscaler may have changed the number of machines since.
                 goal = Goal::earlier(&wanted.config);
@@ -145,15 +148,11 @@ pub(crate) async fn run(
         }
         found => {
             make(ctx, &aws, &wanted).await?;
-            change(
-                ctx,
-                &aws,
-                spec,
-                &wanted.config,
-                found.is_some(),
-                &wanted.tags,
-            )
-            .await?;
+            let step = match found {
+                Some(_) => Change::Move(watched(spec)),
+                None => Change::Make(&wanted.tags),
+            };
+            change(ctx, &aws, spec, &wanted.config, step).await?;
             deadline = Instant::now() + spec.deadline;
         }
     }
@@ -214,7 +213,8 @@ pub(crate) async fn rollback(ctx: &Context, spec: &SageMakerSpec) -> Outcome<Rol
         .await;
     let before = Before::of(&described);
     let since = SystemTime::now();
-    change(ctx, &aws, spec, &to.name, true, &json!([])).await?;
+    // It was watched when it came; going back shall be quick.
+    change(ctx, &aws, spec, &to.name, Change::Move(None)).await?;
     let waited = Waited {
         goal: Goal::earlier(&to.name),
         deadline,

@@ -1,7 +1,9 @@
 //! What can be known before the training: the role, our rights, the endpoint's state, and whether SageMaker takes images of
 //! this registry, processor and form. Reads only.
 
-use super::judge::text;
+use serde_json::Value;
+
+use super::judge::{names, text, variants};
 use super::wanted::prefix;
 use crate::cloud::{ImagePlace, Role, Thing};
 use crate::code::Code;
@@ -16,7 +18,11 @@ use crate::registry::{self, OneImage, Reference};
 const RIGHTS: &[(&str, &[&str])] = &[
     (
         "model",
-        &["sagemaker:CreateModel", "sagemaker:DescribeModel"],
+        &[
+            "sagemaker:CreateModel",
+            "sagemaker:DescribeModel",
+            "sagemaker:AddTags",
+        ],
     ),
     (
         "endpoint-config",
@@ -24,6 +30,7 @@ const RIGHTS: &[(&str, &[&str])] = &[
             "sagemaker:CreateEndpointConfig",
             "sagemaker:DescribeEndpointConfig",
             "sagemaker:AddTags",
+            "sagemaker:ListTags",
         ],
     ),
     (
@@ -32,6 +39,7 @@ const RIGHTS: &[(&str, &[&str])] = &[
             "sagemaker:CreateEndpoint",
             "sagemaker:UpdateEndpoint",
             "sagemaker:InvokeEndpoint",
+            "sagemaker:AddTags",
         ],
     ),
 ];
@@ -88,7 +96,43 @@ async fn endpoint(ctx: &Context, spec: &SageMakerSpec) -> Outcome<()> {
         )
         .help("delete the endpoint when its callers can do without it for some minutes, then run again"));
     }
-    Ok(())
+    match refused_update(spec, &described) {
+        Some((code, why, help)) => {
+            Err(Failure::new(code, format!("endpoint `{name}` {why}")).help(help))
+        }
+        None => Ok(()),
+    }
+}
+
+/// An update of what is there that SageMaker would refuse; whole but for the endpoint's name. Sources: developer guide,
+/// "Serverless Inference" and "Deployment guardrails: Exclusions".
+fn refused_update(spec: &SageMakerSpec, described: &Value) -> Option<(Code, String, &'static str)> {
+    let serverless = |variant: &Value| variant["CurrentServerlessConfig"].is_object();
+    let live: Vec<&str> = names(described).collect();
+    if live.is_empty() {
+        return None;
+    }
+    if spec.is_serverless() && !variants(described).any(serverless) {
+        return Some((
+            Code::InputInvalid,
+            "has machines, and SageMaker makes no such endpoint serverless".to_owned(),
+            "choose another `endpoint-name`, or delete the endpoint when its callers can do without it",
+        ));
+    }
+    let ours: Vec<&str> = spec.variants.iter().map(|one| one.name.as_str()).collect();
+    let same = live.len() == ours.len() && live.iter().all(|name| ours.contains(name));
+    (spec.is_guarded() && !same).then(|| {
+        let why = format!(
+            "has the variants `{}` and is to have `{}`, and SageMaker guards no update that renames them",
+            live.join("`, `"),
+            ours.join("`, `")
+        );
+        (
+            Code::InputInvalid,
+            why,
+            "keep the names, or leave `update-policy` and `update-alarms` out of the run that changes them",
+        )
+    })
 }
 
 /// Whether the role exists, SageMaker may take it on, and we may do what a deployment does.
@@ -250,8 +294,11 @@ pub(crate) async fn built(spec: &SageMakerSpec, engine: &Engine, id: &str) -> Ou
 
 #[cfg(test)]
 mod tests {
-    use super::super::wanted::tests::spec;
+    use serde_json::json;
+
+    use super::super::wanted::tests::{spec, variant};
     use super::*;
+    use crate::plan::{Capacity, UpdatePolicy};
 
     fn one(digest: &str, architecture: &str, media_type: &str) -> OneImage {
         OneImage {
@@ -260,6 +307,38 @@ mod tests {
             architecture: architecture.to_owned(),
             media_type: media_type.to_owned(),
         }
+    }
+
+    #[test]
+    fn an_update_that_is_refused_is_known_before() {
+        let row = |name: &str| json!({"VariantName": name, "CurrentInstanceCount": 2});
+        let live = |rows: &[Value]| json!({"ProductionVariants": rows});
+        let two = live(&[row("green"), row("blue")]);
+        let guarded = SageMakerSpec {
+            variants: vec![variant("blue", 2), variant("green", 2)],
+            update: UpdatePolicy::Canary { percent: 10 },
+            ..spec()
+        };
+        let why = |spec: &SageMakerSpec, live: &Value| Some(refused_update(spec, live)?.1);
+        assert_eq!(why(&guarded, &two), None);
+        let renamed = why(&guarded, &live(&[row("AllTraffic")])).unwrap();
+        assert!(
+            renamed.contains("`AllTraffic` and is to have `blue`, `green`"),
+            "{renamed}"
+        );
+        // Nothing is guarded, so everything may be renamed.
+        assert_eq!(why(&spec(), &two), None);
+        // One that is being made has no variants yet.
+        assert_eq!(why(&guarded, &json!({})), None);
+        let mut serverless = spec();
+        serverless.variants[0].capacity = Capacity::Serverless {
+            memory: 1024,
+            concurrency: 1,
+        };
+        assert!(why(&serverless, &two).unwrap().contains("serverless"));
+        let config = json!({"MemorySizeInMB": 1024, "MaxConcurrency": 1});
+        let own = json!({"VariantName": "AllTraffic", "CurrentServerlessConfig": config});
+        assert_eq!(why(&serverless, &live(&[own])), None);
     }
 
     #[test]

@@ -71,8 +71,12 @@ fn lines(described: &Value, past: Option<&Past>) -> Vec<String> {
         if let Some((now, then)) =
             number("CurrentInstanceCount").zip(number("DesiredInstanceCount"))
         {
-            let variant = text(variant, "VariantName");
-            lines.push(format!("variant `{variant}`: {now} of {then} instances"));
+            let name = text(variant, "VariantName");
+            let weight = variant["CurrentWeight"].as_f64();
+            let weight = weight.map_or_else(String::new, |weight| format!(", weight {weight}"));
+            lines.push(format!(
+                "variant `{name}`: {now} of {then} instances{weight}"
+            ));
         }
     }
     let Some(past) = past else {

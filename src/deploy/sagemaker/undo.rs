@@ -3,10 +3,9 @@
 
 use std::time::SystemTime;
 
-use serde_json::json;
 use tokio::time::Instant;
 
-use super::change::change;
+use super::change::{Change, change};
 use super::judge::{Goal, text};
 use super::wait::{Waited, settled, wait};
 use super::{Before, Rollout};
@@ -96,12 +95,7 @@ async fn back(
     let deadline = Instant::now() + spec.deadline;
     let since = SystemTime::now();
     // What is wrong already need not be watched on its way out.
-    let plain = SageMakerSpec {
-        update: crate::plan::UpdatePolicy::AllAtOnce,
-        alarms: Vec::new(),
-        ..spec.clone()
-    };
-    change(ctx, aws, &plain, &before.config, true, &json!([])).await?;
+    change(ctx, aws, spec, &before.config, Change::Move(None)).await?;
     let waited = Waited {
         goal: Goal::earlier(&before.config),
         deadline,

@@ -46,7 +46,27 @@ pub(super) async fn wait(
     let began = Instant::now();
     let (mut pause, mut said, mut seen_busy) = (FIRST_PAUSE, String::new(), false);
     loop {
-        let described = look(ctx, aws, name).await?;
+        let described = match look(ctx, aws, name).await {
+            // That nobody answers for a while says nothing of the endpoint.
+            Err(failure) if failure.code() == Code::CloudUnreachable => {
+                let left = waited.deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Err(failure);
+                }
+                ctx.events
+                    .note(format!(
+                        "endpoint `{name}`: AWS does not answer; it is asked again"
+                    ))
+                    .await;
+                tokio::select! {
+                    () = ctx.cancel.cancelled() => return Err(stopped(name)),
+                    () = tokio::time::sleep(pause.min(left)) => {}
+                }
+                pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+                continue;
+            }
+            described => described?,
+        };
         let Some(described) = described else {
             let gone = format!("endpoint `{name}` is gone: somebody else has deleted it");
             return Err(Failure::new(Code::EndpointFailed, gone));

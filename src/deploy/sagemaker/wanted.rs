@@ -1,9 +1,11 @@
 //! What the endpoint is to become: a model and an endpoint configuration whose names follow from what is in them. What is
 //! equal has the same name, so nothing is made twice and nothing that is live is updated to itself. Pure.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 
-use crate::plan::{Capacity, SageMakerSpec, UpdatePolicy};
+use crate::plan::{Capacity, SageMakerSpec, UpdatePolicy, Variant};
 use crate::sha256;
 
 /// Longest name at SageMaker, and how much of it tells what is inside.
@@ -68,25 +70,11 @@ impl Wanted {
                 json!({"Subnets": network.subnets, "SecurityGroupIds": network.groups});
         }
         let model = name(&spec.endpoint, &create_model);
-        let mut variant = json!({"VariantName": spec.variant, "ModelName": model});
-        match &spec.capacity {
-            Capacity::Instances { kind, count } => {
-                variant["InstanceType"] = kind.as_str().into();
-                variant["InitialInstanceCount"] = (*count).into();
-                variant["InitialVariantWeight"] = 1.0.into();
-            }
-            Capacity::Serverless {
-                memory,
-                concurrency,
-            } => {
-                variant["ServerlessConfig"] =
-                    json!({"MemorySizeInMB": memory, "MaxConcurrency": concurrency});
-            }
-        }
-        if let Some(startup) = spec.startup {
-            variant["ContainerStartupHealthCheckTimeoutInSeconds"] = startup.as_secs().into();
-        }
-        let mut create_config = json!({"ProductionVariants": [variant]});
+        let variants = spec.variants.iter();
+        let variants: Value = variants
+            .map(|variant| production(variant, &model, spec.startup))
+            .collect();
+        let mut create_config = json!({"ProductionVariants": variants});
         if let Some(capture) = &spec.capture {
             create_config["DataCaptureConfig"] = json!({
                 "EnableCapture": true,
@@ -111,11 +99,41 @@ impl Wanted {
     }
 }
 
+/// A variant as the configuration has it.
+fn production(variant: &Variant, model: &str, startup: Option<Duration>) -> Value {
+    let mut body = json!({"VariantName": variant.name, "ModelName": model});
+    match &variant.capacity {
+        Capacity::Instances { kind, count } => {
+            body["InstanceType"] = kind.as_str().into();
+            body["InitialInstanceCount"] = (*count).into();
+            body["InitialVariantWeight"] = variant.weight.into();
+        }
+        // It is the only one, so a weight would say nothing.
+        Capacity::Serverless {
+            memory,
+            concurrency,
+        } => {
+            body["ServerlessConfig"] =
+                json!({"MemorySizeInMB": memory, "MaxConcurrency": concurrency});
+        }
+    }
+    if let Some(startup) = startup {
+        body["ContainerStartupHealthCheckTimeoutInSeconds"] = startup.as_secs().into();
+    }
+    body
+}
+
 /// Names of ours begin so; other endpoints' names may too, so tags decide what is ours.
 pub(super) fn prefix(endpoint: &str) -> String {
     let most = LONGEST - HASH - 1;
     let short = endpoint.get(..most.min(endpoint.len())).unwrap_or(endpoint);
     format!("{}-", short.trim_end_matches('-'))
+}
+
+/// Whether we would give something of the endpoint such a name.
+pub(super) fn is_name_of(endpoint: &str, name: &str) -> bool {
+    let hash = name.strip_prefix(&prefix(endpoint));
+    hash.is_some_and(|hash| hash.len() == HASH && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 fn name(endpoint: &str, body: &Value) -> String {
@@ -150,18 +168,15 @@ pub(super) fn tag(name: &str, value: &str) -> Value {
     json!({"Key": format!("{MARK}{name}"), "Value": value})
 }
 
-/// How requests are to move, for `UpdateEndpoint`; `None` where there is nothing to choose.
+/// How requests are to move, for `UpdateEndpoint`. `None` where nothing is to be watched: SageMaker then moves them all at once,
+/// also between configurations whose variants have other names, which it refuses under a policy.
 pub(super) fn deployment(spec: &SageMakerSpec) -> Option<Value> {
-    if matches!(spec.capacity, Capacity::Serverless { .. }) {
+    if !spec.is_guarded() {
         return None;
     }
     let wait = spec.wait.as_secs();
     let share = |percent: u32| json!({"Type": "CAPACITY_PERCENT", "Value": percent});
     let routing = match spec.update {
-        // Without an alarm nothing is watched, and waiting only costs machines.
-        UpdatePolicy::AllAtOnce if spec.alarms.is_empty() => {
-            json!({"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0})
-        }
         UpdatePolicy::AllAtOnce => json!({"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": wait}),
         UpdatePolicy::Canary { percent } => {
             json!({"Type": "CANARY", "WaitIntervalInSeconds": wait, "CanarySize": share(percent)})
@@ -180,11 +195,21 @@ pub(super) fn deployment(spec: &SageMakerSpec) -> Option<Value> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::cloud::{Clouds, Environment};
     use crate::plan::{CloudSpec, Network, OnFailure, OnFirstFailure};
+
+    /// A variant of so many machines.
+    pub(in super::super) fn variant(name: &str, count: u32) -> Variant {
+        Variant {
+            name: name.to_owned(),
+            capacity: Capacity::Instances {
+                kind: "ml.m5.large".to_owned(),
+                count,
+            },
+            weight: 1.0,
+        }
+    }
 
     /// An endpoint of two machines, and nothing else said.
     pub(in super::super) fn spec() -> SageMakerSpec {
@@ -192,11 +217,7 @@ pub(super) mod tests {
             clouds: Clouds::new(CloudSpec::default(), &Environment::default()),
             endpoint: "wine".to_owned(),
             role: "r".to_owned(),
-            capacity: Capacity::Instances {
-                kind: "ml.m5.large".to_owned(),
-                count: 2,
-            },
-            variant: "AllTraffic".to_owned(),
+            variants: vec![variant("AllTraffic", 2)],
             capture: None,
             network: None,
             update: UpdatePolicy::AllAtOnce,
@@ -236,14 +257,49 @@ pub(super) mod tests {
         let other = of(&spec, "x@sha256:b", "1");
         assert!(other.model != first.model && other.config != first.config);
         let more = SageMakerSpec {
-            capacity: Capacity::Instances {
-                kind: "ml.m5.large".to_owned(),
-                count: 3,
-            },
+            variants: vec![variant("AllTraffic", 3)],
             ..spec.clone()
         };
         let more = of(&more, "x@sha256:a", "1");
         assert!(more.model == first.model && more.config != first.config);
+    }
+
+    #[test]
+    fn every_variant_serves_the_one_model_with_its_share() {
+        let mut blue = variant("blue", 3);
+        blue.weight = 9.0;
+        let two = SageMakerSpec {
+            variants: vec![blue, variant("green", 1)],
+            startup: Some(Duration::from_secs(600)),
+            ..spec()
+        };
+        let wanted = of(&two, "x@sha256:a", "1");
+        let variants = &wanted.create_config["ProductionVariants"];
+        assert_eq!(
+            variants[0],
+            json!({"VariantName": "blue", "ModelName": wanted.model, "InstanceType": "ml.m5.large", "InitialInstanceCount": 3,
+                "InitialVariantWeight": 9.0, "ContainerStartupHealthCheckTimeoutInSeconds": 600})
+        );
+        assert_eq!(variants[1]["ModelName"], wanted.model.as_str());
+        assert_eq!(variants[1]["InitialVariantWeight"], 1.0);
+        assert_ne!(wanted.config, of(&spec(), "x@sha256:a", "1").config);
+        let capacity = Capacity::Serverless {
+            memory: 2048,
+            concurrency: 7,
+        };
+        let none = Variant {
+            capacity,
+            ..variant("AllTraffic", 0)
+        };
+        let serverless = SageMakerSpec {
+            variants: vec![none],
+            ..spec()
+        };
+        let wanted = of(&serverless, "x@sha256:a", "1");
+        assert_eq!(
+            wanted.create_config["ProductionVariants"][0]["ServerlessConfig"],
+            json!({"MemorySizeInMB": 2048, "MaxConcurrency": 7})
+        );
     }
 
     #[test]
@@ -276,7 +332,8 @@ pub(super) mod tests {
             };
             let wanted = of(&spec, "x@sha256:a", "1");
             assert!(wanted.config.len() <= LONGEST, "{}", wanted.config);
-            assert!(wanted.config.starts_with(&prefix(endpoint)));
+            assert!(is_name_of(endpoint, &wanted.config));
+            assert!(!is_name_of(endpoint, &format!("{}-x", wanted.config)));
             assert!(!wanted.config.contains("--"), "{}", wanted.config);
         }
     }
@@ -292,10 +349,11 @@ pub(super) mod tests {
             })
         };
         let routing = "/BlueGreenUpdatePolicy/TrafficRoutingConfiguration";
-        let at_once = with(UpdatePolicy::AllAtOnce, &[]).unwrap();
+        assert_eq!(with(UpdatePolicy::AllAtOnce, &[]), None);
+        let at_once = with(UpdatePolicy::AllAtOnce, &["errors"]).unwrap();
         assert_eq!(
             at_once.pointer(routing),
-            Some(&json!({"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}))
+            Some(&json!({"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 300}))
         );
         let canary = with(UpdatePolicy::Canary { percent: 10 }, &["errors"]).unwrap();
         assert_eq!(
@@ -306,14 +364,6 @@ pub(super) mod tests {
             canary["AutoRollbackConfiguration"]["Alarms"][0]["AlarmName"],
             "errors"
         );
-        let serverless = SageMakerSpec {
-            capacity: Capacity::Serverless {
-                memory: 2048,
-                concurrency: 5,
-            },
-            ..spec()
-        };
-        assert_eq!(deployment(&serverless), None);
     }
 
     #[test]
@@ -324,32 +374,5 @@ pub(super) mod tests {
         );
         let long = tag("commit", &"x".repeat(300));
         assert_eq!(long["Value"].as_str().unwrap().len(), 256);
-    }
-
-    #[test]
-    fn the_instance_tells_the_processor() {
-        let of = |kind: &str| {
-            let kind = kind.to_owned();
-            let capacity = Capacity::Instances { kind, count: 1 };
-            SageMakerSpec { capacity, ..spec() }.architecture()
-        };
-        for kind in [
-            "ml.m6g.large",
-            "ml.c7g.xlarge",
-            "ml.c6gn.xlarge",
-            "ml.m6gd.large",
-            "ml.g5g.xlarge",
-        ] {
-            assert_eq!(of(kind), "arm64", "{kind}");
-        }
-        for kind in [
-            "ml.m5.large",
-            "ml.g5.xlarge",
-            "ml.g4dn.xlarge",
-            "ml.p4d.24xlarge",
-            "ml.inf2.xlarge",
-        ] {
-            assert_eq!(of(kind), "amd64", "{kind}");
-        }
     }
 }

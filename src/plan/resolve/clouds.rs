@@ -54,8 +54,17 @@ impl Resolver<'_> {
     pub(super) fn cluster(&mut self) -> Option<CloudCluster> {
         let inputs = self.inputs.cluster.clone();
         let Some(name) = inputs.cluster_name else {
-            if inputs.location.is_some() {
-                self.missing("cluster-name", "`location` is set");
+            let named = [
+                ("location", inputs.location.is_some()),
+                // A workspace of Azure ML is in one too.
+                (
+                    "resource-group",
+                    inputs.resource_group.is_some() && self.inputs.azureml.workspace.is_none(),
+                ),
+                ("admin", inputs.admin),
+            ];
+            if let Some((name, _)) = named.iter().find(|(_, is_set)| *is_set) {
+                self.missing("cluster-name", &format!("`{name}` is set"));
             }
             return None;
         };

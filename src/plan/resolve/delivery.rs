@@ -12,7 +12,16 @@ use crate::inputs::value::duration;
 use crate::registry::Reference;
 
 impl Resolver<'_> {
+    /// What is deployed to, when anything is.
     pub(super) fn target(&mut self) -> Option<&'static str> {
+        let target = self.chosen_target();
+        if let Some(target) = target {
+            self.ignored(target);
+        }
+        target
+    }
+
+    fn chosen_target(&mut self) -> Option<&'static str> {
         let asked = self.inputs.target.as_deref();
         if matches!(self.task, Task::Parity | Task::Trace) {
             return self.looked_at();

@@ -7,6 +7,7 @@ mod delivery;
 mod findings;
 mod gates;
 mod google;
+mod ignored;
 mod image;
 mod parity;
 mod sagemaker;

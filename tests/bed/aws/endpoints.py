@@ -70,7 +70,7 @@ class Step:
             if state != "true":
                 break
             time.sleep(0.2)
-        variant = self.config["ProductionVariants"][0]["VariantName"]
+        variant = self.config["ProductionVariants"][0]["VariantName"]  # all variants have the same image: one container is enough
         write_log(backend, name, logs(container))
         self.reason = why or f"The primary container for production variant {variant} {PING}"
         self.end = "failed" if self.kind == "create" else "old-config"
@@ -147,7 +147,7 @@ def settle(backend, endpoint):
         endpoint.production_variants = endpoint._process_production_variants(step.config["ProductionVariants"])
         endpoint.data_capture_config = step.config.get("DataCaptureConfig")
         if step.end == "short":
-            endpoint.production_variants[0]["CurrentInstanceCount"] -= 1
+            endpoint.production_variants[-1]["CurrentInstanceCount"] -= 1
         endpoint.endpoint_status = "InService"
         if old != endpoint.endpoint_config_name:
             stop(old)
@@ -224,6 +224,9 @@ def extend():
         for variant in self._get_param("ProductionVariants"):
             if variant["ModelName"] not in backend._models:
                 raise ValidationError(f'Could not find model "{arn(backend, "model", variant["ModelName"])}".')
+        serverless = [variant for variant in self._get_param("ProductionVariants") if "ServerlessConfig" in variant]
+        if serverless and (len(self._get_param("ProductionVariants")) > 1 or self._get_param("DataCaptureConfig")):
+            raise ValidationError("Serverless endpoints take neither several variants nor data capture.")
         return create_config(self)
 
     def config_of(self, name):
@@ -268,6 +271,11 @@ def extend():
         config = config_of(backend, self._get_param("EndpointConfigName"))
         if endpoint.endpoint_status != "InService":
             raise ValidationError(f'Cannot update in-progress endpoint "{arn(backend, "endpoint", name)}".')
+        old, new = endpoint.production_variants, config["ProductionVariants"]
+        if self._get_param("DeploymentConfig") and {v["VariantName"] for v in old} != {v["VariantName"] for v in new}:
+            raise ValidationError("The new endpoint configuration must have the same variant names for a blue/green deployment.")
+        if "ServerlessConfig" in new[0] and "CurrentServerlessConfig" not in old[0]:
+            raise ValidationError("An endpoint with instances cannot be updated to a serverless one.")
         endpoint.endpoint_status, endpoint.failure_reason = "Updating", None
         endpoint.last_deployment_config = self._get_param("DeploymentConfig")
         STEPS[name] = Step(backend, endpoint, config, "update")
@@ -311,8 +319,14 @@ def invoke(self):
         return 400, errors("ValidationError", 400), json.dumps({"Message": f"Endpoint {name} of account {self.current_account} not found."})
     base = SCRIPTS.get(name, {}).get("address")
     config = endpoint.endpoint_config_name
-    # A script may give each model an address of its own: the first whose key is part of the served image.
-    if isinstance(base, dict):
+    variants = [variant["VariantName"] for variant in endpoint.production_variants]
+    variant = self.headers.get("X-Amzn-Sagemaker-Target-Variant", variants[0])
+    if variant not in variants:
+        return 400, errors("ValidationError", 400), json.dumps({"Message": f"Variant {variant} not found for Request."})
+    # A script may give each variant, or each model, an address of its own: for a model the first whose key is part of its image.
+    if isinstance(base, dict) and variant in base:
+        base = base[variant]
+    elif isinstance(base, dict):
         image = backend._models[backend.endpoint_configs[config].production_variants[0]["ModelName"]].primary_container["Image"]
         base = next((place for part, place in base.items() if part in image), None)
     base = base or address(RUNNING.get(config, ""))
@@ -324,7 +338,6 @@ def invoke(self):
         said = f'Received server error ({status}) from primary with message "{text}". See the CloudWatch log of the endpoint.'
         fields = {"Message": said, "OriginalMessage": text, "OriginalStatusCode": status, "ErrorCode": "CLIENT_ERROR_FROM_MODEL"}
         return 424, errors("ModelError", 424), json.dumps(fields)
-    variant = endpoint.production_variants[0]["VariantName"]
     return 200, {"Content-Type": kind, "x-Amzn-Invoked-Production-Variant": variant}, answer
 
 

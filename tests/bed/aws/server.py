@@ -3,11 +3,12 @@ endpoints of SageMaker that take time (endpoints.py). Everything a test controls
 its own names, so that tests do not disturb each other:
 
   POST   /_bed/identity         {"policy": {…}}                 → a user's keys; without a policy it may do everything
-  POST   /_bed/role             {"name", "trust", "policy"}     → the role's ARN
+  POST   /_bed/role             {"name", "path", "trust", "policy"} → the role's ARN
   POST   /_bed/endpoint/NAME    {"address", "log", "create": {"seconds", "end", "reason"}, "update": {…, "back"}}
                                 end: ok, short (an instance is missing), old-config, failed, rollback-failed
   DELETE /_bed/endpoint/NAME    ends its containers
-  POST   /_bed/faults           {"key", "action", "code", "status", "message", "times", "headers"}
+                                address: where it answers, or {variant or part of an image: where}
+  POST   /_bed/faults           {"key", "action", "code", "status", "message", "after", "times", "headers"}
   GET    /_bed/calls?key=KEY    what the key has called: [{"action", "params"}]
 """
 import io
@@ -50,7 +51,7 @@ def role(wanted):
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}],
     }
-    made = iam().create_role(wanted["name"], json.dumps(trust), "/", None, "", [], "3600")
+    made = iam().create_role(wanted["name"], json.dumps(trust), wanted.get("path", "/"), None, "", [], "3600")
     if wanted.get("policy"):
         iam().put_role_policy(wanted["name"], "all", json.dumps(wanted["policy"]))
     return {"arn": made.arn}
@@ -89,6 +90,10 @@ def fault(key, action):
     with LOCK:
         for wanted in FAULTS:
             if wanted["key"] == key and wanted["action"] == action and wanted["times"] > 0:
+                # The first calls may be let through.
+                if wanted.get("after", 0) > 0:
+                    wanted["after"] -= 1
+                    return None
                 wanted["times"] -= 1
                 return wanted
     return None
@@ -116,7 +121,7 @@ class Front:
         if target:
             params = json.loads(body or b"{}")
         elif path.endswith("/invocations"):
-            action = "InvokeEndpoint"
+            action, params = "InvokeEndpoint", {"TargetVariant": environ.get("HTTP_X_AMZN_SAGEMAKER_TARGET_VARIANT")}
         else:
             action = parse_qs(body.decode(errors="replace")).get("Action", [path])[0]
         with LOCK:

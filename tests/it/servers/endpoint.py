@@ -1,13 +1,15 @@
 """A container as SageMaker wants it: started with `serve`, /ping answers 200, /invocations answers twice the number. MODE says how
-it misbehaves."""
+it misbehaves. Started with `beside` it stands in for containers: its port is of the system's choice, and it ends with its input."""
 
 import json
 import os
 import sys
+import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 MODE = os.environ.get("MODE", "good")
-if sys.argv[1:] != ["serve"]:
+BESIDE = sys.argv[1:] == ["beside"]
+if sys.argv[1:] != ["serve"] and not BESIDE:
     sys.exit(f"started with {sys.argv[1:]}, not with serve")
 if MODE == "broken":
     import sklearn  # noqa: F401
@@ -35,4 +37,10 @@ class Handler(BaseHTTPRequestHandler):
         return self.say(200, {"y": 2.0 * x})
 
 
-ThreadingHTTPServer(("0.0.0.0", 8080), Handler).serve_forever()
+server = ThreadingHTTPServer(("127.0.0.1", 0) if BESIDE else ("0.0.0.0", 8080), Handler)
+if BESIDE:
+    print(server.server_address[1], flush=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    sys.stdin.read()
+    os._exit(0)
+server.serve_forever()

@@ -7,8 +7,10 @@ CONFIG is JSON: `moto` (its URL), `admin` (id and secret of somebody who may do 
   trust            subject and audience that roles trust
   said             what a role that does not trust a job is told instead; {sent} is the job's token
   subject          whose job GET /oidc?audience=… signs a token for, as GitHub's runner does
+  hiccup           the first token that is given for a role cannot be looked at
+  public           names of repositories in the public registry, which moto does not have
   keys             id and secret that a container (/container) or a machine (/latest/…) hands out
-  cluster          name, server and authority of a cluster of EKS; POST /review says whether a token for it is good
+  cluster          name, server, authority and, if wanted, network and status of a cluster of EKS; POST /review says whether a token for it is good
 
 POST /-/more {"cluster": …}: more of it, when it has begun. GET /-/log: what was asked, one a line. GET /-/secrets: everything that must never be shown."""
 import base64
@@ -26,6 +28,9 @@ import urllib.parse
 from botocore.auth import SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
+from botocore.validate import ParamValidator
 
 config = json.load(open(sys.argv[1]))
 moto = urllib.parse.urlsplit(config["moto"])
@@ -161,6 +166,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = self.body()
         form = dict(urllib.parse.parse_qsl(body.decode(errors="replace")))
         self.what = form.get("Action") or self.headers.get("X-Amz-Target", "-").rpartition(".")[2]
+        if self.headers.get("X-Amz-Target", "").startswith("SpencerFrontendService."):
+            return self.public(json.loads(body))
+        if self.what == "AssumeRoleWithWebIdentity" and config.pop("hiccup", False):
+            return self.reply(400, "<ErrorResponse><Error><Code>IDPCommunicationError</Code><Message>Error communicating with IdP</Message></Error></ErrorResponse>")
         if self.what == "AssumeRoleWithWebIdentity":
             said = claims(form["WebIdentityToken"])
             if [said["sub"], said["aud"]] != config["trust"]:
@@ -195,10 +204,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
             answer = json.loads(text)
             answer["cluster"]["endpoint"] = config["cluster"]["server"]
             answer["cluster"]["certificateAuthority"] = {"data": base64.b64encode(config["cluster"]["authority"].encode()).decode()}
+            answer["cluster"]["status"] = config["cluster"].get("status", "ACTIVE")
             answer["cluster"]["resourcesVpcConfig"] = config["cluster"].get("network", {})
             text = json.dumps(answer)
         kept = {name: value for name, value in headers if name.lower() in ("content-type", "x-amzn-errortype")}
         return self.reply(status, text, kept)
+
+    def public(self, asked):
+        """The public registry's own interface, held against AWS's description of it. Only one region has it."""
+        model = ServiceModel(Loader().load_service_model("ecr-public", "service-2"), "ecr-public")
+        errors = ParamValidator().validate(asked, model.operation_model(self.what).input_shape)
+        unknown = set(asked) - set(model.operation_model(self.what).input_shape.members)
+        if errors.has_errors() or unknown or "/us-east-1/ecr-public/aws4_request" not in self.headers["Authorization"]:
+            return self.reply(400, {"__type": "InvalidParameterException", "message": f"{errors.generate_report()} {unknown}"})
+        if self.what == "GetAuthorizationToken":
+            login = mint("login")
+            token = base64.b64encode(f"AWS:{login}".encode()).decode()
+            hide(token)
+            return self.reply(200, {"authorizationData": {"authorizationToken": token, "expiresAt": time.time() + 12 * 3600}})
+        if asked["repositoryNames"][0] in config["public"]:
+            return self.reply(200, {"repositories": []})
+        return self.reply(400, {"__type": "RepositoryNotFoundException", "message": "The repository does not exist"})
 
     def is_signed(self):
         """Whether the one who asks has a session here, and has signed as AWS's own library would."""

@@ -1,0 +1,222 @@
+//! Endpoints of SageMaker that do not become what they should: silently, loudly, for want of a right, or because they were stopped.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::sagemaker::{Endpoint, images};
+use crate::support::Project;
+
+#[test]
+fn a_silent_return_to_the_old_configuration_is_a_failure() {
+    let endpoint =
+        Endpoint::new(&json!({"address": "http://127.0.0.1:1", "create": {"seconds": 0.2}}));
+    let project = Project::new();
+    let [v1, v2] = images();
+    endpoint.run(endpoint.deploy(&project, v1)).expect(0);
+    let first = endpoint.last_config();
+    endpoint.script(
+        &json!({"address": "http://127.0.0.1:1", "update": {"seconds": 0.5, "end": "old-config"}}),
+    );
+    let ended = endpoint.run(endpoint.deploy(&project, v2)).expect(50);
+    let ended = ended.code("endpoint-old-config");
+    let ended = ended.says(&format!("is InService on the configuration `{first}`"));
+    let ended = ended
+        .says("AWS gives no reason")
+        .says("serves configuration");
+    assert_ne!(ended.output("rolled-back"), "");
+    let second = endpoint.last_config();
+    assert_ne!(first, second);
+}
+
+#[test]
+fn an_endpoint_that_cannot_be_made_says_why() {
+    let reason = "The primary container for production variant AllTraffic did not pass the ping health check.";
+    let failing = json!({"address": "http://127.0.0.1:1", "create": {"seconds": 0.2, "end": "failed", "reason": reason},
+        "log": ["Traceback (most recent call last):", "  File \"/app/serve.py\", line 3, in <module>", "    import sklearn", "ModuleNotFoundError: No module named 'sklearn'"]});
+    let endpoint = Endpoint::new(&failing);
+    let project = Project::new().file("requirements.txt", "pandas\n");
+    let [v1, _] = images();
+    let ended = endpoint.run(endpoint.deploy(&project, v1)).expect(50);
+    let ended = ended
+        .code("module-missing")
+        .says(reason)
+        .says("No module named 'sklearn'");
+    ended.says("is left to be looked at");
+    // It serves nobody, so it is made anew, and this time removed.
+    let run = endpoint
+        .deploy(&project, v1)
+        .input("on-first-failure", "remove");
+    let ended = endpoint.run(run).expect(50);
+    ended.says("it is made anew").says("is removed");
+    let gone = endpoint
+        .run(endpoint.command(&project, "status"))
+        .expect(10);
+    gone.code("revision-missing");
+
+    // Fewer machines than asked for are no success, although the status says so.
+    endpoint.script(
+        &json!({"address": "http://127.0.0.1:1", "create": {"seconds": 0.2, "end": "short"}}),
+    );
+    let run = endpoint.deploy(&project, v1).input("deploy-timeout", "2s");
+    let ended = endpoint.run(run).expect(50).code("rollout-deadline");
+    ended.says("0 of 1 instances of `AllTraffic` serve");
+}
+
+#[test]
+fn an_update_that_leaves_nobody_serving_needs_a_person() {
+    let nobody = json!({"address": "http://127.0.0.1:1", "update": {"seconds": 0.2, "end": "failed", "reason": "no capacity"}});
+    let endpoint = Endpoint::new(&nobody);
+    let project = Project::new();
+    let [v1, v2] = images();
+    endpoint.run(endpoint.deploy(&project, v1)).expect(0);
+    let first = endpoint.last_config();
+    let ended = endpoint.run(endpoint.deploy(&project, v2)).expect(70);
+    let ended = ended.code("rollback-failed").says("no capacity");
+    ended.says(&format!("`{first}` was live before"));
+    // Made anew, it may serve a mix of both after the next update.
+    endpoint.script(&json!({"address": "http://127.0.0.1:1", "update": {"seconds": 0.2, "end": "rollback-failed"}}));
+    endpoint.run(endpoint.deploy(&project, v1)).expect(0);
+    let ended = endpoint.run(endpoint.deploy(&project, v2)).expect(70);
+    ended
+        .code("rollback-failed")
+        .says("it may serve both configurations");
+    let ended = endpoint.run(endpoint.deploy(&project, v2)).expect(50);
+    ended.says("SageMaker lets it only be deleted");
+}
+
+#[test]
+fn a_missing_right_is_named() {
+    let allow = |actions: &[&str]| json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}]});
+    let project = Project::new();
+    let [v1, _] = images();
+    let script = json!({"address": "http://127.0.0.1:1"});
+    // Who may ask what he may do learns it before anything is made.
+    let sees = allow(&[
+        "sagemaker:Describe*",
+        "sagemaker:ListTags",
+        "sagemaker:CreateModel",
+        "sts:*",
+        "iam:GetRole",
+        "iam:SimulatePrincipalPolicy",
+        "ecr:*",
+    ]);
+    let endpoint = Endpoint::with(&script, &sees);
+    let ended = endpoint
+        .run(endpoint.deploy(&project, v1))
+        .expect(10)
+        .code("cloud-denied");
+    ended.says("iam:PassRole").says("sagemaker:UpdateEndpoint");
+    assert_eq!(endpoint.called("CreateModel").len(), 0);
+    // Who may not is told by the first refusal.
+    let blind = allow(&["sagemaker:*", "sts:*", "ecr:*"]);
+    let endpoint = Endpoint::with(&script, &blind);
+    let ended = endpoint
+        .run(endpoint.deploy(&project, v1))
+        .expect(10)
+        .code("cloud-denied");
+    let ended = ended
+        .says("failed to create the model")
+        .says("iam:PassRole");
+    ended
+        .says(&endpoint.role)
+        .says("lacks `iam:SimulatePrincipalPolicy`");
+    // Nor may he look at the endpoint at all.
+    let nobody = Endpoint::with(&script, &allow(&["sts:*", "ecr:*"]));
+    let ended = nobody
+        .run(nobody.deploy(&project, v1))
+        .expect(10)
+        .code("cloud-denied");
+    ended.says("sagemaker:DescribeEndpoint");
+}
+
+#[test]
+fn a_cancelled_update_is_picked_up_by_the_next_run() {
+    let endpoint =
+        Endpoint::new(&json!({"address": "http://127.0.0.1:1", "update": {"seconds": 6}}));
+    let project = Project::new();
+    let [v1, v2] = images();
+    endpoint.run(endpoint.deploy(&project, v1)).expect(0);
+    let ended = endpoint.deploy(&project, v2).signal_at(": Updating", "INT");
+    let ended = ended.expect(130).code("interrupted");
+    assert!(ended.took < Duration::from_secs(20));
+    ended.says("the next run picks it up");
+    let ended = endpoint.run(endpoint.deploy(&project, v2)).expect(0);
+    ended
+        .says("an earlier run began it")
+        .says("is InService on configuration");
+    assert_eq!(endpoint.called("UpdateEndpoint").len(), 1);
+    assert_eq!(endpoint.called("CreateModel").len(), 2);
+}
+
+#[test]
+fn what_sagemaker_does_not_take_is_found_before_anything_is_made() {
+    let endpoint = Endpoint::new(&json!({"address": "http://127.0.0.1:1"}));
+    let project = Project::new();
+    let [v1, _] = images();
+    let wrong = [
+        ("execution-role", "no-such-role", "endpoint-role"),
+        ("instance-type", "ml.m6g.large", "endpoint-image"),
+        ("image-ref", "ghcr.io/org/wine:1", "endpoint-image"),
+        (
+            "image-ref",
+            "123456789012.dkr.ecr.us-east-1.amazonaws.com/wine:1",
+            "endpoint-image",
+        ),
+    ];
+    for (name, value, code) in wrong {
+        let ended = endpoint.run(endpoint.deploy(&project, v1).input(name, value));
+        ended.expect(10).code(code);
+    }
+    let wrong = [
+        ("instance-type", "m5.large"),
+        ("serverless-memory", "2048"),
+        ("update-policy", "canary: 10%"),
+        ("health-path", "/health"),
+        ("endpoint-name", "wine_1"),
+        ("on-first-failure", "scale-down"),
+        ("startup-timeout", "5s"),
+        ("vpc-subnets", "subnet-0a1b2c3d"),
+        ("variants", "blue instance-type=ml.m5.large"),
+        ("serverless-concurrency", "7"),
+        ("data-capture-percent", "10"),
+        ("update-wait", "1m"),
+        ("container-env", "1X=2"),
+        ("cluster-name", "wine"),
+        ("manifests", "k8s"),
+    ];
+    for (name, value) in wrong {
+        let ended = endpoint.run(endpoint.deploy(&project, v1).input(name, value));
+        let ended = ended.expect(2).says(name);
+        assert!(
+            ended.stdout.contains("input-invalid") || ended.stdout.contains("input-missing"),
+            "{name}"
+        );
+    }
+    for (variants, why) in [
+        (
+            "blue serverless-memory=1024\ngreen instance-type=ml.m5.large",
+            "one variant",
+        ),
+        (
+            "blue instance-type=ml.m5.large\ngreen instance-type=ml.m6g.large",
+            "two processors",
+        ),
+    ] {
+        let run = endpoint.deploy(&project, v1).input("instance-type", "");
+        let ended = endpoint.run(run.input("variants", variants)).expect(2);
+        ended.code("input-invalid").says(why);
+    }
+    for (name, value) in [("data-capture", "s3://wine/x"), ("update-alarms", "a")] {
+        let run = endpoint.deploy(&project, v1).input("instance-type", "");
+        let run = run.input("serverless-memory", "2048").input(name, value);
+        let ended = endpoint.run(run).expect(2).code("input-invalid");
+        ended.says(name).says("serverless");
+    }
+    assert!(
+        !endpoint
+            .calls()
+            .iter()
+            .any(|(name, _)| name.starts_with("Create"))
+    );
+}

@@ -1,0 +1,174 @@
+//! What an endpoint of SageMaker can be told: an index, a network, data capture, no machines at all, several variants.
+
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::sagemaker::{Endpoint, control, images};
+use crate::servers::Server;
+use crate::support::{Project, unique};
+
+#[test]
+fn an_index_is_deployed_as_the_image_in_it_and_aws_takes_every_option() {
+    let endpoint = Endpoint::new(&json!({"address": "http://127.0.0.1:1"}));
+    let project = Project::new();
+    let [v1, _] = images();
+    let (name, digest) = v1.split_once('@').unwrap();
+    let index = index_of(name, digest);
+    // Of a role's name alone nobody can tell the path that it is under.
+    let short = unique("exec-path");
+    let role = json!({"name": short, "path": "/service-role/"});
+    let role = control("POST", "role", &role);
+    let run = endpoint
+        .deploy(&project, &format!("{name}@{index}"))
+        .input("execution-role", &short)
+        .input("data-capture", "s3://wine/captured")
+        .input("data-capture-percent", "20")
+        .input("vpc-subnets", "subnet-0a1b2c3d\nsubnet-1a1b2c3d")
+        .input("vpc-security-groups", "sg-0a1b2c3d")
+        .input("startup-timeout", "10m");
+    let ended = endpoint.run(run.input("variant-name", "blue")).expect(0);
+    assert!(ended.output("image-ref").ends_with(&index));
+    ended.says("SageMaker takes no index");
+    let model = &endpoint.called("CreateModel")[0];
+    assert_eq!(model["PrimaryContainer"], json!({"Image": v1}));
+    assert_eq!(model["ExecutionRoleArn"], role["arn"]);
+    let network = json!({"Subnets": ["subnet-0a1b2c3d", "subnet-1a1b2c3d"], "SecurityGroupIds": ["sg-0a1b2c3d"]});
+    assert_eq!(model["VpcConfig"], network);
+    let config = &endpoint.called("CreateEndpointConfig")[0];
+    let capture = &config["DataCaptureConfig"];
+    assert_eq!(capture["DestinationS3Uri"], "s3://wine/captured");
+    assert_eq!(capture["InitialSamplingPercentage"], 20);
+    let variant = &config["ProductionVariants"][0];
+    assert_eq!(variant["VariantName"], "blue");
+    assert_eq!(variant["ContainerStartupHealthCheckTimeoutInSeconds"], 600);
+
+    let serverless = Endpoint::new(&json!({"address": "http://127.0.0.1:1"}));
+    let run = serverless
+        .deploy(&project, v1)
+        .input("instance-type", "")
+        .input("serverless-memory", "2048")
+        .input("serverless-concurrency", "7");
+    serverless.run(run).expect(0);
+    let config = &serverless.called("CreateEndpointConfig")[0];
+    assert_eq!(
+        config["ProductionVariants"][0]["ServerlessConfig"],
+        json!({"MemorySizeInMB": 2048, "MaxConcurrency": 7})
+    );
+}
+
+/// Puts an index of one image and an attestation beside it into the registry; its digest.
+fn index_of(name: &str, digest: &str) -> String {
+    let (host, path) = name.split_once('/').unwrap();
+    let url = |part: &str| format!("http://{host}/v2/{path}/manifests/{part}");
+    let curl = |arguments: &[&str]| {
+        let mut all = vec!["-sf", "--noproxy", "*"];
+        all.extend(arguments);
+        let output = Command::new("curl").args(all).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let kind = "application/vnd.docker.distribution.manifest.v2+json";
+    let manifest = curl(&["-H", &format!("Accept: {kind}"), &url(digest)]);
+    let row = |os: &str, architecture: &str| json!({"mediaType": kind, "digest": digest, "size": manifest.len(), "platform": {"os": os, "architecture": architecture}});
+    let listed = "application/vnd.docker.distribution.manifest.list.v2+json";
+    let index = json!({"schemaVersion": 2, "mediaType": listed, "manifests": [row("unknown", "unknown"), row("linux", "amd64")]});
+    let header = format!("Content-Type: {listed}");
+    let said = curl(&[
+        "-X",
+        "PUT",
+        "-H",
+        &header,
+        "-d",
+        &index.to_string(),
+        "-D",
+        "-",
+        &url("index"),
+    ]);
+    let digest = said.lines().find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        name.eq_ignore_ascii_case("docker-content-digest")
+            .then(|| value.trim().to_owned())
+    });
+    digest.unwrap()
+}
+
+#[test]
+fn every_variant_serves_and_each_is_asked() {
+    let server = Server::start("endpoint.py", &["beside"]);
+    let url = format!("http://{}", server.address());
+    let at = |green: &str| json!({"address": {"blue": url, "green": green}});
+    let endpoint = Endpoint::new(&at(&url));
+    let file = "variants:\n  - blue instance-type=ml.m5.large instance-count=2 weight=9\n  - green instance-type=ml.c5.large instance-count=2\n";
+    let row = "{\"request\": {\"x\": 2}, \"response\": {\"y\": 4.0}}\n";
+    let project = Project::new()
+        .file("ml-deploy.yml", file)
+        .file("golden.jsonl", row);
+    let [v1, v2] = images();
+    let deploy = |image: &str| {
+        let run = endpoint.deploy(&project, image);
+        run.input("instance-type", "")
+            .input("golden", "golden.jsonl")
+    };
+    let plan = endpoint.command(&project, "plan");
+    let plan = plan
+        .input("execution-role", &endpoint.role)
+        .input("image-ref", v1);
+    endpoint
+        .run(plan)
+        .expect(0)
+        .says("`blue` 2 × ml.m5.large (weight 9), `green` 2 × ml.c5.large (weight 1)");
+    let ended = endpoint.run(deploy(v1)).expect(0);
+    ended.says("1 of 1 recorded predictions are answered as recorded by 2 replicas");
+    let first = endpoint.last_config();
+    let models = endpoint.called("CreateModel");
+    assert_eq!(models.len(), 1);
+    let variants = &endpoint.called("CreateEndpointConfig")[0]["ProductionVariants"];
+    let row = |name: &str, kind: &str, weight: f64| {
+        json!({"VariantName": name, "ModelName": models[0]["ModelName"], "InstanceType": kind,
+        "InitialInstanceCount": 2, "InitialVariantWeight": weight})
+    };
+    let both = [
+        row("blue", "ml.m5.large", 9.0),
+        row("green", "ml.c5.large", 1.0),
+    ];
+    assert_eq!(*variants, json!(both));
+    let asked = endpoint.called("InvokeEndpoint");
+    for name in ["blue", "green"] {
+        assert!(asked.contains(&json!({"TargetVariant": name})), "{asked:?}");
+    }
+    let status = endpoint.run(endpoint.command(&project, "status")).expect(0);
+    status.says("variant `blue`: 2 of 2 instances, weight 9");
+
+    // One of them is not as it should be: all go back.
+    endpoint.script(&at("http://127.0.0.1:1"));
+    let run = deploy(v2).input("update-policy", "canary: 50%");
+    let ended = endpoint.run(run.input("update-wait", "20s")).expect(60);
+    ended
+        .code("verify-prediction")
+        .says("variant `green` of endpoint")
+        .says(&format!("serves configuration `{first}` again"));
+    assert_eq!(endpoint.last_config(), first);
+    let updates = endpoint.called("UpdateEndpoint");
+    let watched = updates
+        .iter()
+        .map(|update| !update["DeploymentConfig"].is_null());
+    assert_eq!(watched.collect::<Vec<_>>(), [true, false]);
+
+    // A machine of the second is missing.
+    endpoint.script(&json!({"address": url, "update": {"seconds": 0.2, "end": "short"}}));
+    let run = deploy(v2).input("deploy-timeout", "2s");
+    let ended = endpoint.run(run).expect(50).code("rollout-deadline");
+    ended.says("1 of 2 instances of `green` serve");
+
+    // Under a policy variants keep their names, which is known before anything is made.
+    let renamed = "red instance-type=ml.m5.large instance-count=2";
+    let run = deploy(v1).input("variants", renamed);
+    let run = run.input("update-policy", "linear: 50%");
+    let ended = endpoint.run(run.input("update-wait", "10s")).expect(2);
+    ended
+        .code("input-invalid")
+        .says("SageMaker guards no update that renames them");
+    assert_eq!(endpoint.called("UpdateEndpoint").len(), 3);
+    assert_eq!(endpoint.called("CreateEndpointConfig").len(), 2);
+}
