@@ -3,6 +3,7 @@
 use futures_util::future::BoxFuture;
 use futures_util::future::join_all;
 
+use crate::code::Code;
 use crate::context::Context;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::Engine;
@@ -23,6 +24,8 @@ pub(crate) struct Ready {
 /// # Errors
 /// All findings that would end the run later.
 pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ready> {
+    // First, because it says how registries are to be asked.
+    let engine = engine(plan, &ctx.mark).await;
     let mut checks: Vec<BoxFuture<'_, Vec<Diagnostic>>> = Vec::new();
     if let Some(train) = plan.train.as_ref().filter(|_| plan.runs(Stage::Train)) {
         checks.push(Box::pin(tracking::preflight(&train.tracking)));
@@ -50,7 +53,13 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ready> {
         checks.push(Box::pin(async { verify::preflight(ctx, &plan.verify) }));
     }
     checks.extend(target::preflight(plan, ctx));
-    let (engine, found) = tokio::join!(engine(plan, &ctx.mark), join_all(checks));
+    let found = tokio::select! {
+        found = join_all(checks) => found,
+        () = ctx.cancel.cancelled() => return Err(Failure::new(
+            Code::Interrupted,
+            "preflight was stopped before anything was built, pushed or deployed",
+        )),
+    };
     let mut findings: Vec<Diagnostic> = found.into_iter().flatten().collect();
     let engine = match engine.transpose() {
         Ok(engine) => engine,
@@ -71,12 +80,16 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ready> {
     }
 }
 
-/// Connects to the engine when a stage needs it.
+/// Connects to the engine when a stage needs it, and asks it which registries have no TLS.
 async fn engine(plan: &Plan, mark: &str) -> Option<Outcome<Engine>> {
     let delivers = plan.runs(Stage::Deploy) || plan.runs(Stage::Verify);
     let docker = matches!(plan.deploy, Some(DeploySpec::Docker(_))) && delivers;
     if plan.runs(Stage::Build) || plan.runs(Stage::Push) || docker {
         let engine = Engine::connect().await;
+        let login = plan.push.as_ref().and_then(|push| push.login.as_ref());
+        if let (Ok(engine), Some(login)) = (&engine, login) {
+            login.plain.tell(engine.insecure_registries().await);
+        }
         return Some(engine.map(|engine| engine.marked(mark)));
     }
     None

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Client, RequestBuilder, StatusCode};
+use reqwest::{Client, ClientBuilder, RequestBuilder, StatusCode};
 
 use super::voice::Voice;
 use crate::code::Code;
@@ -57,16 +57,8 @@ impl Http {
 
     /// To begin a request with.
     pub(super) fn client(&self) -> &Client {
-        self.client.get_or_init(|| {
-            Client::builder()
-                .user_agent(concat!("ml-deploy/", env!("CARGO_PKG_VERSION")))
-                .timeout(TIMEOUT)
-                .connect_timeout(CONNECT)
-                .redirect(reqwest::redirect::Policy::none())
-                .build()
-                // Only a broken TLS set-up of the system makes this fail; the first request then says so.
-                .unwrap_or_default()
-        })
+        self.client
+            .get_or_init(|| built(|| Client::builder().timeout(TIMEOUT).connect_timeout(CONNECT)))
     }
 
     /// Sends a request until it gets an answer that will not change by itself. `tried` completes "failed to …".
@@ -113,6 +105,20 @@ impl Http {
         }
         Err(unreachable(tried, "the request cannot be made"))
     }
+}
+
+/// A client that follows nobody to another place. On a machine that trusts no authority it trusts none either: then each
+/// request over TLS fails and says so, and those within the machine go on.
+pub(super) fn built(builder: impl Fn() -> ClientBuilder) -> Client {
+    let builder = || {
+        builder()
+            .user_agent(concat!("ml-deploy/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+    };
+    let without = || builder().tls_certs_only([]).build();
+    let built = builder().build().or_else(|_| without());
+    // With nothing left to load there is nothing left to fail.
+    built.unwrap_or_default()
 }
 
 async fn read(request: RequestBuilder) -> reqwest::Result<Answer> {

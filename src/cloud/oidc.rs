@@ -38,6 +38,7 @@ pub(super) struct JobToken {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Claims {
     pub(super) subject: String,
+    /// One, or several with `, ` between them.
     pub(super) audience: String,
     pub(super) issuer: String,
 }
@@ -113,7 +114,7 @@ impl JobIdentity {
             Self::Given(tokens) => {
                 let made_for = tokens
                     .iter()
-                    .find(|token| token.claims.audience == audience);
+                    .find(|token| token.claims.audiences().any(|one| one == audience));
                 let token = match (made_for, tokens.as_slice()) {
                     (Some(token), _) | (None, [token]) => token.clone(),
                     (None, tokens) => {
@@ -152,6 +153,10 @@ impl JobIdentity {
 }
 
 impl Claims {
+    fn audiences(&self) -> impl Iterator<Item = &str> {
+        self.audience.split(", ")
+    }
+
     /// Reads what a token says, without judging its signature: that is the cloud's business. `None` for what is no such token.
     pub(super) fn of(token: &str) -> Option<Self> {
         let mut parts = token.split('.');
@@ -159,10 +164,13 @@ impl Claims {
         let bytes = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
         let claims: Value = serde_json::from_slice(&bytes).ok()?;
         let text = |name: &str| {
-            let value = claims.get(name);
+            let value = claims.get(name).unwrap_or(&Value::Null);
             // An audience may be a list.
-            let value = value.and_then(|value| value.get(0)).or(value);
-            value.and_then(Value::as_str).unwrap_or_default().to_owned()
+            let several = value
+                .as_array()
+                .map_or(std::slice::from_ref(value), Vec::as_slice);
+            let several = several.iter().filter_map(Value::as_str);
+            several.collect::<Vec<_>>().join(", ")
         };
         Some(Self {
             subject: text("sub"),
@@ -174,10 +182,13 @@ impl Claims {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    fn token(audience: &str) -> String {
-        let payload = serde_json::json!({"sub": "project_path:o/n:ref_type:branch:ref:main", "aud": audience, "iss": "https://gitlab.example"});
+    fn token(audience: impl Into<Value>) -> String {
+        let audience: Value = audience.into();
+        let payload = json!({"sub": "project_path:o/n:ref_type:branch:ref:main", "aud": audience, "iss": "https://gitlab.example"});
         format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(payload.to_string()))
     }
 
@@ -212,6 +223,20 @@ mod tests {
             "{failure:?}"
         );
         assert!(finding.advice().contains("aud: api://AzureADTokenExchange"));
+        // One token may be for several.
+        let several = token(json!([
+            "https://vault.example",
+            "api://AzureADTokenExchange"
+        ]));
+        let third = ("VAULT_ID_TOKEN", several.as_str());
+        let job_of_three = job(&[
+            ("GITLAB_CI", "true"),
+            ("AWS_ID_TOKEN", &aws),
+            ("GITLAB_OIDC_TOKEN", &other),
+            third,
+        ]);
+        let found = ask(&job_of_three, "api://AzureADTokenExchange").await;
+        assert_eq!(found.unwrap().secret.expose_secret(), several);
         let one = job(&[("GITLAB_CI", "true"), ("GITLAB_OIDC_TOKEN", &other)]);
         assert!(ask(&one, "sts.amazonaws.com").await.is_ok());
     }

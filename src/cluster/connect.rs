@@ -7,7 +7,7 @@ use kube::client::{AuthError, Body, ClientBuilder};
 use kube::config::KubeConfigOptions;
 use kube::{Client, Config};
 
-use super::{bearer, kubeconfig, private};
+use super::{bearer, kubeconfig, private, way};
 use crate::cloud;
 use crate::code::Code;
 use crate::failure::{Failure, Outcome, chain};
@@ -135,6 +135,7 @@ async fn configure(spec: &ClusterSpec) -> Outcome<Configured> {
     };
     let context = kubeconfig::context(&found, spec.context.as_deref())?;
     let plugin = kubeconfig::plugin(&found, &context);
+    let proxy = way::named(&found, &context);
     let options = KubeConfigOptions {
         context: Some(context.clone()),
         ..KubeConfigOptions::default()
@@ -144,6 +145,7 @@ async fn configure(spec: &ClusterSpec) -> Outcome<Configured> {
         .map_err(|error| {
             kubeconfig::invalid(format!("failed to use context `{context}`: {error}"))
         })?;
+    way::settle(&mut config, proxy.as_deref());
     config.connect_timeout = Some(FIRST_ANSWER);
     Ok(Configured {
         config,
@@ -205,7 +207,11 @@ fn refused(
         return match status.code {
             401 => Failure::new(Code::ClusterDenied, message)
                 .help(advice.unwrap_or("the token or certificate in the kubeconfig is wrong or has expired; make a new one")),
-            403 => Failure::new(Code::ClusterDenied, message),
+            // Every identity that the cluster knows may ask for its version: this one was stopped at the door.
+            403 => match advice {
+                Some(advice) => Failure::new(Code::ClusterDenied, message).help(advice),
+                None => Failure::new(Code::ClusterDenied, message),
+            },
             _ => Failure::new(Code::ClusterUnreachable, message),
         };
     }
@@ -225,7 +231,7 @@ fn instead_of(plugin: &str) -> &'static str {
             "set `cluster-name` and `resource-group` instead of `kubeconfig` (docs/azure.md), or use one with a service account's token (`kubectl create token NAME`)"
         }
         "gke-gcloud-auth-plugin" | "gcloud" => {
-            "let google-github-actions/get-gke-credentials write the kubeconfig: it holds a token"
+            "set `cluster-name` and `location` instead of `kubeconfig` (docs/google.md), or use a service account's token (`kubectl create token NAME`)"
         }
         "aws" | "aws-iam-authenticator" => {
             "set `cluster-name` and `aws-region` instead of `kubeconfig` (docs/aws.md), or use a service account's token (`kubectl create token NAME`)"

@@ -7,6 +7,7 @@ mod connect;
 mod container;
 mod inside;
 mod push;
+mod registries;
 mod session;
 mod silence;
 mod watched;

@@ -17,7 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::connect::Engine;
 use super::silence::Heard;
-use crate::registry::Credentials;
+use crate::registry::{Credentials, HUB};
 
 /// Longest message that a stream may carry; a longer one is not the engine's.
 const LONGEST: usize = 64 << 20;
@@ -212,11 +212,16 @@ fn parse(line: &[u8]) -> anyhow::Result<Message> {
 }
 
 /// The header that carries credentials for a pull or push. The engine wants the URL-safe alphabet and, given anything
-/// else, silently goes on without credentials.
+/// else, silently goes on without credentials; so it does when the address is not the one that it has itself.
 pub(super) fn auth_header(
     host: &str,
     credentials: Option<&Credentials>,
 ) -> anyhow::Result<HeaderMap> {
+    let host = match host {
+        // Engines with the image store of containerd know their own hub by this address only.
+        "docker.io" => HUB,
+        host => host,
+    };
     let value = match credentials {
         None => json!({}),
         Some(credentials) if credentials.identity_token => {
@@ -280,5 +285,26 @@ mod tests {
             !text.contains(['+', '/']) && text.contains(['-', '_']),
             "{text}"
         );
+    }
+
+    #[test]
+    fn the_hub_is_named_as_every_engine_knows_it() {
+        let credentials = |identity_token| Credentials {
+            username: "u".to_owned(),
+            secret: "s".into(),
+            identity_token,
+            origin: String::new(),
+            right: None,
+        };
+        for (host, is_token, named) in [
+            ("docker.io", false, "https://index.docker.io/v1/"),
+            ("docker.io", true, "https://index.docker.io/v1/"),
+            ("r.example:443", false, "r.example:443"),
+        ] {
+            let headers = auth_header(host, Some(&credentials(is_token))).unwrap();
+            let value = URL_SAFE.decode(&headers["X-Registry-Auth"]).unwrap();
+            let value: serde_json::Value = serde_json::from_slice(&value).unwrap();
+            assert_eq!(value["serveraddress"], named);
+        }
     }
 }

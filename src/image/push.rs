@@ -1,6 +1,6 @@
 //! The push: what is transient is tried again, what is refused is not, and the registry confirms the digest.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret as _;
 
@@ -15,6 +15,10 @@ use crate::registry::{self, Credentials, Reference, credentials, denied};
 
 /// How often a push is tried.
 const TRIES: u32 = 5;
+
+/// A push that is refused within this time got no further, and how many of those in a row are tried with a new login.
+const AT_ONCE: Duration = Duration::from_secs(10);
+const RENEWALS: u32 = 2;
 
 /// Pushes every tag and returns the first with the digest that the registry confirms.
 ///
@@ -59,17 +63,25 @@ async fn push_as_long_as_it_takes(
     reference: &Reference,
 ) -> Outcome<String> {
     let mut login = login(ctx, spec).await?;
+    let mut at_once = 0;
     loop {
+        let began = Instant::now();
         let failure = match push_tag(ctx, engine, reference, login.as_ref()).await {
             Err(failure) if failure.code() == Code::PushDenied => failure,
             ended => return ended,
+        };
+        // Some give another password each time they are asked: what is refused at once, again and again, has not aged.
+        at_once = if began.elapsed() < AT_ONCE {
+            at_once + 1
+        } else {
+            0
         };
         let renewed = self::login(ctx, spec).await?;
         let secret = |login: &Option<Credentials>| {
             let secret = login.as_ref().map(|login| &login.secret);
             secret.map(|secret| secret.expose_secret().to_owned())
         };
-        if secret(&renewed) == secret(&login) {
+        if at_once > RENEWALS || secret(&renewed) == secret(&login) {
             return Err(failure);
         }
         let why = "the registry refuses the login, which has aged meanwhile; there is a new one";

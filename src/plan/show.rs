@@ -5,7 +5,7 @@ use crate::diagnostic::Diagnostic;
 use crate::event::Stage;
 
 impl Plan {
-    /// One line a stage: what it will do, or why it is left out.
+    /// One line a stage: what it will do, or why it is left out. The last line names inputs that nothing comes of.
     pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = self
             .stages
@@ -22,6 +22,10 @@ impl Plan {
                 .iter()
                 .position(|stage| line.starts_with(stage.name()))
         });
+        if !self.unused.is_empty() {
+            let names = self.unused.join(", ");
+            lines.push(format!("not used    {names}: for another target"));
+        }
         lines
     }
 

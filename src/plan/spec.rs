@@ -12,7 +12,7 @@ use super::{AzureMlSpec, CloudCluster, SageMakerSpec};
 use crate::cloud::Clouds;
 use crate::code::Code;
 use crate::predict::Form;
-use crate::registry::Reference;
+use crate::registry::{Plain, Reference};
 
 /// How the training's Python environment is made.
 #[derive(Clone, Debug)]
@@ -124,6 +124,8 @@ pub(crate) struct RegistryLogin {
     pub(crate) job: Option<RegistryPassword>,
     /// Logins that clouds hand out.
     pub(crate) clouds: Arc<Clouds>,
+    /// Which registries are asked without TLS; the engine says so when it is opened.
+    pub(crate) plain: Plain,
 }
 
 impl RegistryLogin {

@@ -181,7 +181,10 @@ impl<'a> Place<'a> {
     async fn subject(&self) -> Outcome<Value> {
         let path = format!("/v2/{}/manifests/{}", self.path, self.digest);
         let answer = self.registry.ask(Method::GET, &path, "pull").await?;
-        let answer = self.registry.succeeded(answer, "read the manifest of")?;
+        let answer = self
+            .registry
+            .succeeded(answer, "read the manifest of")
+            .await?;
         let kind = answer.headers().get(CONTENT_TYPE);
         let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or(MANIFEST);
         let kind = kind.split(';').next().unwrap_or(MANIFEST).trim().to_owned();
@@ -222,7 +225,10 @@ impl<'a> Place<'a> {
         }
         let path = format!("/v2/{}/blobs/uploads/", self.path);
         let begun = self.registry.ask(Method::POST, &path, "pull,push").await?;
-        let begun = self.registry.succeeded(begun, "attach a document in")?;
+        let begun = self
+            .registry
+            .succeeded(begun, "attach a document in")
+            .await?;
         let location = begun.headers().get(LOCATION);
         let location = location.and_then(|location| location.to_str().ok());
         let Some(mut url) = location.and_then(|location| begun.url().join(location).ok()) else {
@@ -241,6 +247,7 @@ impl<'a> Place<'a> {
             .send(Method::PUT, url.as_str(), "pull,push", Some(content));
         self.registry
             .succeeded(sent.await?, "attach a document in")
+            .await
             .map(drop)
     }
 
@@ -253,7 +260,9 @@ impl<'a> Place<'a> {
         let path = format!("/v2/{}/manifests/{name}", self.path);
         let bytes = Bytes::from(content);
         let answer = self.registry.put(&path, Content { kind, bytes }).await?;
-        self.registry.succeeded(answer, "attach a document in")
+        self.registry
+            .succeeded(answer, "attach a document in")
+            .await
     }
 
     async fn json(&self, kind: &str, name: &str) -> Outcome<Option<Value>> {
@@ -269,12 +278,13 @@ impl<'a> Place<'a> {
         }
         let answer = self
             .registry
-            .succeeded(answer, "read what is attached in")?;
+            .succeeded(answer, "read what is attached in")
+            .await?;
         self.whole(answer).await.map(Some)
     }
 
     async fn whole(&self, answer: Response) -> Outcome<Bytes> {
         let content = answer.bytes().await;
-        content.map_err(|error| Failure::from(self.registry.unreachable(&error)))
+        content.map_err(|error| Failure::from(self.registry.unreachable(error)))
     }
 }

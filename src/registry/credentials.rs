@@ -22,8 +22,9 @@ use crate::plan::{RegistryLogin, RegistryPassword};
 /// How long a credential helper may take; some ask a cloud.
 const HELPER: Duration = Duration::from_secs(30);
 
-/// The key under which Docker keeps the login of its own hub.
-const HUB: &str = "https://index.docker.io/v1/";
+/// The key under which Docker keeps the login of its own hub, and its name there.
+pub(crate) const HUB: &str = "https://index.docker.io/v1/";
+const HUB_NAME: &str = "index.docker.io";
 
 /// A login at one registry.
 #[derive(Clone, Debug)]
@@ -143,7 +144,8 @@ async fn stored(path: &Path, host: &str) -> anyhow::Result<Option<Credentials>> 
             error.column()
         )
     })?;
-    let key = if host == "docker.io" { HUB } else { host };
+    let is_hub = host == "docker.io";
+    let key = if is_hub { HUB } else { host };
     let helper = configuration
         .cred_helpers
         .get(host)
@@ -158,11 +160,16 @@ async fn stored(path: &Path, host: &str) -> anyhow::Result<Option<Credentials>> 
         found.origin = format!("`docker-credential-{helper}` of `{}`", path.display());
         return Ok(Some(found));
     }
-    let entry = configuration
-        .auths
-        .iter()
-        .find(|(name, _)| *name == key || bare(name) == host)
-        .map(|(_, entry)| entry);
+    // Docker's own key first: the hub's others may hold a token that is for something else.
+    let named = configuration.auths.get(key);
+    let entry = named.or_else(|| {
+        let mut entries = configuration.auths.iter();
+        let is_for = |name: &str| name == host || is_hub && name == HUB_NAME;
+        let whole = |name: &&String| !name.contains("/v1/") || !is_hub;
+        entries
+            .find(|(name, _)| whole(name) && is_for(bare(name)))
+            .map(|(_, entry)| entry)
+    });
     let Some(entry) = entry else { return Ok(None) };
     let found = read(entry).with_context(|| {
         format!(
@@ -291,6 +298,24 @@ mod tests {
         let found = look_up(&json, "docker.io").await.unwrap().unwrap();
         assert!(found.identity_token);
         assert_eq!(found.secret.expose_secret(), "t");
+
+        // What `docker login` of newer clients leaves beside it is for Docker's own service.
+        let other = STANDARD.encode("robot:of-docker");
+        let beside = format!(
+            r#"{{"auths":{{"https://index.docker.io/v1/access-token":{{"auth":"{other}"}},"https://index.docker.io/v1/refresh-token":{{"auth":"{other}"}}"#
+        );
+        let json = format!("{beside}}}}}");
+        assert!(look_up(&json, "docker.io").await.unwrap().is_none());
+        for key in [
+            HUB,
+            "docker.io",
+            "index.docker.io",
+            "https://index.docker.io",
+        ] {
+            let json = format!(r#"{beside},"{key}":{{"auth":"{auth}"}}}}}}"#);
+            let found = look_up(&json, "docker.io").await.unwrap().unwrap();
+            assert_eq!(found.secret.expose_secret(), "pa:ss", "{key}");
+        }
     }
 
     #[tokio::test]

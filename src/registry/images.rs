@@ -39,12 +39,12 @@ pub(crate) async fn images(
     if answer.status() == StatusCode::NOT_FOUND {
         return Ok(None);
     }
-    let answer = registry.succeeded(answer, "read the manifest of")?;
+    let answer = registry.succeeded(answer, "read the manifest of").await?;
     let header = answer.headers().get(CONTENT_TYPE);
     let header = header.and_then(|value| value.to_str().ok());
     let header = header.unwrap_or_default().to_owned();
     let body = answer.bytes().await;
-    let body = body.map_err(|error| Failure::from(registry.unreachable(&error)))?;
+    let body = body.map_err(|error| Failure::from(registry.unreachable(error)))?;
     let manifest: Value = serde_json::from_slice(&body).unwrap_or_default();
     if let Some(found) = listed(&manifest) {
         return Ok(Some(found));

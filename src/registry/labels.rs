@@ -70,11 +70,11 @@ pub(super) async fn read(
     if answer.status() == StatusCode::NOT_FOUND {
         return Ok(None);
     }
-    let answer = registry.succeeded(answer, "read the manifest of")?;
+    let answer = registry.succeeded(answer, "read the manifest of").await?;
     let value = answer.json().await;
     value
         .map(Some)
-        .map_err(|error| Failure::from(registry.unreachable(&error)))
+        .map_err(|error| Failure::from(registry.unreachable(error)))
 }
 
 #[cfg(test)]

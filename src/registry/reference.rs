@@ -4,15 +4,16 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The host that Docker means when a reference names none.
+/// The host that Docker means when a reference names none, and its older name.
 const DOCKER_HUB: &str = "docker.io";
+const OLDER_HUB: &str = "index.docker.io";
 
 /// A parsed reference. A registry with a port is never taken for a name with a tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reference {
     /// Host with port; `docker.io` when the text names none.
     host: String,
-    /// Path without host; `library/` is added for official images.
+    /// Path without host; `library/` is added for the hub's official images.
     path: String,
     tag: Option<String>,
     digest: Option<String>,
@@ -126,13 +127,17 @@ impl FromStr for Reference {
         };
         check_path(path)?;
         let explicit_host = host.is_some();
-        let path = if explicit_host || path.contains('/') {
+        let host = match host {
+            None | Some(OLDER_HUB) => DOCKER_HUB,
+            Some(host) => host,
+        };
+        let path = if host != DOCKER_HUB || path.contains('/') {
             path.to_owned()
         } else {
             format!("library/{path}")
         };
         Ok(Self {
-            host: host.unwrap_or(DOCKER_HUB).to_owned(),
+            host: host.to_owned(),
             path,
             tag: tag.map(str::to_owned),
             digest: digest.map(str::to_owned),
@@ -201,6 +206,18 @@ mod tests {
         );
         assert_eq!(reference.to_string(), "python:3.11-slim");
         assert_eq!(parse("org/name").repository(), "org/name");
+        // It has several names, and official images a folder of their own under each.
+        for text in ["docker.io/python:3.11", "index.docker.io/library/python"] {
+            let reference = parse(text);
+            assert_eq!(
+                (reference.host(), reference.path()),
+                ("docker.io", "library/python")
+            );
+            assert!(reference.same_repository(&parse("python")), "{text}");
+            assert_eq!(reference.repository(), "docker.io/library/python");
+        }
+        assert!(parse("index.docker.io/org/name").same_repository(&parse("org/name")));
+        assert_eq!(parse("docker.io.example/name").path(), "name");
     }
 
     #[test]

@@ -1,13 +1,34 @@
 //! What it means when a registry refuses or cannot be reached, in words that help.
 
+use reqwest::{Response, StatusCode, Url};
 use secrecy::ExposeSecret as _;
+use serde_json::Value;
 
-use super::Credentials;
+use super::plain::speaks_no_tls;
+use super::{Credentials, Reference};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
+use crate::failure::chain;
+
+/// The most that is told of a registry's own words: lines, and characters of each.
+const LINES: usize = 3;
+const LONGEST: usize = 300;
 
 /// What is added when a login may be empty.
 const FORKS: &str = "a secret is empty on pull requests from forks and from Dependabot";
+
+/// Why there is no answer.
+pub(super) enum Fault {
+    Transport(reqwest::Error),
+    /// We do not ask.
+    Unsafe(Box<Diagnostic>),
+}
+
+impl From<reqwest::Error> for Fault {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Transport(error)
+    }
+}
 
 /// What to say when a registry refuses: which account was used, where it came from, and what is likely wrong.
 pub(crate) fn denied(
@@ -21,9 +42,7 @@ pub(crate) fn denied(
             code,
             format!("{what}: registry `{host}` wants a login and none was given"),
         )
-        .help(format!(
-            "set `registry-username` and `registry-password`; {FORKS}"
-        )),
+        .help(format!("set {}; {FORKS}", inputs(host))),
         Some(login) if login.secret.expose_secret().is_empty() => Diagnostic::error(
             code,
             format!(
@@ -58,41 +77,126 @@ pub(crate) fn denied(
     }
 }
 
-/// What to say when a registry cannot be asked at all.
-pub(super) fn unreachable(host: &str, error: &reqwest::Error) -> Diagnostic {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
+/// The inputs that say who we are at a registry, by whose it is.
+fn inputs(host: &str) -> &'static str {
+    let name = host.split(':').next().unwrap_or(host);
+    let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+    if name == "ghcr.io" {
+        "`github-token`, and give the job `permissions: packages: write`"
+    } else if name == "gcr.io" || ends(&[".gcr.io", "-docker.pkg.dev"]) {
+        "`workload-identity-provider` or `credentials-json` (docs/google.md)"
+    } else if ends(&[".amazonaws.com", ".amazonaws.com.cn"]) || name == "public.ecr.aws" {
+        "`role-to-assume` or `aws-access-key-id` and `aws-secret-access-key` (docs/aws.md)"
+    } else if ends(&[".azurecr.io", ".azurecr.cn", ".azurecr.us"]) {
+        "`client-id` and `tenant-id`, or `creds` (docs/azure.md)"
+    } else {
+        "`registry-username` and `registry-password`"
     }
+}
+
+/// What to say of an answer that is no success. The registry's own words are evidence: they often name the right or the limit.
+pub(super) async fn answered(
+    what: &str,
+    reference: &Reference,
+    login: Option<&Credentials>,
+    answer: Response,
+) -> Diagnostic {
+    let status = answer.status();
+    // A body that breaks off says nothing.
+    let body = answer.bytes().await.unwrap_or_default();
+    let busy = status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
+    let finding = match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            denied(Code::RegistryDenied, what, reference.host(), login)
+        }
+        StatusCode::NOT_FOUND => Diagnostic::error(
+            Code::RegistryDenied,
+            format!("{what}: the registry does not know it (404)"),
+        )
+        .help(super::make(reference)),
+        _ => Diagnostic::error(
+            Code::RegistryUnreachable,
+            format!("{what}: the registry answers {status}"),
+        )
+        .help(match status {
+            StatusCode::TOO_MANY_REQUESTS => {
+                "it limits how often it is asked: run again later, or log in with an account that may ask more often"
+            }
+            _ if busy => "run again; when it stays so, tell who keeps the registry",
+            _ => "see what the registry says below, and check `image`",
+        }),
+    };
+    finding.evidence(words(&body))
+}
+
+/// What a registry, or its service of tokens, says in a body.
+fn words(body: &[u8]) -> Vec<String> {
+    let one_line = |text: &str| {
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        text.chars().take(LONGEST).collect::<String>()
+    };
+    let said: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(one_line);
+    if let Some(errors) = said.get("errors").and_then(Value::as_array) {
+        let lines = errors.iter().filter_map(|error| {
+            let (code, message) = (text(error, "code"), text(error, "message"));
+            let known: Vec<String> = [code, message].into_iter().flatten().collect();
+            (!known.is_empty()).then(|| known.join(": "))
+        });
+        return lines.take(LINES).collect();
+    }
+    let keys = ["message", "details", "error_description", "error"];
+    keys.iter()
+        .find_map(|key| text(&said, key))
+        .into_iter()
+        .collect()
+}
+
+/// What to say when a registry, or what it leads to, cannot be asked at all.
+pub(super) fn unreachable(host: &str, base: &Url, error: reqwest::Error) -> Diagnostic {
+    let place = match error.url().filter(|url| url.origin() != base.origin()) {
+        Some(url) => format!(
+            "`{}`, to which registry `{host}` leads",
+            url.host_str().unwrap_or("?")
+        ),
+        None => format!("registry `{host}`"),
+    };
+    let (no_tls, late) = (speaks_no_tls(&error), error.is_timeout());
+    // An address may be signed, which is as good as a password.
+    let text = chain(&error.without_url().into());
     let lower = text.to_lowercase();
     if lower.contains("certificate") || lower.contains("unknownissuer") {
         return Diagnostic::error(
             Code::RegistryTls,
-            format!("failed to trust the certificate of registry `{host}`"),
+            format!("failed to trust the certificate of {place}"),
         )
         .evidence([text]);
     }
-    if lower.contains("corrupt message") || lower.contains("tls") && lower.contains("alert") {
-        return Diagnostic::error(
+    if no_tls || lower.contains("tls") && lower.contains("alert") {
+        let finding = Diagnostic::error(
             Code::RegistryTls,
-            format!("failed to open a TLS connection to registry `{host}`"),
+            format!("failed to open a TLS connection to {place}"),
         )
         .evidence([text]);
+        return match no_tls {
+            true => finding.help(format!(
+                "it speaks no TLS: give it a certificate, or name `{host}` in `insecure-registries` of the engine's daemon.json, where we look too"
+            )),
+            false => finding,
+        };
     }
     let why = if lower.contains("dns error") || lower.contains("lookup") {
         "its host name is not known"
     } else if lower.contains("refused") {
         "nothing listens there"
-    } else if error.is_timeout() {
+    } else if late {
         "no answer in time"
     } else {
         "the connection failed"
     };
     Diagnostic::error(
         Code::RegistryUnreachable,
-        format!("failed to reach registry `{host}`: {why}"),
+        format!("failed to reach {place}: {why}"),
     )
     .evidence([text])
 }
@@ -123,6 +227,41 @@ mod tests {
             denied(Code::RegistryDenied, "failed", "h", None)
                 .advice()
                 .contains("Dependabot")
+        );
+    }
+
+    #[test]
+    fn who_gave_no_login_is_told_the_inputs_of_that_registry() {
+        for (host, input) in [
+            ("ghcr.io", "`github-token`"),
+            ("eu.gcr.io", "`credentials-json`"),
+            ("europe-docker.pkg.dev:443", "`workload-identity-provider`"),
+            ("1.dkr.ecr.eu-west-1.amazonaws.com", "`role-to-assume`"),
+            ("wine.azurecr.io", "`creds`"),
+            ("harbor.example:8443", "`registry-username`"),
+        ] {
+            let finding = denied(Code::RegistryDenied, "failed", host, None);
+            assert!(finding.advice().contains(input), "{host}: {finding:?}");
+        }
+    }
+
+    #[test]
+    fn a_registry_s_own_words_are_evidence() {
+        let said = |body: &str| words(body.as_bytes());
+        assert_eq!(
+            said(
+                r#"{"errors":[{"code":"DENIED","message":"quota\nexceeded","detail":null},{"message":"x"}]}"#
+            ),
+            ["DENIED: quota exceeded", "x"]
+        );
+        assert_eq!(
+            said(r#"{"details":"incorrect username or password"}"#).len(),
+            1
+        );
+        assert!(said("<html>busy</html>").is_empty() && said("").is_empty());
+        assert_eq!(
+            said(&format!(r#"{{"message":"{}"}}"#, "a".repeat(999)))[0].len(),
+            LONGEST
         );
     }
 }

@@ -59,6 +59,16 @@ stop() { # ends the recorded process group, and nothing else
   rm -f "$DIR/pid"
 }
 
+# A name that leads to this machine: one line of /etc/hosts a piece.
+hosts_line() { echo "127.0.0.1 $1 # ml-deploy test bed"; }
+hosts_has() { grep -qxF "$(hosts_line "$1")" /etc/hosts; }
+hosts_add() { hosts_has "$1" || hosts_line "$1" | as_root tee -a /etc/hosts >/dev/null; }
+hosts_remove() {
+  hosts_has "$1" || return 0
+  local rest; rest=$(grep -vxF "$(hosts_line "$1")" /etc/hosts || true)
+  printf '%s\n' "$rest" | as_root tee /etc/hosts >/dev/null # written in place: in a container it is a mount
+}
+
 wait_for() { # SECONDS COMMAND...: until it succeeds; gives up early when the piece's process is gone
   local deadline=$((SECONDS + $1)); shift
   until "$@" >/dev/null 2>&1; do

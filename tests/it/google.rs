@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use crate::registries::skopeo;
 use crate::servers::{Authority, Registry, Server};
 use crate::support::{Ended, Project, Run, bed, unique};
 
@@ -213,13 +214,8 @@ pub(crate) fn small() -> Project {
 /// Whether the tag has the digest that the run named.
 fn is_served(google: &Google, image: &str, ended: &Ended) {
     let login = format!("oauth2accesstoken:{}", google.tokens().last().unwrap());
-    let output = Command::new("skopeo")
-        .args(["inspect", "--tls-verify=false", "--creds", &login])
-        .arg(format!("docker://{image}:v1"))
-        .output()
-        .unwrap();
-    let seen: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    assert_eq!(seen["Digest"], ended.output("digest"), "{output:?}");
+    let seen = skopeo(image, &login);
+    assert_eq!(seen["Digest"], ended.output("digest"));
     drop(
         Command::new(bed("DOCKER"))
             .args(["rmi", "--force", &format!("{image}:v1")])
@@ -282,6 +278,94 @@ fn a_token_that_ends_during_a_slow_push_is_renewed() {
         .says("the registry refuses the login, which has aged meanwhile");
     google.is_told_nowhere(&ended);
     is_served(&google, &image, &ended);
+}
+
+#[test]
+fn a_key_that_is_deleted_during_a_slow_push_ends_it() {
+    let mut google = Google::new(4);
+    google.set("only", json!(1));
+    let artifacts = Artifacts::new(&google, &json!({"slow": 5}));
+    let project = small();
+    let run = artifacts.push(&project, &artifacts.image("models"));
+    let key = google.key("right.pem").to_string();
+    let ended = run.input("credentials-json", &key).run().expect(10);
+    google.is_told_nowhere(&ended);
+    ended
+        .code("cloud-denied")
+        .says("Invalid JWT Signature.")
+        .says("make a new one");
+}
+
+#[test]
+fn a_key_of_another_universe_is_sent_nowhere() {
+    let google = Google::new(3600);
+    let project = small();
+    let mut key = google.key("right.pem");
+    key["universe_domain"] = "universe.example".into();
+    let run = project.ml_deploy("build");
+    let run = run.flag("image", "europe-docker.pkg.dev/wine/models/app");
+    let ended = run.input("credentials-json", &key.to_string()).run();
+    ended
+        .expect(10)
+        .code("cloud-identity")
+        .says("of the universe `universe.example`")
+        .says("GOOGLE_CLOUD_UNIVERSE_DOMAIN");
+    assert!(google.tokens().is_empty());
+}
+
+/// A token as a job's, signed by nobody.
+fn token(subject: &str) -> String {
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let audience = format!("https://iam.googleapis.com/{PROVIDER}");
+    let claims = json!({"sub": subject, "aud": audience, "iss": "https://issuer.example"});
+    let claims = URL_SAFE_NO_PAD.encode(claims.to_string());
+    format!("e30.{claims}.aHVudGVyMjI")
+}
+
+#[test]
+fn a_federation_finds_its_token_where_its_file_says() {
+    let google = Google::new(3600);
+    let artifacts = Artifacts::new(&google, &json!({}));
+    let job = token("repo:org/wine:pod");
+    let project = small()
+        .file("token", &format!("{job}\n"))
+        .file("token.json", &json!({"id": job}).to_string());
+    let path = |name: &str| project.path().join(name).to_string_lossy().into_owned();
+    let as_json = |field: &str| json!({"type": "json", "subject_token_field_name": field});
+    let push = |source: &Value, account: Option<&str>| {
+        let image = artifacts.image("models");
+        let file = google.external(source, account).to_string();
+        let run = artifacts.push(&project, &image);
+        let ended = run.input("credentials-json", &file).run();
+        google.is_told_nowhere(&ended);
+        assert!(!ended.report.to_string().contains("aHVudGVyMjI"));
+        (image, ended)
+    };
+    let (image, ended) = push(&json!({"file": path("token")}), None);
+    is_served(&google, &image, &ended.expect(0));
+    let source = json!({"file": path("token.json"), "format": as_json("id")});
+    let (image, ended) = push(&source, Some(ACCOUNT));
+    is_served(&google, &image, &ended.expect(0));
+
+    let absent = json!({"file": path("absent")});
+    let other = json!({"file": path("token.json"), "format": as_json("value")});
+    // The runner takes the step's own password no more.
+    let late = json!({"url": google.url("/job?audience=x"), "headers": {"Authorization": "Bearer hunter22-late"}});
+    for (source, said) in [
+        (absent, "in a container it must be mounted"),
+        (other, "no JSON with `value`"),
+        (late, "the login of the step before has ended"),
+    ] {
+        let (_, ended) = push(&source, None);
+        let ended = ended.expect(10).code("cloud-identity").says(said);
+        assert!(!ended.report.to_string().contains("hunter22"));
+    }
+    std::fs::write(path("token"), token("repo:org/other:pod")).unwrap();
+    let (_, ended) = push(&json!({"file": path("token")}), None);
+    ended
+        .expect(10)
+        .code("cloud-denied")
+        .says("subject `repo:org/other:pod`");
 }
 
 #[test]

@@ -74,6 +74,11 @@ fn a_whole_rollout_with_tokens_of_ten_seconds() {
             place("hidden"): {"name": "hidden", "status": "RUNNING", "endpoint": "127.0.0.1:1",
                 "privateClusterConfig": {"enablePrivateEndpoint": true, "privateEndpoint": "127.0.0.1:1"}},
             place("going"): {"name": "going", "status": "STOPPING", "conditions": [{"message": "somebody deletes it"}]},
+            place("new"): {"name": "new", "status": "PROVISIONING"},
+            place("broken"): {"name": "broken", "status": "ERROR", "conditions": [{"message": "no IPs left"}]},
+            // Nor does it let anybody in by its name.
+            place("narrow"): {"name": "narrow", "status": "RUNNING", "endpoint": "127.0.0.1:1", "masterAuthorizedNetworksConfig": {"enabled": true},
+                "controlPlaneEndpointsConfig": {"dnsEndpointConfig": {"endpoint": format!("localhost:{port}"), "allowExternalTraffic": false}}},
             place("secret"): 403,
         }),
     );
@@ -122,6 +127,13 @@ fn a_whole_rollout_with_tokens_of_ten_seconds() {
     for (name, code, said) in [
         ("absent", "cluster-missing", "`location`"),
         ("going", "cluster-unreachable", "it is STOPPING"),
+        ("new", "cluster-unreachable", "wait until it is RUNNING"),
+        ("broken", "cluster-unreachable", "no IPs left"),
+        (
+            "narrow",
+            "cluster-unreachable",
+            "its authorised networks only",
+        ),
         ("hidden", "cluster-unreachable", "a private endpoint only"),
         ("secret", "cloud-denied", "roles/container.clusterViewer"),
     ] {

@@ -1,10 +1,15 @@
 //! Logins that a place gives its jobs: GitLab for its own registry, GitHub for ghcr.io. Nothing is set for them in the inputs.
 
+use std::path::Path;
+use std::process::Command;
+
 use serde_json::json;
 
+use crate::registries::skopeo;
 use crate::servers::{Authority, Registry, Server};
 use crate::support::{Ended, Project, Run, bed, unique};
 
+const TOKEN: &str = "ghs-hunter22-token";
 const SMALL: &str = "FROM scratch\nCOPY Dockerfile /\n";
 
 fn in_gitlab<'a>(project: &'a Project, image: &str, password: &str) -> Run<'a> {
@@ -32,7 +37,8 @@ fn gitlab_gives_a_password_for_its_own_registry() {
     let digest = ended.report["outputs"]["digest"]
         .as_str()
         .unwrap_or_default();
-    assert!(digest.starts_with("sha256:"), "{}", ended.report);
+    let seen = skopeo(&image, &format!("{}:{password}", bed("REGISTRY_USER")));
+    assert_eq!(seen["Digest"], digest);
     assert!(!ended.stdout.contains(&password), "{}", ended.stdout);
     let said = |ended: Ended| ended.expect(10).says("wants a login and none was given");
     // It is given to no other registry, here the same one by another name.
@@ -47,16 +53,58 @@ fn gitlab_gives_a_password_for_its_own_registry() {
     assert!(!ended.stdout.contains("hunter22"), "{}", ended.stdout);
 }
 
+/// A registry behind TLS, by a name of GitHub's, that takes the token of the job of this person only.
+fn of_github(folder: &Path, name: &str) -> (Authority, Registry, Server) {
+    let authority = Authority::new(&folder.join("authority"), &format!("DNS:{name}"));
+    let registry = Registry::start(folder, None, "");
+    let config = json!({"registry": registry.host, "cert": authority.path("cert.pem"), "key": authority.path("key.pem"),
+        "user": "octocat", "password": TOKEN});
+    let file = folder.join("door.json");
+    std::fs::write(&file, config.to_string()).unwrap();
+    let door = Server::start("tls_registry.py", &[&file.to_string_lossy()]);
+    (authority, registry, door)
+}
+
+#[test]
+fn an_instance_of_github_gives_its_token_for_a_whole_push() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = bed("GITHUB_REGISTRY");
+    let (authority, _registry, door) = of_github(folder.path(), &name);
+    let server = name.strip_prefix("containers.").unwrap();
+    let server = format!("https://{server}:{}", door.port);
+    let image = format!("{name}:{}/octocat/{}", door.port, unique("it"));
+    let project = Project::new().file("Dockerfile", SMALL);
+    let push = |server: &str, token: &str| {
+        let run = project.ml_deploy("build").flag("image", &image);
+        run.flag("tags", "v1")
+            .input("github-token", token)
+            .env("GITHUB_ACTOR", "octocat")
+            .env("GITHUB_SERVER_URL", server)
+            .env("NO_PROXY", "*")
+            .env("SSL_CERT_FILE", &authority.path("ca.pem"))
+            .env("HOME", "/nowhere")
+            .run()
+    };
+    let ended = push(&server, TOKEN).expect(0);
+    let seen = skopeo(&image, &format!("octocat:{TOKEN}"));
+    assert_eq!(seen["Digest"], ended.output("digest"));
+    assert!(!ended.report.to_string().contains(TOKEN));
+    drop(
+        Command::new(bed("DOCKER"))
+            .args(["rmi", "--force", &format!("{image}:v1")])
+            .output(),
+    );
+    let ended = push(&server, "ghs-hunter22-wrong").expect(10);
+    ended.says("account `octocat` from the job's own token");
+    // A job of another instance gives its token to its own registry only.
+    let ended = push("https://github.com", TOKEN).expect(10);
+    ended.says("wants a login and none was given");
+}
+
 #[test]
 fn github_gives_its_token_for_its_own_registry() {
     let folder = tempfile::tempdir().unwrap();
-    let authority = Authority::new(&folder.path().join("authority"), "DNS:ghcr.io");
-    let registry = Registry::start(folder.path(), None, "");
-    let config = json!({"registry": registry.host, "cert": authority.path("cert.pem"), "key": authority.path("key.pem"),
-        "user": "octocat", "password": "ghs-hunter22-token"});
-    let file = folder.path().join("door.json");
-    std::fs::write(&file, config.to_string()).unwrap();
-    let door = Server::start("tls_registry.py", &[&file.to_string_lossy()]);
+    let (authority, _registry, door) = of_github(folder.path(), "ghcr.io");
     let proxy = Server::start("connect.py", &["ghcr.io:443", &door.address()]);
     // What comes after the question whether we may push is not of interest: the engine would go to the real one.
     let text = format!("FROM {}\nRUN exit 7\n", bed("BASE"));
@@ -67,13 +115,14 @@ fn github_gives_its_token_for_its_own_registry() {
             .flag("image", "ghcr.io/octocat/wine");
         run.input("github-token", token)
             .env("GITHUB_ACTOR", "octocat")
+            .env("GITHUB_SERVER_URL", "https://github.com")
             .env("HTTPS_PROXY", &format!("http://{}", proxy.address()))
             .env("NO_PROXY", "")
             .env("SSL_CERT_FILE", &authority.path("ca.pem"))
             .env("HOME", "/nowhere")
             .run()
     };
-    let ended = build("ghs-hunter22-token").expect(40).code("build-failed");
+    let ended = build(TOKEN).expect(40).code("build-failed");
     assert!(
         !ended.report.to_string().contains("hunter22"),
         "{}",

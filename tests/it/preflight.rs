@@ -334,3 +334,49 @@ fn routes_to_nothing_are_found() {
     ended.says("its selector wants `app: wines`, and its pod template has `app: wine`");
     assert!(!made(&namespace.0).contains("wine"));
 }
+
+#[test]
+fn pull_secrets_are_held_against_the_registry_that_is_pushed_to() {
+    let namespace = Namespace::new("it-preflight");
+    for (name, server) in [("other", "ghcr.io"), ("ours", "test.local/team")] {
+        let server = format!("--docker-server={server}");
+        let login = ["--docker-username=u", "--docker-password=hunter22-pull"];
+        let make = [
+            "-n",
+            &namespace.0,
+            "create",
+            "secret",
+            "docker-registry",
+            name,
+            &server,
+        ];
+        assert!(kubectl(&[&make[..], &login].concat()).0);
+    }
+    let check = |secret: &str| {
+        let text = format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: wine}}\nspec:\n  replicas: 0\n  selector: {{matchLabels: {{app: wine}}}}\n  template:\n    metadata: {{labels: {{app: wine}}}}\n    spec:\n      imagePullSecrets: [{{name: {secret}}}]\n      containers: [{{name: model, image: 'test.local/team/wine:1'}}]\n"
+        );
+        let project = Project::new().file("k8s/app.yaml", &text);
+        let run = project.ml_deploy("deploy").input("manifests", "k8s");
+        run.input("namespace", &namespace.0)
+            .input("kubeconfig", &bed("KUBECONFIG"))
+            .input("image", "test.local/team/wine")
+            .env("GITHUB_EVENT_NAME", "pull_request")
+            .run()
+    };
+    let ended = check("other").expect(0);
+    let warned: Vec<_> = found(&ended)
+        .into_iter()
+        .filter(|(code, ..)| code == "pull-denied")
+        .collect();
+    assert_eq!(warned, [warning("pull-denied", 10)], "{}", ended.report);
+    let said = "has a login for `ghcr.io` and not for `test.local/team/wine`";
+    assert!(ended.report.to_string().contains(said), "{}", ended.report);
+    assert!(!format!("{}{}", ended.stdout, ended.report).contains("hunter22"));
+    let ended = check("ours").expect(0);
+    assert!(
+        !ended.report.to_string().contains("pull-denied"),
+        "{}",
+        ended.report
+    );
+}

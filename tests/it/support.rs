@@ -182,9 +182,17 @@ impl Run<'_> {
                 .env("GITHUB_WORKSPACE", self.project.path())
                 .env("GITHUB_SHA", "0123456789abcdef0123456789abcdef01234567")
                 .env("GITHUB_REPOSITORY", "org/wine")
-                .env("GITHUB_SERVER_URL", "https://github.example")
                 .env("GITHUB_OUTPUT", &files.output)
                 .env("GITHUB_STEP_SUMMARY", &files.summary);
+            // Tests may be of another instance.
+            let server = "GITHUB_SERVER_URL";
+            if !self
+                .command
+                .get_envs()
+                .any(|(name, value)| name == server && value.is_some())
+            {
+                self.command.env(server, "https://github.example");
+            }
         }
         files
     }

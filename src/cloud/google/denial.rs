@@ -1,6 +1,7 @@
 //! What Google's refusals mean, in words that help: which right or setting is missing, and what stands in the job's token. Pure.
 //! Sources: cloud.google.com/iam/docs/troubleshooting-workload-identity-federation, RFC 6749 §5.2.
 
+use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::super::oidc::Claims;
@@ -32,8 +33,14 @@ fn said(body: &Value) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// A key or a person that is not let in. `tried` completes "failed to …".
-pub(super) fn denied(tried: &str, place: &str, status: u16, body: &Value) -> Failure {
+/// A key or a person that is not let in. `tried` completes "failed to …"; `ahead` is how far our clock is ahead of theirs.
+pub(super) fn denied(
+    tried: &str,
+    place: &str,
+    status: u16,
+    body: &Value,
+    ahead: Option<SignedDuration>,
+) -> Failure {
     let said = said(body);
     let lower = said.to_lowercase();
     let has = |text: &str| lower.contains(text);
@@ -42,7 +49,7 @@ pub(super) fn denied(tried: &str, place: &str, status: u16, body: &Value) -> Fai
             "the key of {place} was deleted or is of another account: make a new one, or do without stored keys (`workload-identity-provider`, docs/google.md)"
         )
     } else if has("short-lived") || has("iat and exp") {
-        "the clock of this machine is wrong: set it".to_owned()
+        clock(ahead)
     } else if has("account not found") || has("disabled") {
         "the service account was deleted or disabled: enable it, or name another".to_owned()
     } else if body.get("error").and_then(Value::as_str) == Some("invalid_grant") {
@@ -55,6 +62,19 @@ pub(super) fn denied(tried: &str, place: &str, status: u16, body: &Value) -> Fai
         format!("failed to {tried}: {said} ({status})"),
     )
     .help(help)
+}
+
+/// What to do about a clock.
+fn clock(ahead: Option<SignedDuration>) -> String {
+    let Some(ahead) = ahead.filter(|ahead| ahead.abs() > SignedDuration::from_secs(60)) else {
+        return "the clock of this machine is wrong: set it".to_owned();
+    };
+    let (by, way) = (
+        SignedDuration::from_secs(ahead.abs().as_secs()),
+        ahead.is_positive(),
+    );
+    let way = if way { "ahead of" } else { "behind" };
+    format!("the clock of this machine is {by:#} {way} Google's: set it")
 }
 
 /// A token of the job that the provider does not take.
@@ -255,8 +275,11 @@ mod tests {
             ("Token has been expired or revoked.", "make it anew"),
         ] {
             let body = json!({"error": "invalid_grant", "error_description": description});
-            let said = said(&denied("log in", "input `x`", 400, &body));
+            let said = said(&denied("log in", "input `x`", 400, &body, None));
             assert!(said.contains(expected), "{said}");
         }
+        let hours = |hours| clock(Some(SignedDuration::from_hours(hours)));
+        assert!(hours(2).contains("is 2h ahead of Google's") && hours(-3).contains("3h behind"));
+        assert!(clock(Some(SignedDuration::from_secs(2))).contains("is wrong"));
     }
 }

@@ -11,25 +11,15 @@ use serde_json::Value;
 use super::super::{Address, Bearer, Described};
 use super::Google;
 use super::endpoints::endpoint;
+use super::way::{Way, way};
 use crate::cloud::spec::GkeSpec;
 use crate::code::Code;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, chain};
 
 /// How long a cluster that hides from the world may take to show itself.
 const REACHED: Duration = Duration::from_secs(4);
 /// States in which the API server answers.
 const UP: &[&str] = &["RUNNING", "RECONCILING", "DEGRADED"];
-
-/// One way to a cluster.
-#[derive(Debug, PartialEq, Eq)]
-enum Way {
-    /// From anywhere, with the cluster's own authority.
-    Public(String),
-    /// By a name of Google's with a certificate that everybody trusts; rights decide who comes in.
-    Name(String),
-    /// From some places only, and what to say elsewhere.
-    Hidden { address: String, why: &'static str },
-}
 
 impl Google {
     /// The cluster's address and tokens.
@@ -95,7 +85,7 @@ impl Google {
             Some(Way::Public(address)) => of(&found, &address),
             Some(Way::Hidden { address, why }) => {
                 let address = of(&found, &address);
-                if !is_reached(&address.server).await {
+                if !self.is_reached(&address.server).await {
                     return Err(Failure::new(
                         Code::ClusterUnreachable,
                         format!("failed to reach API server `{}` of {shown}: {why}", address.server),
@@ -111,6 +101,16 @@ impl Google {
         })
     }
 
+    /// Whether anybody answers there, also through the company's proxy. Who shows a certificate that only the cluster's own
+    /// authority knows does.
+    async fn is_reached(&self, server: &str) -> bool {
+        let request = self.around.http.client().get(server).timeout(REACHED);
+        match request.send().await {
+            Ok(_) => true,
+            Err(error) => chain(&error.into()).contains("certificate"),
+        }
+    }
+
     async fn bearer(&self) -> Bearer {
         let identity = self.identity.clone();
         let bearer = Bearer::new(move || {
@@ -120,7 +120,7 @@ impl Google {
         let member = self.identity.member().await;
         let member = member.map_or_else(|| "the identity".to_owned(), |one| format!("`{one}`"));
         bearer.when_refused(format!(
-            "let {member} into the cluster: give it the role Kubernetes Engine Developer (`roles/container.developer`) in the project, or Kubernetes Engine Cluster Viewer (`roles/container.clusterViewer`) and a RoleBinding in the namespace"
+            "let {member} into the cluster: give it the role Kubernetes Engine Developer (`roles/container.developer`) in the project, or Kubernetes Engine Cluster Viewer (`roles/container.clusterViewer`) and a RoleBinding in the namespace. The DNS endpoint lets in who has `container.clusters.connect`, which the first of the two roles holds"
         ))
     }
 }
@@ -177,51 +177,6 @@ fn is_up(shown: &str, found: &Value) -> Outcome<()> {
     .evidence(why.map(str::to_owned)))
 }
 
-/// The best way there is: an address that everybody may use, else the name, else an address that we may be able to reach.
-fn way(found: &Value) -> Option<Way> {
-    let ends = &found["controlPlaneEndpointsConfig"];
-    let text = |value: &Value| {
-        value
-            .as_str()
-            .filter(|text| !text.is_empty())
-            .map(str::to_owned)
-    };
-    let ip = &ends["ipEndpointsConfig"];
-    let by_ip = ip["enabled"].as_bool() != Some(false);
-    let private_only = found["privateClusterConfig"]["enablePrivateEndpoint"].as_bool()
-        == Some(true)
-        || ip["enablePublicEndpoint"].as_bool() == Some(false);
-    let public = (by_ip && !private_only)
-        .then(|| text(&ip["publicEndpoint"]).or_else(|| text(&found["endpoint"])))
-        .flatten();
-    let networks = |value: &Value| value["enabled"].as_bool() == Some(true);
-    let restricted = networks(&found["masterAuthorizedNetworksConfig"])
-        || networks(&ip["authorizedNetworksConfig"]);
-    if let Some(address) = public.clone().filter(|_| !restricted) {
-        return Some(Way::Public(address));
-    }
-    let dns = &ends["dnsEndpointConfig"];
-    if let Some(name) = text(&dns["endpoint"])
-        && dns["allowExternalTraffic"].as_bool() == Some(true)
-    {
-        return Some(Way::Name(name));
-    }
-    if let Some(address) = public {
-        return Some(Way::Hidden {
-            address,
-            why: "the cluster takes requests from its authorised networks only, and this machine is in none of them",
-        });
-    }
-    let private = text(&ip["privateEndpoint"])
-        .or_else(|| text(&found["privateClusterConfig"]["privateEndpoint"]))
-        .or_else(|| text(&found["endpoint"]))
-        .filter(|_| by_ip)?;
-    Some(Way::Hidden {
-        address: private,
-        why: "the cluster has a private endpoint only, which this machine does not reach",
-    })
-}
-
 /// An address with the cluster's own authority.
 fn of(found: &Value, address: &str) -> Address {
     let pem = found["masterAuth"]["clusterCaCertificate"].as_str();
@@ -232,52 +187,11 @@ fn of(found: &Value, address: &str) -> Address {
     }
 }
 
-/// Whether anybody listens there.
-async fn is_reached(server: &str) -> bool {
-    let Ok(url) = reqwest::Url::parse(server) else {
-        return false;
-    };
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let port = url.port_or_known_default().unwrap_or(443);
-    let connected = tokio::net::TcpStream::connect((host, port));
-    matches!(tokio::time::timeout(REACHED, connected).await, Ok(Ok(_)))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn the_way_that_is_open_is_taken() {
-        let dns = |open: bool| json!({"endpoint": "gke-1.europe-west4.gke.goog", "allowExternalTraffic": open});
-        let name = Some(Way::Name("gke-1.europe-west4.gke.goog".to_owned()));
-        let public = json!({"endpoint": "203.0.113.7"});
-        assert_eq!(way(&public), Some(Way::Public("203.0.113.7".to_owned())));
-        let both = json!({"endpoint": "203.0.113.7", "controlPlaneEndpointsConfig": {"dnsEndpointConfig": dns(true)}});
-        assert_eq!(way(&both), Some(Way::Public("203.0.113.7".to_owned())));
-        // An open name is better than an address that some may use.
-        let some = |open: bool| {
-            json!({"endpoint": "203.0.113.7", "masterAuthorizedNetworksConfig": {"enabled": true},
-                "controlPlaneEndpointsConfig": {"dnsEndpointConfig": dns(open)}})
-        };
-        assert_eq!(way(&some(true)), name);
-        assert!(
-            matches!(way(&some(false)), Some(Way::Hidden { address, .. }) if address == "203.0.113.7")
-        );
-        let private = |open: bool| {
-            json!({"endpoint": "10.0.0.2", "privateClusterConfig": {"enablePrivateEndpoint": true, "privateEndpoint": "10.0.0.2"},
-                "controlPlaneEndpointsConfig": {"dnsEndpointConfig": dns(open)}})
-        };
-        assert_eq!(way(&private(true)), name);
-        assert!(
-            matches!(way(&private(false)), Some(Way::Hidden { address, why }) if address == "10.0.0.2" && why.contains("private"))
-        );
-        let by_name = |open: bool| json!({"endpoint": "", "controlPlaneEndpointsConfig": {"ipEndpointsConfig": {"enabled": false}, "dnsEndpointConfig": dns(open)}});
-        assert_eq!(way(&by_name(true)), name);
-        assert_eq!(way(&by_name(false)), None);
-    }
 
     #[test]
     fn a_cluster_that_is_not_up_is_explained() {

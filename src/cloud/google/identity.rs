@@ -41,6 +41,9 @@ struct Inner {
     around: Surroundings,
     who: OnceCell<Who>,
     token: Kept<SecretString>,
+    /// For messages, once it is known: asking may be a request.
+    account: OnceCell<String>,
+    member: OnceCell<String>,
 }
 
 impl Identity {
@@ -50,6 +53,8 @@ impl Identity {
             spec,
             around,
             who: OnceCell::new(),
+            account: OnceCell::new(),
+            member: OnceCell::new(),
         }))
     }
 
@@ -109,6 +114,11 @@ impl Identity {
 
     /// How Google's policies call it: `serviceAccount:…`, `principal://…`; `None` when it does not tell.
     pub(super) async fn member(&self) -> Option<String> {
+        let find = async || self.find_member().await.ok_or(());
+        self.0.member.get_or_try_init(find).await.ok().cloned()
+    }
+
+    async fn find_member(&self) -> Option<String> {
         if let Some(email) = self.account().await {
             return Some(format!("serviceAccount:{email}"));
         }
@@ -127,6 +137,11 @@ impl Identity {
 
     /// E-mail address of the service account.
     async fn account(&self) -> Option<String> {
+        let find = async || self.find_account().await.ok_or(());
+        self.0.account.get_or_try_init(find).await.ok().cloned()
+    }
+
+    async fn find_account(&self) -> Option<String> {
         match self.0.who().await.ok()? {
             Who::Credentials { credentials, .. } => match &credentials.kind {
                 GoogleKind::ServiceAccount { email, .. } => Some(email.clone()),

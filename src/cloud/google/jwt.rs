@@ -14,6 +14,8 @@ use serde_json::json;
 pub(super) const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// How long an assertion may be used, in seconds: the most that is taken.
 const LIFE: i64 = 3600;
+/// How far this machine's clock may be ahead, in seconds: what was signed in the future is not taken.
+const AHEAD: i64 = 10;
 
 /// An account and its key.
 pub(super) struct Signer<'a> {
@@ -34,7 +36,7 @@ impl Signer<'_> {
         if let Some(id) = self.key_id {
             header["kid"] = id.into();
         }
-        let issued = now.as_second();
+        let issued = now.as_second() - AHEAD;
         let claims = json!({
             "iss": self.email,
             "scope": SCOPE,

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::super::Surroundings;
 use super::super::environment::Environment;
-use super::super::http::Answer;
+use super::super::http::{Answer, built};
 use crate::code::Code;
 use crate::failure::{Failure, Outcome};
 
@@ -23,6 +23,8 @@ pub(super) struct Metadata {
     base: String,
     /// Nothing says that this is a machine of Google.
     pub(super) is_guess: bool,
+    /// This is a pod of some cluster.
+    in_pod: bool,
 }
 
 impl Metadata {
@@ -32,6 +34,7 @@ impl Metadata {
         Self {
             base: format!("http://{host}/computeMetadata/v1"),
             is_guess: named.is_none(),
+            in_pod: env.get("KUBERNETES_SERVICE_HOST").is_some(),
         }
     }
 
@@ -66,16 +69,21 @@ impl Metadata {
 
     async fn ask(&self, around: &Surroundings, path: &str) -> Outcome<Answer> {
         // What stands at the machine's own address is not behind the company's proxy.
-        let client = Client::builder()
-            .no_proxy()
-            .connect_timeout(CONNECT)
-            .timeout(TIMEOUT)
-            .build()
-            .unwrap_or_default();
+        let client = built(|| {
+            Client::builder()
+                .no_proxy()
+                .connect_timeout(CONNECT)
+                .timeout(TIMEOUT)
+        });
         let request = client
             .get(format!("{}/{path}", self.base))
             .header("Metadata-Flavor", "Google");
-        let tries = if self.is_guess { 1 } else { 5 };
+        let tries = match (self.is_guess, self.in_pod) {
+            (true, false) => 1,
+            // In the first seconds of a pod of GKE it is not there yet.
+            (true, true) => 3,
+            (false, _) => 5,
+        };
         let tried = "ask this machine's metadata server";
         match around.http.send_at_most(tries, tried, request).await {
             // Other clouds have a server at the same address.

@@ -9,6 +9,7 @@ mod jwt;
 mod metadata;
 mod registry;
 mod token;
+mod way;
 
 use self::identity::Identity;
 use super::Surroundings;

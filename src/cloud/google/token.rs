@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use reqwest::RequestBuilder;
+use reqwest::header::{DATE, HeaderMap};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
@@ -12,7 +13,7 @@ use super::denial::denied;
 use super::exchange::{Exchanger, subject};
 use super::jwt::Signer;
 use super::metadata::Metadata;
-use crate::cloud::spec::{GoogleCredentials, GoogleKind};
+use crate::cloud::spec::{GoogleCredentials, GoogleKind, UNIVERSE};
 use crate::code::Code;
 use crate::failure::{Failure, Outcome};
 
@@ -56,6 +57,9 @@ pub(super) async fn fresh(around: &Surroundings, who: &Who) -> Outcome<Fresh<Sec
             exchanger.exchange(around, &token).await?
         }
         Who::Credentials { credentials, place } => {
+            if let Some(failure) = elsewhere(credentials, place) {
+                return Err(failure);
+            }
             match &credentials.kind {
                 GoogleKind::External(external) => {
                     let token = subject(around, &external.source).await?;
@@ -118,7 +122,8 @@ pub(super) async fn fresh(around: &Surroundings, who: &Who) -> Outcome<Fresh<Sec
         return Err(Failure::new(
             Code::CloudIdentity,
             "failed to get a token from Google: its answer holds none",
-        ));
+        )
+        .help("look at who answers: a proxy or a page to log in may stand in the way"));
     };
     let value = SecretString::from(text);
     around.voice.mask(&value).await;
@@ -138,12 +143,36 @@ async fn ask(
     if answer.status.is_success() {
         return Ok(answer.json());
     }
+    let ahead = ahead(&answer.headers, jiff::Timestamp::now());
     Err(denied(
         &tried,
         place,
         answer.status.as_u16(),
         &answer.json(),
+        ahead,
     ))
+}
+
+/// In other universes keys and people have no tokens of this kind: what they prove must not go to Google's own place.
+fn elsewhere(credentials: &GoogleCredentials, place: &str) -> Option<Failure> {
+    if credentials.universe == UNIVERSE || matches!(credentials.kind, GoogleKind::External(_)) {
+        return None;
+    }
+    let message = format!(
+        "failed to log in to Google: what {place} holds is of the universe `{}`, and keys work here only in `{UNIVERSE}`",
+        credentials.universe
+    );
+    Some(Failure::new(Code::CloudIdentity, message).help(format!(
+        "set `workload-identity-provider` (and GOOGLE_CLOUD_UNIVERSE_DOMAIN to `{}`) in the place of the key; docs/google.md",
+        credentials.universe
+    )))
+}
+
+/// How far this machine's clock is ahead of the one who answered.
+fn ahead(headers: &HeaderMap, now: jiff::Timestamp) -> Option<jiff::SignedDuration> {
+    let date = headers.get(DATE)?.to_str().ok()?;
+    let theirs = jiff::fmt::rfc2822::parse(date).ok()?.timestamp();
+    Some(now.duration_since(theirs))
 }
 
 /// How long a token lives: a number of seconds, or when it ends.
@@ -175,5 +204,17 @@ mod tests {
         let past = json!({"expireTime": "2014-10-02T15:01:23Z"});
         assert_eq!(life(&past), Some(Duration::ZERO));
         assert_eq!(life(&json!({})), None);
+    }
+
+    #[test]
+    fn a_wrong_clock_is_measured() {
+        let mut headers = HeaderMap::new();
+        let now = "2026-03-01T12:00:00Z".parse().unwrap();
+        assert_eq!(ahead(&headers, now), None);
+        headers.insert(DATE, "Sun, 01 Mar 2026 13:00:00 GMT".parse().unwrap());
+        assert_eq!(
+            ahead(&headers, now),
+            Some(jiff::SignedDuration::from_hours(-1))
+        );
     }
 }

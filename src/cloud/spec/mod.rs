@@ -1,6 +1,7 @@
 //! What the inputs say of clouds: who we are there, and which of their clusters and workspaces is meant.
 
 mod google;
+mod google_file;
 mod url;
 
 use secrecy::SecretString;

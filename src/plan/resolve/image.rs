@@ -11,7 +11,7 @@ use super::{Places, Resolver};
 use crate::cloud::Clouds;
 use crate::context::Workspace;
 use crate::host::Kind;
-use crate::registry::Reference;
+use crate::registry::{Plain, Reference};
 
 impl Resolver<'_> {
     pub(super) fn reference(&mut self, name: &str, text: Option<&str>) -> Option<Reference> {
@@ -41,14 +41,15 @@ impl Resolver<'_> {
             password: self.password(image),
             job: self.job_login(places),
             clouds,
+            plain: Plain::default(),
         }
     }
 
-    /// What the place gives its jobs: GitHub its token for ghcr.io, GitLab a password for its own registry.
+    /// What the place gives its jobs: GitHub its token for its own registry, GitLab a password for its own.
     fn job_login(&self, places: &Places) -> Option<RegistryPassword> {
         match self.host.kind {
             Kind::GitHub => Some(RegistryPassword {
-                host: "ghcr.io".to_owned(),
+                host: of_github(places.environment.get("GITHUB_SERVER_URL")),
                 // The registry looks at the token alone.
                 username: places
                     .environment
@@ -209,5 +210,39 @@ impl Resolver<'_> {
             }
         }
         secrets
+    }
+}
+
+/// The registry of the instance of GitHub that a job runs on.
+/// Source: docs.github.com/enterprise-server "Working with the Container registry": `containers.HOSTNAME`.
+fn of_github(server: Option<&str>) -> String {
+    let url = server.and_then(|server| server.parse::<reqwest::Url>().ok());
+    let Some((url, host)) = url.as_ref().and_then(|url| Some((url, url.host_str()?))) else {
+        return "ghcr.io".to_owned();
+    };
+    match (host, url.port()) {
+        ("github.com", _) => "ghcr.io".to_owned(),
+        (host, None) => format!("containers.{host}"),
+        (host, Some(port)) => format!("containers.{host}:{port}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_instance_of_github_has_its_own_registry() {
+        for (server, registry) in [
+            (None, "ghcr.io"),
+            (Some("https://github.com"), "ghcr.io"),
+            (Some("https://wine.ghe.com"), "containers.wine.ghe.com"),
+            (
+                Some("https://git.example:8443/"),
+                "containers.git.example:8443",
+            ),
+        ] {
+            assert_eq!(of_github(server), registry);
+        }
     }
 }

@@ -168,6 +168,7 @@ pub(crate) fn resolve(
             resolver.missing("image-ref", "the stage deploy runs without push, so it must be told which image: the output `image-ref` of the earlier job");
         }
     }
+    let unused = resolver.unused(target);
     if !resolver.findings.is_empty() {
         return Err(resolver.findings);
     }
@@ -178,6 +179,7 @@ pub(crate) fn resolve(
         host,
         stages,
         left_out,
+        unused,
         train,
         model,
         gates,

@@ -33,6 +33,10 @@ pub(super) fn in_variable(name: &str, value: &str) -> Vec<String> {
         Some(input) if SECRET_INPUTS.contains(&input) && !Path::new(value).exists() => {
             vec![value.to_owned()]
         }
+        // The same for GOOGLE_APPLICATION_CREDENTIALS and others of the kind.
+        _ if names_a_secret(name) && value.starts_with('/') && Path::new(value).is_file() => {
+            Vec::new()
+        }
         _ if names_a_secret(name) || passwords::holds_key(value) => vec![value.to_owned()],
         _ => passwords::in_urls(value),
     }
@@ -266,5 +270,8 @@ mod tests {
         assert_eq!(found("ACCOUNT", key), [key]);
         assert!(found("INPUT_IMAGE", "ghcr.io/o/n").is_empty());
         assert!(found("INPUT_KUBECONFIG", "/etc/passwd").is_empty());
+        let variable = "GOOGLE_APPLICATION_CREDENTIALS";
+        assert!(found(variable, "/etc/passwd").is_empty());
+        assert_eq!(found(variable, "/nowhere/key"), ["/nowhere/key"]);
     }
 }

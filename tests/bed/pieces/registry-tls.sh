@@ -3,12 +3,11 @@
 # (the engine checks no certificate on 127.0.0.0/8, so it needs another name); `down` takes both away.
 what="registry with TLS"
 NAME=registry.test PORT=5003 USER_NAME=robot PASSWORD=s3cret
-HOSTS_LINE="127.0.0.1 $NAME # ml-deploy test bed"
 CERTS=/etc/docker/certs.d/$NAME:$PORT
 . "$HERE/registry.sh"
 
 health() {
-  grep -qxF "$HOSTS_LINE" /etc/hosts && cmp -s "$DIR/ca.pem" "$CERTS/ca.crt" &&
+  hosts_has "$NAME" && cmp -s "$DIR/ca.pem" "$CERTS/ca.crt" &&
     answers --cacert "$DIR/ca.pem" -u "$USER_NAME:$PASSWORD" "https://$NAME:$PORT/v2/"
 }
 
@@ -26,7 +25,7 @@ up() {
   stop
   if ! openssl x509 -checkend 86400 -noout -in "$DIR/server.pem" >/dev/null 2>&1; then certificates 2>"$DIR/openssl.log"; fi
   password_file
-  grep -qxF "$HOSTS_LINE" /etc/hosts || echo "$HOSTS_LINE" | as_root tee -a /etc/hosts >/dev/null
+  hosts_add "$NAME"
   as_root mkdir -p "$CERTS"; as_root cp "$DIR/ca.pem" "$CERTS/ca.crt"
   EXTRA="  tls: {certificate: $DIR/server.pem, key: $DIR/server.key}
 auth: {htpasswd: {realm: test, path: $DIR/htpasswd}}"
@@ -35,10 +34,7 @@ auth: {htpasswd: {realm: test, path: $DIR/htpasswd}}"
 
 down() {
   stop
-  if grep -qxF "$HOSTS_LINE" /etc/hosts; then # written in place: in a container it is a mount
-    local rest; rest=$(grep -vxF "$HOSTS_LINE" /etc/hosts || true)
-    printf '%s\n' "$rest" | as_root tee /etc/hosts >/dev/null
-  fi
+  hosts_remove "$NAME"
   if [ -d "$CERTS" ]; then as_root rm -rf "$CERTS"; fi
   rm -rf "${DIR:?}/data"
 }

@@ -1,6 +1,7 @@
 """Google as a job sees it: `google.py CONFIG`. What it hands out is written to `tokens`, a file with lines `TOKEN SECONDS-SINCE-EPOCH-WHEN-IT-ENDS`.
 
 CONFIG is JSON and read again for each request: `tokens`; `life` (seconds); `account`, `public` (a service account and the PEM of its key);
+`only` (so many tokens are given before the key is deleted);
 `provider` (`projects/…/providers/…`, which trusts jobs whose subject begins with `subject`), `job` (the subject of this job); `user` (what a person's file
 holds); `clusters` (by path); `said` (what everybody who asks for a token is told instead; `{sent}` is what proves who he is). It is the token endpoint, the exchange of tokens, the tokens of service accounts, the metadata server, the runner that
 signs for its job, and the service that describes clusters.
@@ -63,7 +64,8 @@ class Google(http.server.BaseHTTPRequestHandler):
         said = json.loads(unpack(claims))
         if said["iss"] != known["account"]:
             raise Refused(400, "invalid_grant", "Invalid grant: account not found")
-        if not good or json.loads(unpack(header))["alg"] != "RS256":
+        gone = "only" in known and sum(1 for _ in open(known["tokens"])) >= known["only"]
+        if not good or gone or json.loads(unpack(header))["alg"] != "RS256":
             raise Refused(400, "invalid_grant", "Invalid JWT Signature.")
         if said["aud"] != f"http://{self.headers['Host']}/token" or said["scope"] != SCOPE or not 0 < said["exp"] - said["iat"] <= 3600 or abs(said["iat"] - time.time()) > 60:
             raise Refused(400, "invalid_grant", "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat and exp values in the JWT claim.")

@@ -1,5 +1,6 @@
-//! Whether the pull secrets that a pod names hold a login for the registry that its image is pushed to. Of a Secret only the
+//! Whether the pull secrets that a pod names hold a login for the repository that its image is pushed to. Of a Secret only the
 //! names of the registries are kept.
+//! Source: kubernetes.io/docs/concepts/containers/images, "Interpretation of config.json".
 
 use std::collections::BTreeSet;
 
@@ -67,7 +68,7 @@ fn runs(template: &Template<'_>, ours: &Reference) -> bool {
     })
 }
 
-/// The registries that a Secret holds logins for; `None` when that is not known.
+/// The registries, or parts of them, that a Secret holds logins for; `None` when that is not known.
 async fn registries(client: &Client, namespace: &str, name: &str) -> Option<BTreeSet<String>> {
     let found = api(client, "Secret", namespace)?
         .get_opt(name)
@@ -85,16 +86,35 @@ fn hosts(secret: &Value) -> Option<BTreeSet<String>> {
     let logins = logins.or_else(|| decoded(".dockercfg"))?;
     let hosts = logins.as_object()?.keys().map(|name| {
         let name = name.split("://").last().unwrap_or(name);
-        let host = name.split('/').next().unwrap_or(name);
+        let (host, path) = name.split_once('/').unwrap_or((name, ""));
         // Docker's own hub has several names.
-        if host.ends_with("docker.io") {
-            "docker.io"
-        } else {
-            host
+        let host = match host {
+            "index.docker.io" | "registry-1.docker.io" => "docker.io",
+            host => host,
+        };
+        // Of older clients, and of no meaning.
+        let path = path.trim_start_matches("v1").trim_start_matches("v2");
+        match path.trim_matches('/') {
+            "" => host.to_owned(),
+            path => format!("{host}/{path}"),
         }
-        .to_owned()
     });
     Some(hosts.collect())
+}
+
+/// Whether the node takes this login for the repository: the host fits, `*` standing for a part of its name, and the path begins
+/// so.
+fn covers(login: &str, ours: &Reference) -> bool {
+    let (host, path) = login.split_once('/').unwrap_or((login, ""));
+    let (wanted, given): (Vec<_>, Vec<_>) =
+        (ours.host().split('.').collect(), host.split('.').collect());
+    let fits = |(given, wanted): (&&str, &&str)| match given.split_once('*') {
+        Some((begin, end)) => wanted.starts_with(begin) && wanted.ends_with(end),
+        None => given == wanted,
+    };
+    given.len() == wanted.len()
+        && given.iter().zip(&wanted).all(fits)
+        && ours.path().starts_with(path)
 }
 
 fn judge(
@@ -102,12 +122,7 @@ fn judge(
     ours: &Reference,
     known: &BTreeSet<String>,
 ) -> Option<Diagnostic> {
-    // `*.example.com` is taken by the node for any name below it.
-    let covers = |host: &String| {
-        let below = host.strip_prefix('*');
-        host == ours.host() || below.is_some_and(|end| ours.host().ends_with(end))
-    };
-    if known.iter().any(covers) {
+    if known.iter().any(|login| covers(login, ours)) {
         return None;
     }
     let quoted = |all: Vec<&str>| {
@@ -120,10 +135,11 @@ fn judge(
         false => quoted(known.iter().map(String::as_str).collect()),
     };
     let message = format!(
-        "`{}` pulls with {}, which has a login for {held} and not for `{}`, where the image is pushed to",
+        "`{}` pulls with {}, which has a login for {held} and not for `{}/{}`, where the image is pushed to",
         template.object.label(),
         quoted(secrets),
-        ours.host()
+        ours.host(),
+        ours.path()
     );
     let help = format!(
         "fine when the image is public or the nodes have a login of their own; else add one for `{}`: `kubectl -n {} create secret docker-registry … --docker-server={}`",
@@ -180,15 +196,25 @@ spec:
         let told = judged(ours, &["ghcr.io", "https://index.docker.io/v1/"]).unwrap();
         assert_eq!(
             told,
-            "`Deployment/wine` pulls with `regcred`, which has a login for `docker.io`, `ghcr.io` and not for `registry.example`, where the image is pushed to"
+            "`Deployment/wine` pulls with `regcred`, which has a login for `docker.io`, `ghcr.io` and not for `registry.example/team/wine`, where the image is pushed to"
         );
         assert!(judged(ours, &[]).unwrap().contains("no registry"));
         for right in [
             "registry.example",
             "https://registry.example/v2/",
             "*.example",
+            "reg*.example/team",
+            "https://registry.example/v1/team/wine",
         ] {
             assert_eq!(judged(ours, &[right]), None, "{right}");
+        }
+        for wrong in [
+            "*",
+            "*.registry.example",
+            "registry.example:5000",
+            "registry.example/other",
+        ] {
+            assert!(judged(ours, &[wrong]).unwrap().contains(wrong), "{wrong}");
         }
         assert_eq!(judged("team/wine", &["https://index.docker.io/v1/"]), None);
         assert!(runs(template, &ours.parse().unwrap()));
