@@ -60,7 +60,7 @@ impl Endpoint {
     }
 
     /// One of the next calls of an action fails so; `more` is what the bed's server takes beside.
-    fn fault(&self, action: &str, code: &str, more: &Value) {
+    pub(crate) fn fault(&self, action: &str, code: &str, more: &Value) {
         let mut fault = json!({"key": self.key, "action": action, "code": code, "times": 1});
         let more = more.as_object().unwrap().clone();
         fault.as_object_mut().unwrap().extend(more);
