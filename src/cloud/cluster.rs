@@ -68,7 +68,27 @@ pub(crate) enum Described {
     Address { address: Address, bearer: Bearer },
 }
 
+/// Why the nodes of a cluster will hardly be let pull, and what to do.
+#[derive(Clone, Debug)]
+pub(crate) struct Unattached {
+    pub(crate) why: String,
+    pub(crate) help: String,
+}
+
 impl Clouds {
+    /// Whether the cluster's nodes lack the right to pull from a registry of the same cloud; `None`: they have it, or it cannot be
+    /// known.
+    pub(crate) async fn unattached(
+        &self,
+        cluster: &CloudCluster,
+        registry: &str,
+    ) -> Option<Unattached> {
+        match cluster {
+            CloudCluster::Aks(aks) => self.azure.unattached(aks, registry).await,
+            CloudCluster::Eks(_) | CloudCluster::Gke(_) => None,
+        }
+    }
+
     /// Asks the cluster's cloud for it.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 pub(crate) use aws::{ImagePlace, Role, SageMaker, Thing};
 pub(crate) use azure::ml as azure_ml;
-pub(crate) use cluster::{Address, Bearer, Described};
+pub(crate) use cluster::{Address, Bearer, Described, Unattached};
 pub(crate) use environment::Environment;
 pub(crate) use registry::Login;
 

@@ -7,7 +7,7 @@ use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use super::kubeconfig;
+use super::{kubeconfig, way};
 use crate::cloud::{Address, Bearer, Described};
 use crate::failure::Outcome;
 use crate::plan::{CloudCluster, ClusterSpec};
@@ -31,16 +31,18 @@ pub(super) async fn configure(
         }
     }
     let context = kubeconfig::context(&found, spec.context.as_deref())?;
+    let proxy = way::named(&found, &context);
     let options = KubeConfigOptions {
         context: Some(context),
         ..KubeConfigOptions::default()
     };
     let config = Config::from_custom_kubeconfig(found, &options).await;
-    let config = config.map_err(|error| {
+    let mut config = config.map_err(|error| {
         kubeconfig::invalid(format!(
             "failed to use what the cloud says of the cluster: {error}"
         ))
     })?;
+    way::settle(&mut config, proxy.as_deref());
     if let Some(bearer) = &bearer {
         // Who may not have a token is told so in the cloud's own words, before the first request.
         bearer.token().await?;

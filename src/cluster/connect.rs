@@ -7,7 +7,7 @@ use kube::client::{AuthError, Body, ClientBuilder};
 use kube::config::KubeConfigOptions;
 use kube::{Client, Config};
 
-use super::{bearer, kubeconfig, private};
+use super::{bearer, kubeconfig, private, way};
 use crate::cloud;
 use crate::code::Code;
 use crate::failure::{Failure, Outcome, chain};
@@ -135,6 +135,7 @@ async fn configure(spec: &ClusterSpec) -> Outcome<Configured> {
     };
     let context = kubeconfig::context(&found, spec.context.as_deref())?;
     let plugin = kubeconfig::plugin(&found, &context);
+    let proxy = way::named(&found, &context);
     let options = KubeConfigOptions {
         context: Some(context.clone()),
         ..KubeConfigOptions::default()
@@ -144,6 +145,7 @@ async fn configure(spec: &ClusterSpec) -> Outcome<Configured> {
         .map_err(|error| {
             kubeconfig::invalid(format!("failed to use context `{context}`: {error}"))
         })?;
+    way::settle(&mut config, proxy.as_deref());
     config.connect_timeout = Some(FIRST_ANSWER);
     Ok(Configured {
         config,

@@ -10,6 +10,7 @@ mod private;
 mod proxy;
 mod rights;
 mod together;
+mod way;
 mod workload;
 
 pub(crate) use connect::{Cluster, transport};

@@ -2,6 +2,7 @@
 
 mod endpoints;
 mod gates;
+mod readable;
 mod resolve;
 mod rules;
 mod sagemaker;
@@ -50,6 +51,8 @@ pub(crate) struct Plan {
     pub(crate) stages: Vec<Stage>,
     /// Stages that do not, and why.
     pub(crate) left_out: Vec<(Stage, String)>,
+    /// Inputs that are set and for another target: nothing comes of them.
+    pub(crate) unused: Vec<String>,
     pub(crate) train: Option<TrainSpec>,
     /// Where the model is, trained in this run or before.
     pub(crate) model: PathBuf,

@@ -106,13 +106,14 @@ pub(crate) fn without_tools(run: Run<'_>) -> Run<'_> {
 }
 
 /// Asks for a cluster that is not there: the directory answers first.
-fn asks<'a>(project: &'a Project) -> Run<'a> {
+pub(crate) fn asks<'a>(project: &'a Project) -> Run<'a> {
     let run = project.ml_deploy("deploy").input("manifests", "app.yaml");
     run.input("resource-group", "ml")
         .input("cluster-name", "serving")
 }
 
-fn project() -> Project {
+/// One small object.
+pub(crate) fn project() -> Project {
     let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
     Project::new().file("app.yaml", text)
 }

@@ -11,12 +11,12 @@ use crate::support::{Ended, Project, Run, bed, unique};
 
 const GOLDEN: &str = "{\"request\": {\"x\": 2}, \"response\": {\"y\": 4.0, \"label\": \"cat\"}}\n{\"request\": {\"x\": 3}, \"response\": {\"y\": 6.0, \"label\": \"cat\"}}\n";
 /// What only Azure's directory may see.
-const SECRET: &str = "azure-client-secret-8417";
+pub(crate) const SECRET: &str = "azure-client-secret-8417";
 
 /// A subscription of one test, and the endpoint in it.
 pub(crate) struct Azure {
-    id: String,
-    project: Project,
+    pub(crate) id: String,
+    pub(crate) project: Project,
 }
 
 impl Azure {
@@ -151,20 +151,37 @@ pub(crate) fn image() -> &'static str {
         let image = format!("{}/{}:1", bed("REGISTRY"), unique("it/azureml"));
         docker(&["build", "-q", "-t", &image, &project.path().display().to_string()]);
         docker(&["push", &image]);
-        docker(&["inspect", "-f", "{{index .RepoDigests 0}}", &image])
+        // The same bytes may stand under other tests' names too.
+        let digests = docker(&["inspect", "-f", "{{join .RepoDigests \" \"}}", &image]);
+        let name = image.trim_end_matches(":1");
+        let mut ours = digests.split(' ').filter(|one| one.starts_with(name));
+        ours.next().unwrap_or_else(|| panic!("{digests}")).trim().to_owned()
     })
 }
 
 #[test]
 fn an_endpoint_of_somebody_else_is_asked_as_it_wants_to_be() {
-    let azure = Azure::new(json!({"endpoint": {"authMode": "AADToken", "description": "Wine"}}));
-    azure.held(azure.deploy("good").run().expect(0));
-    // A token of the directory for endpoints, and no key.
-    let log = azure.log();
-    let scopes = log["scopes"].to_string();
-    assert!(scopes.contains("https://ml.azure.com/.default"), "{scopes}");
-    assert!(!log["requests"].to_string().contains("listKeys"), "{log}");
-    assert_eq!(azure.endpoint()["traffic"], json!({"blue": 100}));
+    let right = |name: &str| {
+        format!("Microsoft.MachineLearningServices/workspaces/onlineEndpoints/{name}/action")
+    };
+    // Who may not have its keys need not: a token of the directory for endpoints, or one of the workspace.
+    for (auth, scope, asked) in [("AADToken", true, false), ("AMLToken", false, true)] {
+        let azure = Azure::new(
+            json!({"endpoint": {"authMode": auth, "description": "Wine"}, "deny": [right("listKeys")]}),
+        );
+        azure.held(azure.deploy("good").run().expect(0));
+        let log = azure.log();
+        let scopes = log["scopes"].to_string();
+        assert_eq!(scopes.contains("https://ml.azure.com/.default"), scope);
+        let requests = log["requests"].to_string();
+        assert!(!requests.contains("listKeys"), "{log}");
+        assert_eq!(requests.contains("onlineEndpoints/wine/token 200"), asked);
+        assert_eq!(azure.endpoint()["traffic"], json!({"blue": 100}));
+    }
+    // The right that it does take is missed before anything is changed.
+    let azure = Azure::new(json!({"endpoint": {"authMode": "AMLToken"}, "deny": [right("token")]}));
+    let ended = azure.deploy("good").run().expect(10).code("cloud-denied");
+    azure.held(ended.says(&format!("lacks the right `{}`", right("token"))));
 }
 
 #[test]

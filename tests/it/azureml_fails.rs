@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::azureml::Azure;
-use crate::support::Ended;
+use crate::support::{Ended, Run};
 
 /// An endpoint that serves.
 fn serving() -> Azure {
@@ -170,6 +170,57 @@ fn a_cancel_says_what_is_left_and_the_next_run_goes_on() {
     let run = azure.deploy("noisy").input("tolerance", "rtol=1e-4");
     azure.held(run.run().expect(0).says("deployment `violet` is ready"));
     assert_eq!(azure.endpoint()["traffic"], json!({"violet": 100}));
+}
+
+/// A new version that gets half of the traffic first.
+fn by_halves(azure: &Azure) -> Run<'_> {
+    let run = azure.deploy("noisy").input("tolerance", "rtol=1e-4");
+    run.input("traffic-step", "50%")
+}
+
+#[test]
+fn a_cancel_while_the_traffic_moves_moves_it_back() {
+    let azure = serving();
+    azure.script(json!({"moves": 1}));
+    let half = "traffic of endpoint `wine` moves to `blue` 50 %, `green` 50 %";
+    let ended = by_halves(&azure).signal_at(half, "TERM").expect(143);
+    assert!(ended.took.as_secs() < 6, "{:?}", ended.took);
+    let ended = ended
+        .says("endpoint `wine` sends its traffic to `blue` 100 % as before")
+        .says("deployment `green` is left, without traffic, and the next run removes it");
+    azure.held(ended);
+    assert_eq!(azure.endpoint()["traffic"], json!({"blue": 100}));
+    // What was left has never served everybody: nobody goes back to it.
+    let back = azure.command("rollback").input("health-path", "/health");
+    azure.held(back.run().expect(10).code("revision-missing"));
+
+    // Azure takes longer than the time that is left: what to look at, and the line that moves it.
+    azure.script(json!({"moves": 20}));
+    let ended = by_halves(&azure).signal_at(half, "TERM").expect(143);
+    assert!(ended.took.as_secs() < 6, "{:?}", ended.took);
+    let ended = ended
+        .says("Azure had not ended that when this run had to: look where it goes")
+        .says("az ml online-endpoint update --resource-group rg --workspace-name wine-ws --name wine --traffic \"blue=100 green=0\"");
+    azure.held(ended);
+}
+
+#[test]
+fn traffic_that_cannot_be_put_back_needs_a_person() {
+    let azure = serving();
+    // Half of it moves; then the endpoint takes no change any more.
+    azure.script(json!({"traffic": "once"}));
+    let ended = by_halves(&azure).run().expect(70).code("rollback-failed");
+    let ended = ended
+        .says("the traffic could not be moved back to `blue` 100 %")
+        .says("endpoint `wine` sends its traffic to `blue` 50 %, `green` 50 %")
+        .says("--resource-group rg --workspace-name wine-ws --name wine --traffic \"blue=100 green=0\"")
+        // And why it was to go back at all.
+        .says("did not move to `green` 100 %");
+    assert_ne!(ended.output("rolled-back"), "true");
+    azure.held(ended);
+    let left = azure.endpoint();
+    assert_eq!(left["traffic"], json!({"blue": 50, "green": 50}));
+    assert_eq!(left["deployments"]["green"]["state"], "Succeeded");
 }
 
 #[test]

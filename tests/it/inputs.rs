@@ -187,50 +187,42 @@ fn what_is_not_to_be_deployed_and_what_cannot_be_built() {
 }
 
 #[test]
-fn an_input_of_another_target_is_not_ignored() {
-    let project = Project::new().file("ml-deploy.yml", "container-name: wine\nport: 8080\n");
+fn an_input_of_another_target_is_told_and_stops_nothing() {
+    let settings =
+        "container-name: wine\nnamespace: ml\nmanifests: k8s\nhealth-path: /health\nport: 8080\n";
+    let project = Project::new().file("ml-deploy.yml", settings);
     let plan = |target: &str| {
-        let run = project.ml_deploy("plan").input("target", target);
-        run.input(
+        let run = project.ml_deploy("plan").terminal().flag("target", target);
+        run.flag(
             "image-ref",
             "127.0.0.1:1/x@sha256:a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4",
         )
     };
-    let azure = plan("azureml")
-        .input("endpoint-name", "wine")
-        .input("instance-type", "Standard_DS2_v2")
-        .input("resource-group", "rg")
-        .input("workspace", "ws")
-        .input("health-path", "/health");
-    let ended = azure
-        .input("cluster-name", "wine")
-        .input("execution-role", "r")
-        .input("prune", "false")
-        .run()
-        .expect(2);
-    let ended = ended
-        .code("input-invalid")
-        .says("input `cluster-name` is for target kubernetes and would be ignored, because `target` is azureml")
-        .says("input `execution-role` is for target sagemaker");
-    // What the file says for other runs is theirs, and a switch that is off asks for nothing.
-    for name in ["container-name", "prune"] {
-        assert!(
-            !ended.stdout.contains(&format!("`{name}`")),
-            "{}",
-            ended.stdout
-        );
-    }
-    plan("docker").run().expect(0).says("container `wine`");
-    let ended = plan("docker").input("strategy", "blue-green").run();
-    ended
-        .expect(2)
-        .says("input `strategy` is for target kubernetes");
+    let endpoint = |target: &str, type_: &str| {
+        let run = plan(target).flag("endpoint-name", "wine");
+        run.flag("instance-type", type_)
+            .flag("cluster-name", "wine")
+    };
+    let sagemaker = endpoint("sagemaker", "ml.m5.large").flag("execution-role", "r");
+    let sagemaker = sagemaker
+        .flag("aws-region", "eu-west-1")
+        .flag("prune", "false");
+    let unused = "not used    manifests, namespace, cluster-name, container-name, health-path: for another target\n";
+    sagemaker.run().expect(0).says(unused);
+    let azure = endpoint("azureml", "Standard_DS2_v2").flag("resource-group", "rg");
+    let azure = azure.flag("workspace", "ws").flag("execution-role", "r");
+    azure.run().expect(0).says(
+        "not used    manifests, namespace, cluster-name, container-name, execution-role: for another target\n",
+    );
+    // Without an input of another target there is no such line.
+    let bare = project.ml_deploy("plan").terminal();
+    let bare = bare.flag("train", "python train.py").flag("target", "none");
+    let ended = bare.run().expect(0);
+    assert!(!ended.stdout.contains("not used"), "{}", ended.stdout);
     plan("kubernetes")
-        .input("manifests", "k8s")
-        .input("resource-group", "rg")
+        .flag("resource-group", "rg")
         .run()
         .expect(2)
-        .code("input-missing")
         .says("input `cluster-name` is not set: `resource-group` is set");
 }
 

@@ -14,6 +14,7 @@ mod aws_cluster;
 mod aws_identity;
 mod azure;
 mod azure_clusters;
+mod azure_names;
 mod azure_registries;
 mod azureml;
 mod azureml_fails;

@@ -172,7 +172,6 @@ fn what_sagemaker_does_not_take_is_found_before_anything_is_made() {
         ("instance-type", "m5.large"),
         ("serverless-memory", "2048"),
         ("update-policy", "canary: 10%"),
-        ("health-path", "/health"),
         ("endpoint-name", "wine_1"),
         ("on-first-failure", "scale-down"),
         ("startup-timeout", "5s"),
@@ -182,8 +181,6 @@ fn what_sagemaker_does_not_take_is_found_before_anything_is_made() {
         ("data-capture-percent", "10"),
         ("update-wait", "1m"),
         ("container-env", "1X=2"),
-        ("cluster-name", "wine"),
-        ("manifests", "k8s"),
     ];
     for (name, value) in wrong {
         let ended = endpoint.run(endpoint.deploy(&project, v1).input(name, value));

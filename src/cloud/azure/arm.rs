@@ -1,5 +1,5 @@
-//! Requests to Azure's Resource Manager, and what it says when it refuses.
-//! Source: learn.microsoft.com "Azure Resource Manager: REST API error response".
+//! Requests to Azure's Resource Manager, lists page by page, and what it says when it refuses.
+//! Sources: learn.microsoft.com "Azure Resource Manager: REST API error response", "REST API: nextLink".
 
 use reqwest::Method;
 use secrecy::ExposeSecret as _;
@@ -9,6 +9,9 @@ use super::super::http::Answer;
 use super::Azure;
 use crate::code::Code;
 use crate::failure::{Failure, Outcome};
+
+/// Pages of one list at most: an answer that leads to itself must end some time.
+const PAGES: usize = 200;
 
 /// Why Resource Manager refuses: its own code and words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,6 +97,71 @@ impl Azure {
         };
         self.around.http.send(tried, request).await
     }
+
+    /// Asks an address that Resource Manager gave; `None`: it is elsewhere, and our token goes only to where it was made for.
+    ///
+    /// # Errors
+    /// As [`Self::arm`].
+    pub(super) async fn arm_at(&self, tried: &str, address: &str) -> Outcome<Option<Answer>> {
+        let base = &self.identity.endpoints().resource_manager;
+        let (Ok(url), Ok(own)) = (
+            address.parse::<reqwest::Url>(),
+            base.parse::<reqwest::Url>(),
+        ) else {
+            return Ok(None);
+        };
+        if url.origin() != own.origin() {
+            return Ok(None);
+        }
+        let scope = format!("{base}/.default");
+        let token = self.identity.token(&scope, "Resource Manager").await?;
+        let request = self.around.http.client().get(url);
+        let request = request.bearer_auth(token.expose_secret());
+        self.around.http.send(tried, request).await.map(Some)
+    }
+
+    /// Everything in a list, page by page; `Err`: the answer that was no success.
+    ///
+    /// # Errors
+    /// As [`Self::arm`], and when a list does not end: half of one would be taken for all.
+    pub(super) async fn arm_list(
+        &self,
+        tried: &str,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Outcome<Result<Vec<Value>, Answer>> {
+        let endless = || {
+            Failure::new(
+                Code::CloudUnreachable,
+                format!("failed to {tried}: the list leads elsewhere, or does not end"),
+            )
+        };
+        let mut all = Vec::new();
+        let mut answer = self.arm(tried, Method::GET, path, query, None).await?;
+        for _ in 0..PAGES {
+            if !answer.status.is_success() {
+                return Ok(Err(answer));
+            }
+            let (entries, next) = page(answer.json());
+            all.extend(entries);
+            let Some(next) = next else {
+                return Ok(Ok(all));
+            };
+            answer = self.arm_at(tried, &next).await?.ok_or_else(endless)?;
+        }
+        Err(endless())
+    }
+}
+
+/// What stands on one page, and where the next is.
+fn page(mut body: Value) -> (Vec<Value>, Option<String>) {
+    let next = body.get("nextLink").and_then(Value::as_str);
+    let next = next.filter(|next| !next.is_empty()).map(str::to_owned);
+    let entries = match body.get_mut("value").map(Value::take) {
+        Some(Value::Array(entries)) => entries,
+        _ => Vec::new(),
+    };
+    (entries, next)
 }
 
 #[cfg(test)]
@@ -101,6 +169,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_page_names_the_next() {
+        let (entries, next) = page(json!({"value": [1, 2], "nextLink": "https://x/y"}));
+        assert_eq!((entries.len(), next.as_deref()), (2, Some("https://x/y")));
+        assert_eq!(page(json!({"value": [1], "nextLink": ""})).1, None);
+        assert_eq!(page(json!({"value": [1], "nextLink": null})).1, None);
+        assert_eq!(page(Value::Null), (Vec::new(), None));
+    }
 
     #[test]
     fn refusals_are_read_in_both_forms() {

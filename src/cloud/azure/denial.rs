@@ -35,7 +35,7 @@ pub(super) fn denied(asker: &Asker, status: u16, answer: &Value) -> Failure {
         proof,
     } = asker;
     let (why, help) = match number {
-        Some(700_016) => (
+        Some(700_016 | 700_011) => (
             "the tenant has no such application".to_owned(),
             format!(
                 "correct the client ID, or the tenant ID if the application lives in another tenant: `az ad app show --id {client_id}`"
@@ -69,7 +69,7 @@ pub(super) fn denied(asker: &Asker, status: u16, answer: &Value) -> Failure {
             "a conditional access policy forbids it".to_owned(),
             "ask the tenant's administrator which policy for workload identities it is: often the runner's address is not among the allowed ones".to_owned(),
         ),
-        Some(500_011 | 700_011) => (
+        Some(500_011) => (
             "the tenant does not know the service that the token is for".to_owned(),
             "see that the tenant has a subscription in this cloud, or set `azure-environment`".to_owned(),
         ),
@@ -178,6 +178,8 @@ mod tests {
             (7_000_222, "has expired", "credential reset"),
             (90_002, "no such tenant", "azure-environment"),
             (53_003, "conditional access", "administrator"),
+            (700_011, "no such application", "az ad app show"),
+            (500_011, "does not know the service", "azure-environment"),
         ] {
             let finding = of(Proof::Secret("input `creds`"), number);
             assert!(finding.message.contains(why), "{}", finding.message);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use reqwest::Client;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
+use tokio::net::TcpStream;
 
 use super::super::Surroundings;
 use super::super::environment::Environment;
@@ -82,32 +83,22 @@ impl Managed {
             .timeout(TIMEOUT)
             .build();
         let client = client.unwrap_or_default();
-        let (request, tries) = match &self.place {
+        let request = match &self.place {
             Place::Service { url, header } => {
                 query.push(("api-version", "2019-08-01"));
                 let request = client.get(url).query(&query);
-                (
-                    request.header("X-IDENTITY-HEADER", header.expose_secret()),
-                    5,
-                )
+                request.header("X-IDENTITY-HEADER", header.expose_secret())
             }
             Place::Machine { url } => {
+                if !answers(url).await {
+                    return Err(elsewhere());
+                }
                 query.push(("api-version", "2018-02-01"));
-                (client.get(url).query(&query).header("Metadata", "true"), 1)
+                client.get(url).query(&query).header("Metadata", "true")
             }
         };
         let tried = "get a token of this machine's managed identity";
-        let answer = around.http.send_at_most(tries, tried, request).await;
-        let answer = match answer {
-            Err(_) if self.is_guess() => {
-                return Err(Failure::new(
-                    Code::CloudIdentity,
-                    "failed to log in to Azure: no identity is named, none is in the variables AZURE_*, and this is no machine of Azure",
-                )
-                .help("set `creds`, or `client-id` and `tenant-id` with `permissions: id-token: write` (docs/azure.md)"));
-            }
-            other => other?,
-        };
+        let answer = around.http.send(tried, request).await?;
         if answer.status.is_success() {
             return Ok(answer.json());
         }
@@ -122,6 +113,27 @@ impl Managed {
         .help("assign an identity to the machine, and set AZURE_CLIENT_ID when it has several")
         .evidence(why.map(|why| why.split_whitespace().collect::<Vec<_>>().join(" "))))
     }
+}
+
+/// Whether anybody listens there: on a machine that is not Azure's nobody does, and that is no fault to be tried again.
+async fn answers(url: &str) -> bool {
+    let Ok(url) = url.parse::<reqwest::Url>() else {
+        return false;
+    };
+    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+        return false;
+    };
+    let host = host.trim_matches(['[', ']']);
+    let connected = tokio::time::timeout(CONNECT, TcpStream::connect((host, port)));
+    matches!(connected.await, Ok(Ok(_)))
+}
+
+fn elsewhere() -> Failure {
+    Failure::new(
+        Code::CloudIdentity,
+        "failed to log in to Azure: no identity is named, none is in the variables AZURE_*, and this is no machine of Azure",
+    )
+    .help("set `creds`, or `client-id` and `tenant-id` with `permissions: id-token: write` (docs/azure.md)")
 }
 
 /// How long a token lives. The authority writes numbers, machines write the same as text, App Service only when it ends.
@@ -147,9 +159,15 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked = tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
             let mut asked = vec![0; 4096];
-            let length = stream.read(&mut asked).await.unwrap();
+            // One that connects and asks nothing only looks whether somebody is there.
+            let (mut stream, length) = loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                match stream.read(&mut asked).await {
+                    Ok(0) | Err(_) => {}
+                    Ok(length) => break (stream, length),
+                }
+            };
             let head = format!("HTTP/1.1 {answer}");
             stream.write_all(head.as_bytes()).await.unwrap();
             String::from_utf8_lossy(&asked[..length]).to_lowercase()

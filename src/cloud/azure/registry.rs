@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::super::kept::{Fresh, Kept};
 use super::super::registry::Login;
 use super::Azure;
-use super::sovereign::is_registry;
+use super::sovereign::{is_registry, registry_name};
 use crate::code::Code;
 use crate::failure::{Failure, Outcome};
 
@@ -135,7 +135,7 @@ impl Azure {
 
     /// The line that gives the right to push.
     fn push_right(&self, host: &str) -> String {
-        let name = host.split('.').next().unwrap_or(host);
+        let name = registry_name(host);
         format!(
             "give the identity the role AcrPush: az role assignment create --assignee {} --role AcrPush --scope \"$(az acr show --name {name} --query id --output tsv)\"; a new assignment takes up to five minutes",
             self.identity.assignee()

@@ -21,9 +21,11 @@ impl Endpoints {
     /// Those of the inputs, else of the surroundings, else the world's. `creds` may name servers of its own, as Azure Stack's.
     pub(super) fn new(spec: &AzureSpec, surroundings: &Environment) -> Self {
         let told = surroundings.get("AZURE_AUTHORITY_HOST").map(bare);
-        let cloud = spec
-            .environment
-            .or_else(|| told.as_deref().and_then(of_authority));
+        let named = spec.authority.as_deref().map(bare);
+        let cloud = spec.environment.or_else(|| {
+            let authority = named.as_deref().or(told.as_deref());
+            authority.and_then(of_authority)
+        });
         let (authority, resource_manager, audience) =
             known(cloud.unwrap_or(AzureEnvironment::Public));
         let resource_manager = match &spec.resource_manager {
@@ -37,8 +39,8 @@ impl Endpoints {
             }
             Some(_) => format!("{resource_manager}/.default"),
         };
-        let authority = match (&spec.authority, spec.environment) {
-            (Some(url), _) => bare(url),
+        let authority = match (named, spec.environment) {
+            (Some(url), _) => url,
             (None, None) => told.unwrap_or_else(|| authority.to_owned()),
             (None, Some(_)) => authority.to_owned(),
         };
@@ -86,6 +88,12 @@ fn bare(url: &str) -> String {
     url.trim_end_matches('/').to_owned()
 }
 
+/// The name of a registry as a resource, by the host where it answers. No name has a hyphen; what stands behind one is Azure's own
+/// (`wine-a1b2c3.azurecr.io`).
+pub(super) fn registry_name(host: &str) -> &str {
+    host.split(['.', '-']).next().unwrap_or(host)
+}
+
 /// Whether a registry is one of Azure's, by its name.
 pub(super) fn is_registry(host: &str) -> bool {
     [".azurecr.io", ".azurecr.cn", ".azurecr.us"]
@@ -108,21 +116,44 @@ mod tests {
     #[test]
     fn each_cloud_has_its_own_servers() {
         let none = variables(&[]);
-        let public = Endpoints::new(&AzureSpec::default(), &none);
-        assert_eq!(public.authority, "https://login.microsoftonline.com");
-        assert_eq!(public.audience, "api://AzureADTokenExchange");
-        let china = AzureSpec {
-            environment: Some(AzureEnvironment::China),
-            ..AzureSpec::default()
+        let of = |environment| {
+            let spec = AzureSpec {
+                environment,
+                ..AzureSpec::default()
+            };
+            let found = Endpoints::new(&spec, &none);
+            [
+                found.authority,
+                found.resource_manager,
+                found.registry_scope,
+                found.audience.to_owned(),
+            ]
         };
-        let china = Endpoints::new(&china, &none);
+        let public = [
+            "https://login.microsoftonline.com",
+            "https://management.azure.com",
+            "https://containerregistry.azure.net/.default",
+            "api://AzureADTokenExchange",
+        ];
+        assert_eq!(of(None), public);
+        assert_eq!(of(Some(AzureEnvironment::Public)), public);
         assert_eq!(
-            china.resource_manager,
-            "https://management.chinacloudapi.cn"
+            of(Some(AzureEnvironment::China)),
+            [
+                "https://login.chinacloudapi.cn",
+                "https://management.chinacloudapi.cn",
+                "https://management.chinacloudapi.cn/.default",
+                "api://AzureADTokenExchangeChina",
+            ]
         );
         assert_eq!(
-            china.registry_scope,
-            "https://management.chinacloudapi.cn/.default"
+            of(Some(AzureEnvironment::UsGovernment)),
+            [
+                "https://login.microsoftonline.us",
+                "https://management.usgovcloudapi.net",
+                "https://management.usgovcloudapi.net/.default",
+                "api://AzureADTokenExchangeUSGov",
+            ]
         );
         // The variable that Azure's own libraries know names the cloud too.
         let told = variables(&[("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us/")]);
@@ -151,8 +182,27 @@ mod tests {
     }
 
     #[test]
+    fn creds_of_another_cloud_name_it() {
+        // As `az ad sp create-for-rbac --json-auth` writes them there.
+        let spec = AzureSpec {
+            authority: Some("https://login.chinacloudapi.cn".to_owned()),
+            resource_manager: Some("https://management.chinacloudapi.cn/".to_owned()),
+            ..AzureSpec::default()
+        };
+        let endpoints = Endpoints::new(&spec, &variables(&[]));
+        assert_eq!(
+            endpoints.registry_scope,
+            "https://management.chinacloudapi.cn/.default"
+        );
+        assert_eq!(endpoints.audience, "api://AzureADTokenExchangeChina");
+    }
+
+    #[test]
     fn registries_are_known_by_their_names() {
         assert!(is_registry("wine.azurecr.io") && is_registry("wine.azurecr.cn"));
+        assert!(is_registry("wine.azurecr.us"));
+        assert_eq!(registry_name("wine.azurecr.io"), "wine");
+        assert_eq!(registry_name("wine-a1b2c3.azurecr.io"), "wine");
         assert!(!is_registry("azurecr.io.example") && !is_registry("ghcr.io"));
     }
 }

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::work::{Work, stopped};
-use super::{body, traffic};
-use crate::cloud::azure_ml::{Endpoint, OnlineDeployment};
-use crate::code::Code;
-use crate::failure::{Failure, Outcome};
+use super::body;
+use super::work::Work;
+use crate::cloud::azure_ml::{Endpoint, OnlineDeployment, is_changing};
+use crate::failure::Outcome;
 
 /// Names of deployments: the third is for when neither of the first two can be had.
 const COLOURS: [&str; 3] = ["blue", "green", "violet"];
+
+/// Tags by name.
+pub(super) type Tags = BTreeMap<String, String>;
 
 /// The endpoint as it was.
 #[derive(Clone, Debug, Default)]
@@ -28,41 +30,34 @@ pub(super) struct Place {
     pub(super) occupied: bool,
 }
 
-/// Reads it. An endpoint that somebody else is changing is waited for.
+/// A name that cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct NoPlace {
+    pub(super) why: String,
+    /// Azure is busy with one of them: later there may be a place.
+    pub(super) passes: bool,
+}
+
+/// Reads it as it is now.
 pub(super) async fn read(work: &Work<'_>) -> Outcome<Before> {
-    let name = work.spec.endpoint.as_str();
-    let endpoint = loop {
-        let Some(endpoint) = work.stoppable(work.ml.endpoint(name)).await? else {
-            return Ok(Before::default());
-        };
-        match endpoint.state.as_str() {
-            "Creating" | "Updating" | "Deleting" if !work.is_over() => {
-                let state = &endpoint.state;
-                work.ctx
-                    .events
-                    .note(format!(
-                        "endpoint `{name}` is {state}; waiting until that has ended"
-                    ))
-                    .await;
-            }
-            "Creating" | "Updating" | "Deleting" => {
-                return Err(Failure::new(
-                    Code::RolloutDeadline,
-                    format!(
-                        "endpoint `{name}` was still {} at the end of `deploy-timeout`",
-                        endpoint.state
-                    ),
-                ));
-            }
-            _ => break endpoint,
-        }
-        tokio::select! {
-            biased;
-            () = work.ctx.cancel.cancelled() => return Err(stopped()),
-            () = tokio::time::sleep(traffic::PAUSE * 5) => {}
-        }
+    let found = work
+        .stoppable(work.ml.endpoint(&work.spec.endpoint))
+        .await?;
+    around(work, found).await
+}
+
+/// Reads it to change it: an endpoint that somebody else is changing is waited for.
+pub(super) async fn settled(work: &Work<'_>) -> Outcome<Before> {
+    let found = work.settled().await?;
+    around(work, found).await
+}
+
+/// What belongs to the endpoint.
+async fn around(work: &Work<'_>, found: Option<Endpoint>) -> Outcome<Before> {
+    let Some(endpoint) = found else {
+        return Ok(Before::default());
     };
-    let deployments = work.stoppable(work.ml.deployments(name)).await?;
+    let deployments = work.stoppable(work.ml.deployments(&endpoint.name)).await?;
     let mut before = Before {
         endpoint: Some(endpoint),
         deployments,
@@ -100,6 +95,35 @@ impl Before {
         self.deployments.iter().find(|one| one.name == *name)
     }
 
+    /// The deployment that was kept when it was replaced. The endpoint remembers which it is: one without traffic may also be new,
+    /// left by a run that was broken off before it was verified.
+    pub(super) fn kept(&self) -> Option<&OnlineDeployment> {
+        let endpoint = self.endpoint.as_ref()?;
+        let told = endpoint.tags.get(body::REPLACED)?;
+        let waits = |one: &&OnlineDeployment| {
+            is_ours(one) && one.state == "Succeeded" && !endpoint.traffic.contains_key(&one.name)
+        };
+        let mut found = self.deployments.iter().filter(waits);
+        found.find(|one| mark(one) == *told)
+    }
+
+    /// What the endpoint is to remember once another deployment serves.
+    pub(super) fn remembered(&self) -> Tags {
+        let live = self.live().map(mark);
+        live.map(|mark| (body::REPLACED.to_owned(), mark))
+            .into_iter()
+            .collect()
+    }
+
+    /// What the endpoint remembers now.
+    pub(super) fn remembers(&self) -> Tags {
+        let endpoint = self.endpoint.as_ref();
+        let told = endpoint.and_then(|endpoint| endpoint.tags.get(body::REPLACED));
+        told.map(|told| (body::REPLACED.to_owned(), told.clone()))
+            .into_iter()
+            .collect()
+    }
+
     /// The deployment that serves all of this image with these settings alone already.
     pub(super) fn already(&self, digest: &str, settings: &str) -> Option<String> {
         let live = self.live()?;
@@ -108,9 +132,20 @@ impl Before {
         (same && live.state == "Succeeded" && self.traffic().len() == 1).then(|| live.name.clone())
     }
 
+    /// Whether the endpoint has to be written first: there is none, or Azure has failed to make it and nothing is on it.
+    pub(super) fn is_to_be_made(&self) -> bool {
+        let failed = |one: &Endpoint| matches!(one.state.as_str(), "Failed" | "Canceled");
+        self.endpoint.as_ref().is_none_or(failed) && self.deployments.is_empty()
+    }
+
     /// The first name that has no traffic and nothing that is not ours.
-    pub(super) fn place(&self) -> Result<Place, String> {
+    pub(super) fn place(&self) -> Result<Place, NoPlace> {
         let traffic = self.traffic();
+        let mirrored = |name: &str| {
+            let endpoint = self.endpoint.as_ref();
+            endpoint.is_some_and(|endpoint| endpoint.mirrored.contains(name))
+        };
+        let mut passes = false;
         let mut taken = Vec::new();
         for name in COLOURS {
             let place = |occupied| Place {
@@ -122,20 +157,30 @@ impl Before {
             };
             let why = if traffic.contains_key(name) {
                 "has traffic"
+            } else if mirrored(name) {
+                "has mirrored traffic"
             } else if !is_ours(found) {
                 "is not ours"
-            } else if matches!(found.state.as_str(), "Creating" | "Updating" | "Deleting") {
+            } else if is_changing(&found.state) {
+                passes = true;
                 "is being changed"
             } else {
                 return Ok(place(true));
             };
             taken.push(format!("`{name}` {why}"));
         }
-        Err(format!(
+        let why = format!(
             "no name is free for the new deployment: {}",
             taken.join(", ")
-        ))
+        );
+        Err(NoPlace { why, passes })
     }
+}
+
+/// What tells a deployment from a later one of the same name.
+fn mark(one: &OnlineDeployment) -> String {
+    let tag = |name: &str| one.tags.get(name).map_or("", String::as_str);
+    format!("{} {} {}", one.name, tag(body::DIGEST), tag(body::SETTINGS))
 }
 
 /// Whether we have made it, so that we may remove it.
@@ -211,11 +256,69 @@ mod tests {
                 deployment("violet", "Deleting", OURS),
             ],
         );
-        assert!(
-            all.place()
-                .unwrap_err()
-                .contains("`violet` is being changed")
+        let busy = all.place().unwrap_err();
+        assert!(busy.why.contains("`violet` is being changed") && busy.passes);
+    }
+
+    #[test]
+    fn a_name_with_mirrored_traffic_is_taken() {
+        let endpoint = json!({"name": "wine", "properties": {"traffic": {"blue": 100}, "mirrorTraffic": {"green": 10}}});
+        let deployments = ["blue", "green", "violet"].map(|name| {
+            let ours = if name == "violet" { &[] } else { OURS };
+            deployment(name, "Succeeded", ours)
+        });
+        let before = Before::example(Endpoint::example(&endpoint), deployments.to_vec());
+        let taken = before.place().unwrap_err();
+        assert_eq!(
+            taken.why,
+            "no name is free for the new deployment: `blue` has traffic, `green` has mirrored traffic, `violet` is not ours"
         );
+        assert!(!taken.passes);
+    }
+
+    #[test]
+    fn an_endpoint_that_was_never_made_is_made_again() {
+        let of = |state: &str, deployments| {
+            let endpoint = json!({"name": "wine", "properties": {"provisioningState": state}});
+            Before::example(Endpoint::example(&endpoint), deployments).is_to_be_made()
+        };
+        assert!(Before::default().is_to_be_made());
+        assert!(of("Failed", vec![]) && !of("Succeeded", vec![]));
+        // What is on it may serve although a change of it has failed.
+        assert!(!of("Failed", vec![deployment("blue", "Succeeded", OURS)]));
+    }
+
+    #[test]
+    fn only_what_was_replaced_is_gone_back_to() {
+        let made = |digest: &'static str| {
+            [
+                (body::OURS, "1"),
+                (body::DIGEST, digest),
+                (body::SETTINGS, "s"),
+            ]
+        };
+        let of = |told: Option<&str>, blue: &'static str| {
+            let tags: BTreeMap<_, _> = told
+                .map(|told| (body::REPLACED, told))
+                .into_iter()
+                .collect();
+            let endpoint =
+                json!({"name": "wine", "tags": tags, "properties": {"traffic": {"green": 100}}});
+            let deployments = vec![
+                deployment("blue", "Succeeded", &made(blue)),
+                deployment("green", "Succeeded", &made("sha256:b")),
+            ];
+            let before = Before::example(Endpoint::example(&endpoint), deployments);
+            before.kept().map(|one| one.name.clone())
+        };
+        assert_eq!(
+            of(Some("blue sha256:a s"), "sha256:a").as_deref(),
+            Some("blue")
+        );
+        // Another one has its name, it serves again, or nothing was ever replaced.
+        assert_eq!(of(Some("blue sha256:a s"), "sha256:new"), None);
+        assert_eq!(of(Some("green sha256:b s"), "sha256:a"), None);
+        assert_eq!(of(None, "sha256:a"), None);
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub(super) const DIGEST: &str = "ml-deploy.digest";
 pub(super) const IMAGE: &str = "ml-deploy.image";
 pub(super) const SETTINGS: &str = "ml-deploy.settings";
 pub(super) const RUN_ID: &str = label::RUN_ID;
+/// On the endpoint: which deployment has served before the one that serves.
+pub(super) const REPLACED: &str = "ml-deploy.replaced";
 
 /// The longest value of a tag.
 const LONGEST: usize = 256;

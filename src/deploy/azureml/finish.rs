@@ -1,9 +1,10 @@
 //! A verified deployment takes the traffic over, step by step, and what it replaces goes.
 
-use super::before::is_ours;
+use super::before::{Tags, is_ours};
 use super::remove::{REMOVAL, remove};
+use super::undo::{retreat, undo};
 use super::work::Work;
-use super::{How, Rollout, traffic, undo};
+use super::{How, Rollout, traffic};
 use crate::artifact::Deployment;
 use crate::code::Code;
 use crate::context::Context;
@@ -15,7 +16,7 @@ use crate::plan::AzureMlSpec;
 /// end the endpoint as everybody asks it.
 ///
 /// # Errors
-/// `TrafficUnmoved`, or what `recheck` finds; the traffic is moved back then.
+/// `TrafficUnmoved`, or what `recheck` finds; the traffic is moved back then, and after a cancel on the way too.
 pub(crate) async fn finish(
     ctx: &Context,
     spec: &AzureMlSpec,
@@ -23,10 +24,14 @@ pub(crate) async fn finish(
     recheck: impl AsyncFn(&Deployment) -> Outcome<()>,
 ) -> Outcome<()> {
     let work = Work::new(ctx, spec);
+    let mut moving = false;
     if rollout.how != How::Serves
-        && let Err(failure) = take_over(&work, rollout, recheck).await
+        && let Err(failure) = take_over(&work, rollout, &mut moving, recheck).await
     {
-        return Err(undo(ctx, spec, rollout, failure).await);
+        return Err(match moving && ctx.cancel.is_cancelled() {
+            true => retreat(ctx, spec, rollout, failure).await,
+            false => undo(ctx, spec, rollout, failure).await,
+        });
     }
     let live = match rollout.deployment.endpoint {
         Some(_) => rollout.deployment.clone(),
@@ -47,16 +52,18 @@ pub(crate) async fn finish(
     Ok(())
 }
 
+/// `moving` becomes true before anything is asked of Azure.
 async fn take_over(
     work: &Work<'_>,
     rollout: &Rollout,
+    moving: &mut bool,
     recheck: impl AsyncFn(&Deployment) -> Outcome<()>,
 ) -> Outcome<()> {
     let before = rollout.before.traffic();
     let steps = traffic::steps(&before, &rollout.name, work.spec.step);
     let last = steps.len();
     for (turn, wanted) in (1..).zip(&steps) {
-        if work.ctx.cancel.is_cancelled() {
+        if work.cancel.is_cancelled() {
             return Err(Failure::new(
                 Code::Interrupted,
                 format!(
@@ -65,7 +72,12 @@ async fn take_over(
                 ),
             ));
         }
-        traffic::set(work, wanted).await?;
+        *moving = true;
+        let tags = match turn == last {
+            true => rollout.before.remembered(),
+            false => Tags::new(),
+        };
+        traffic::set(work, wanted, &tags).await?;
         let judged = if turn < last {
             rollout.judged()
         } else {

@@ -38,6 +38,10 @@ pub(crate) struct Rollout {
     deployment: Deployment,
 }
 
+/// What to do when no name is free.
+const NO_PLACE: &str =
+    "remove one of these deployments, or wait until Azure has ended what it does";
+
 /// Where the deployment comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum How {
@@ -83,7 +87,7 @@ pub(crate) async fn run(
     };
     let work = Work::new(ctx, spec);
     let workspace = work.stoppable(work.ml.workspace()).await?;
-    let before = before::read(&work).await?;
+    let before = before::settled(&work).await?;
     let settings = body::settings(spec, image);
     if let Some(name) = before.already(&image.digest, &settings) {
         ctx.events
@@ -95,9 +99,9 @@ pub(crate) async fn run(
         let rollout = rollout(spec, before, name, How::Serves, image.reference());
         return Ok(rollout);
     }
-    let place = before.place().map_err(|why| {
-        Failure::new(Code::EndpointFailed, format!("failed to deploy: {why}"))
-            .help("remove one of these deployments, or wait until Azure has ended what it does")
+    let place = before.place().map_err(|none| {
+        let message = format!("failed to deploy: {}", none.why);
+        Failure::new(Code::EndpointFailed, message).help(NO_PLACE)
     })?;
     provision::make_room(&work, &workspace, &before, &place).await?;
     let rollout = rollout(spec, before, place.name, How::Made, image.reference());

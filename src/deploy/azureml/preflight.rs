@@ -1,23 +1,32 @@
 //! What can be known before anything is changed: the workspace, the rights, the endpoint, the machines, and who pulls the image.
 
+use super::NO_PLACE;
 use super::before::{self, Before};
 use super::work::Work;
-use crate::cloud::azure_ml::{Size, Workspace};
+use crate::cloud::azure_ml::{Auth, Endpoint, Size, Workspace};
 use crate::code::Code;
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
 use crate::plan::AzureMlSpec;
 use crate::registry::Reference;
 
-/// Rights that a deployment needs below `Microsoft.MachineLearningServices/workspaces/onlineEndpoints/`.
-const RIGHTS: [&str; 6] = [
+/// What a deployment needs below `Microsoft.MachineLearningServices/workspaces/onlineEndpoints/`, but for asking the endpoint.
+const RIGHTS: [&str; 5] = [
     "read",
     "write",
-    "listKeys/action",
     "deployments/read",
     "deployments/write",
     "deployments/delete",
 ];
+
+/// What proves at the endpoint that we may ask it.
+fn asking(auth: Auth) -> &'static str {
+    match auth {
+        Auth::Key => "listKeys/action",
+        Auth::Workspace => "token/action",
+        Auth::Directory => "score/action",
+    }
+}
 
 /// Checks what the deployment will touch. What may not be asked is no finding: the deployment itself meets it again.
 pub(crate) async fn preflight(
@@ -31,29 +40,55 @@ pub(crate) async fn preflight(
         // Without it nothing else can be asked.
         Err(failure) => return failure.into_findings(),
     };
-    let (before, mut findings) = tokio::join!(
+    // One that is being changed now is waited for when it is time to deploy.
+    let (before, size) = tokio::join!(
         work.stoppable(before::read(&work)),
-        machines(&work, &workspace)
+        work.stoppable(work.ml.size(&workspace.location, &spec.instance_type))
     );
-    match before {
+    let (before, mut findings) = match before {
         Ok(before) => {
-            findings.splice(0..0, rights(&work, before.written().is_some()).await);
+            let found = rights(&work, before.written()).await;
             told(&work, &workspace, &before, image).await;
+            (before, found)
         }
-        Err(failure) => findings.extend(failure.into_findings()),
-    }
+        Err(failure) => (Before::default(), failure.into_findings()),
+    };
+    findings.extend(no_place(&before));
+    findings.extend(match size {
+        Ok(Ok(size)) => {
+            let freed = freed(spec, &before, &size);
+            enough(spec, &workspace.location, &size, freed)
+        }
+        Ok(Err(nearest)) => Some(unknown(spec, &workspace.location, &nearest)),
+        // Only some roles may ask that.
+        Err(_) => None,
+    });
     findings
+}
+
+/// No name for the new deployment; what Azure is busy with may have ended by then.
+fn no_place(before: &Before) -> Option<Diagnostic> {
+    let none = before.place().err()?;
+    let finding = if none.passes {
+        Diagnostic::warning
+    } else {
+        Diagnostic::error
+    };
+    Some(finding(Code::EndpointFailed, none.why).help(NO_PLACE))
 }
 
 /// Rights that no role of the identity holds. Resource Manager says so itself, to whoever may read there. A role may hold for the
 /// endpoint alone.
-async fn rights(work: &Work<'_>, is_there: bool) -> Vec<Diagnostic> {
-    let endpoint = is_there.then_some(work.spec.endpoint.as_str());
+async fn rights(work: &Work<'_>, there: Option<&Endpoint>) -> Vec<Diagnostic> {
+    let endpoint = there.map(|_| work.spec.endpoint.as_str());
     let Ok(permissions) = work.stoppable(work.ml.permissions(endpoint)).await else {
         return Vec::new();
     };
+    // A new one is made with a key.
+    let auth = there.map_or(Auth::Key, |endpoint| endpoint.auth);
     let missing: Vec<String> = RIGHTS
-        .iter()
+        .into_iter()
+        .chain([asking(auth)])
         .map(|right| {
             format!("Microsoft.MachineLearningServices/workspaces/onlineEndpoints/{right}")
         })
@@ -74,19 +109,6 @@ async fn rights(work: &Work<'_>, is_there: bool) -> Vec<Diagnostic> {
     vec![finding.help(work.ml.give()).evidence(missing)]
 }
 
-/// Machines that there are none of, or too few.
-async fn machines(work: &Work<'_>, workspace: &Workspace) -> Vec<Diagnostic> {
-    let spec = work.spec;
-    let asked = work.ml.size(&workspace.location, &spec.instance_type);
-    let found = match work.stoppable(asked).await {
-        Ok(Ok(found)) => enough(spec, &workspace.location, &found),
-        Ok(Err(nearest)) => Some(unknown(spec, &workspace.location, &nearest)),
-        // Only some roles may ask that.
-        Err(_) => None,
-    };
-    found.into_iter().collect()
-}
-
 fn unknown(spec: &AzureMlSpec, location: &str, nearest: &[String]) -> Diagnostic {
     let message = format!(
         "input `instance-type` is `{}`, which region `{location}` does not have",
@@ -99,10 +121,18 @@ fn unknown(spec: &AzureMlSpec, location: &str, nearest: &[String]) -> Diagnostic
     }
 }
 
+/// Cores of the deployment that goes before the new one is made; only of the same type is it known how many.
+fn freed(spec: &AzureMlSpec, before: &Before, size: &Size) -> u64 {
+    let place = before.place().ok().filter(|place| place.occupied);
+    let goes = place.and_then(|place| before.deployments.iter().find(|one| one.name == place.name));
+    goes.filter(|one| one.instance_type.eq_ignore_ascii_case(&spec.instance_type))
+        .map_or(0, |one| one.instances * size.cores)
+}
+
 /// The new deployment stands beside the old one for a time, so its machines come on top.
-fn enough(spec: &AzureMlSpec, location: &str, size: &Size) -> Option<Diagnostic> {
+fn enough(spec: &AzureMlSpec, location: &str, size: &Size, freed: u64) -> Option<Diagnostic> {
     let needed = size.cores * u64::from(spec.instance_count);
-    let free = size.free?;
+    let free = size.free? + freed;
     let message = |what: &str| {
         format!(
             "{} x `{}` {what} {needed} cores of `{}`, and the quota in region `{location}` has {free} left",
@@ -126,10 +156,17 @@ fn enough(spec: &AzureMlSpec, location: &str, size: &Size) -> Option<Diagnostic>
 /// What a person should know and no check can decide.
 async fn told(work: &Work<'_>, workspace: &Workspace, before: &Before, image: Option<&Reference>) {
     let spec = work.spec;
-    let how = if before.written().is_some() {
-        "is there"
-    } else {
-        "is not there and will be made; its name must be the only one in the region"
+    let how = match before.written() {
+        _ if before.is_to_be_made() => {
+            "is not there and will be made; its name must be the only one in the region".to_owned()
+        }
+        Some(one) if one.is_changing() => {
+            format!(
+                "is {}, by somebody else: the deployment waits until that has ended",
+                one.state
+            )
+        }
+        _ => "is there".to_owned(),
     };
     let region = &workspace.location;
     let network = if workspace.private {
@@ -144,12 +181,8 @@ async fn told(work: &Work<'_>, workspace: &Workspace, before: &Before, image: Op
             spec.endpoint, spec.workspace.name
         ))
         .await;
-    let own = workspace
-        .registry
-        .as_ref()
-        .map(|name| format!("{name}.azurecr."));
     let host = image.map(Reference::host).unwrap_or_default();
-    if !host.is_empty() && !own.is_some_and(|own| host.starts_with(&own)) {
+    if !host.is_empty() && !workspace.owns(host) {
         work.ctx
             .events
             .note(format!(

@@ -24,12 +24,18 @@ pub(super) async fn make_room(
     place: &Place,
 ) -> Outcome<()> {
     let name = work.spec.endpoint.as_str();
-    if work.ctx.cancel.is_cancelled() {
+    if work.cancel.is_cancelled() {
         return Err(stopped());
     }
-    if before.written().is_none() {
-        let tags = BTreeMap::from([(body::OURS.to_owned(), "1".to_owned())]);
-        let made = Endpoint::fresh(&workspace.location, &tags);
+    if before.is_to_be_made() {
+        let made = match before.written() {
+            // Azure has failed to make it; what was asked for then is asked for again.
+            Some(failed) => failed.with(&BTreeMap::new(), &BTreeMap::new()),
+            None => {
+                let tags = BTreeMap::from([(body::OURS.to_owned(), "1".to_owned())]);
+                Endpoint::fresh(&workspace.location, &tags)
+            }
+        };
         let what = format!("endpoint `{name}` is made");
         work.ctx.events.note(what.clone()).await;
         let operation = work.stoppable(work.ml.put_endpoint(name, &made)).await?;
@@ -96,7 +102,7 @@ pub(super) async fn deployment(
     let registered = work.ml.put_environment(endpoint, &version, &environment);
     let id = work.stoppable(registered).await?;
     let made = body::deployment(spec, workspace, &id, tags);
-    if work.ctx.cancel.is_cancelled() {
+    if work.cancel.is_cancelled() {
         return Err(stopped());
     }
     let what = format!("deployment `{name}` of endpoint `{endpoint}` is made, without traffic");

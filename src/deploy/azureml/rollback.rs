@@ -1,6 +1,6 @@
 //! Back to the deployment that was kept when it was replaced.
 
-use super::before::{self, is_ours};
+use super::before;
 use super::work::Work;
 use super::{How, Rollout, body, rollout};
 use crate::code::Code;
@@ -14,13 +14,8 @@ use crate::plan::AzureMlSpec;
 /// `RevisionMissing` when nothing was kept.
 pub(crate) async fn rollback(ctx: &Context, spec: &AzureMlSpec) -> Outcome<Rollout> {
     let work = Work::new(ctx, spec);
-    let before = before::read(&work).await?;
-    let traffic = before.traffic();
-    let kept = before
-        .deployments
-        .iter()
-        .find(|one| is_ours(one) && one.state == "Succeeded" && !traffic.contains_key(&one.name));
-    let Some(kept) = kept.cloned() else {
+    let before = before::settled(&work).await?;
+    let Some(kept) = before.kept().cloned() else {
         return Err(Failure::new(
             Code::RevisionMissing,
             format!(

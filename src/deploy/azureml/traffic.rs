@@ -1,48 +1,34 @@
 //! Moves an endpoint's traffic and reads it back: only what the endpoint says afterwards counts.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use super::work::Work;
-use crate::cloud::azure_ml::{Ended, codes, said};
+use super::before::Tags;
+use super::work::{PAUSE, Work};
+use crate::cloud::azure_ml::{Ended, Endpoint, Operation, codes, said};
 use crate::code::Code;
 use crate::failure::{Failure, Outcome};
 
-/// Between two looks at an endpoint.
-pub(super) const PAUSE: Duration = Duration::from_secs(1);
 /// How often it is looked at until it shows the traffic that Azure says it has.
 const LOOKS: u32 = 5;
 
 /// Shares in per cent by deployment.
 pub(super) type Traffic = BTreeMap<String, u64>;
 
-/// Gives the endpoint this traffic. A cancel does not break it off before Azure has begun.
+/// Gives the endpoint this traffic and these tags, when nobody changes it any more: until then what it says of its traffic may be about to end.
 ///
 /// # Errors
 /// `TrafficUnmoved` when the endpoint sends its requests elsewhere afterwards; `RolloutDeadline`; `Interrupted`.
-pub(super) async fn set(work: &Work<'_>, wanted: &Traffic) -> Outcome<()> {
+pub(super) async fn set(work: &Work<'_>, wanted: &Traffic, tags: &Tags) -> Outcome<()> {
     let name = work.spec.endpoint.as_str();
-    let Some(now) = work.ml.endpoint(name).await? else {
+    let what = format!("traffic of endpoint `{name}` moves to {}", shown(wanted));
+    let Some(now) = work.settled().await? else {
         return Err(unmoved(name, wanted, "it is not there any more"));
     };
     if now.traffic == *wanted {
         return Ok(());
     }
-    let body = now.with(wanted, &BTreeMap::new());
-    let what = format!("traffic of endpoint `{name}` moves to {}", shown(wanted));
-    let operation = match work.ml.put_endpoint(name, &body).await {
-        Ok(operation) => operation,
-        Err(failure) if failure.code() == Code::EndpointFailed => {
-            let why = failure.findings().next();
-            let why = why.map_or_else(String::new, |finding| finding.message.clone());
-            let evidence: Vec<String> = failure
-                .findings()
-                .flat_map(|finding| finding.evidence.clone())
-                .collect();
-            return Err(unmoved(name, wanted, &why).evidence(evidence));
-        }
-        Err(failure) => return Err(failure),
-    };
+    work.ctx.events.note(what.clone()).await;
+    let operation = write(work, &now, wanted, tags).await?;
     match work.wait(&what, operation).await? {
         Ended::Succeeded => {}
         Ended::Failed(error) => {
@@ -57,7 +43,8 @@ pub(super) async fn set(work: &Work<'_>, wanted: &Traffic) -> Outcome<()> {
                     "after {} s Azure has not ended this: {what}",
                     work.spec.deadline.as_secs()
                 ),
-            ));
+            )
+            .help("raise `deploy-timeout`; when it is long enough, look at the endpoint in the workspace"));
         }
         Ended::Stopped => {
             return Err(Failure::new(
@@ -69,6 +56,31 @@ pub(super) async fn set(work: &Work<'_>, wanted: &Traffic) -> Outcome<()> {
     read_back(work, wanted).await
 }
 
+/// Asks for it. A cancel does not break it off: what Azure has taken would go on unseen.
+async fn write(
+    work: &Work<'_>,
+    now: &Endpoint,
+    wanted: &Traffic,
+    tags: &Tags,
+) -> Outcome<Operation> {
+    let body = now.with(wanted, tags);
+    let failure = match work.ml.put_endpoint(&now.name, &body).await {
+        Err(failure) if failure.code() == Code::EndpointFailed => failure,
+        other => return other,
+    };
+    let first = failure.findings().next();
+    let why = first.map_or_else(String::new, |finding| finding.message.clone());
+    let advice = first.and_then(|finding| finding.help.clone());
+    let evidence = failure
+        .findings()
+        .flat_map(|finding| finding.evidence.clone());
+    let unmoved = unmoved(&now.name, wanted, &why).evidence(evidence.collect::<Vec<_>>());
+    Err(match advice {
+        Some(advice) => unmoved.help(advice),
+        None => unmoved,
+    })
+}
+
 /// Azure says that it is done; the endpoint must say so too.
 async fn read_back(work: &Work<'_>, wanted: &Traffic) -> Outcome<()> {
     let name = work.spec.endpoint.as_str();
@@ -77,7 +89,7 @@ async fn read_back(work: &Work<'_>, wanted: &Traffic) -> Outcome<()> {
         if look > 0 {
             tokio::select! {
                 biased;
-                () = work.ctx.cancel.cancelled() => break,
+                () = work.cancel.cancelled() => break,
                 () = tokio::time::sleep(PAUSE) => {}
             }
         }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::before::Tags;
 use super::provision::{LINES, log};
 use super::remove::{REMOVAL, remove};
 use super::work::Work;
@@ -16,6 +17,10 @@ use crate::plan::{AzureMlSpec, OnFailure, OnFirstFailure};
 
 /// How long a run that is told to stop may ask what it leaves.
 const CANCELLED: Duration = Duration::from_millis(2_500);
+/// How long it may move traffic back: the process is given little more than this.
+const RETREAT: Duration = Duration::from_millis(4_000);
+
+const UNKNOWN: &str = "who has the traffic could not be asked in time";
 
 /// Puts back what was live before, unless the inputs or a cancel forbid it. Returns the failure with what was done about it.
 pub(crate) async fn undo(
@@ -51,9 +56,12 @@ pub(crate) async fn undo(
             "; everything is left as it is (`on-failure: keep`): deployment `{name}` is there, and {leads}"
         ));
     }
+    let work = work.unstopped();
     let before = rollout.before.traffic();
-    if let Err(back) = traffic::set(&work, &before).await {
-        return not_put_back(&work, &before, &back, failure).await;
+    match give_back(ctx, &work, rollout).await {
+        Some(Ok(())) => {}
+        Some(Err(back)) => return not_put_back(&work, &before, name, &back, failure).await,
+        None => return out_of_time(spec, &before, name, failure),
     }
     let to = rollout.before.image.clone();
     let to = to.unwrap_or_else(|| format!("deployment {}", old.name));
@@ -65,7 +73,36 @@ pub(crate) async fn undo(
     ctx.events.note(served.clone()).await;
     ctx.events.produced(RolledBack { to }).await;
     let failure = failure.also(format!("; {served}"));
-    away(&work.within(REMOVAL), rollout, failure).await
+    // A cancel leaves that to Azure.
+    away(&Work::new(ctx, spec).within(REMOVAL), rollout, failure).await
+}
+
+/// Gives the traffic back to who had it. After a cancel it goes on for a few seconds, because half of a way back is the worst that
+/// can be left; `None`: they did not suffice.
+async fn give_back(ctx: &Context, work: &Work<'_>, rollout: &Rollout) -> Option<Outcome<()>> {
+    let (before, remembers) = (rollout.before.traffic(), rollout.before.remembers());
+    let late = async {
+        ctx.cancel.cancelled().await;
+        tokio::time::sleep(RETREAT).await;
+    };
+    tokio::select! {
+        done = traffic::set(work, &before, &remembers) => Some(done),
+        () = late => None,
+    }
+}
+
+/// A cancel has ended the way back: Azure may still go it.
+fn out_of_time(
+    spec: &AzureMlSpec,
+    before: &traffic::Traffic,
+    name: &str,
+    failure: Failure,
+) -> Failure {
+    let shown = traffic::shown(before);
+    let text = format!(
+        "; the traffic was to go back to {shown}, and Azure had not ended that when this run had to: look where it goes"
+    );
+    failure.also(text).help(by_hand(spec, before, name))
 }
 
 /// Takes away what this run has made.
@@ -92,8 +129,8 @@ async fn first(work: &Work<'_>, rollout: &Rollout, failure: Failure) -> Failure 
         ));
     }
     // One that has traffic cannot be removed.
-    if let Err(back) = traffic::set(work, &traffic::Traffic::new()).await {
-        return not_put_back(work, &traffic::Traffic::new(), &back, failure).await;
+    if let Err(back) = traffic::set(work, &traffic::Traffic::new(), &Tags::new()).await {
+        return not_put_back(work, &traffic::Traffic::new(), name, &back, failure).await;
     }
     let failure = away(work, rollout, failure.also("; nothing was live before")).await;
     let ours = rollout.before.written().is_none();
@@ -120,11 +157,35 @@ async fn remove_endpoint(work: &Work<'_>) -> Outcome<()> {
         .map(drop)
 }
 
+/// A cancel while the traffic moved: half of a move is the worst that can be left, so it goes back to who had it, as far as the time
+/// allows. The new deployment stays: its removal takes longer.
+pub(super) async fn retreat(
+    ctx: &Context,
+    spec: &AzureMlSpec,
+    rollout: &Rollout,
+    failure: Failure,
+) -> Failure {
+    let work = Work::new(ctx, spec).unstopped();
+    if rollout.before.live().is_none() || spec.on_failure == OnFailure::Keep {
+        return cancelled(&work, rollout, failure).await;
+    }
+    let before = rollout.before.traffic();
+    let name = rollout.name.as_str();
+    match give_back(ctx, &work, rollout).await {
+        Some(Ok(())) => failure.also(format!(
+            "; endpoint `{}` sends its traffic to {} as before; deployment `{name}` is left, without traffic, and the next run removes it",
+            spec.endpoint,
+            traffic::shown(&before)
+        )),
+        Some(Err(back)) => not_put_back(&work, &before, name, &back, failure).await,
+        None => out_of_time(spec, &before, name, failure),
+    }
+}
+
 /// A cancel: nothing is undone, and it is said what is live.
 async fn cancelled(work: &Work<'_>, rollout: &Rollout, failure: Failure) -> Failure {
     let leads = tokio::time::timeout(CANCELLED, leads(work)).await;
-    let leads =
-        leads.unwrap_or_else(|_| "who has the traffic could not be asked in time".to_owned());
+    let leads = leads.unwrap_or_else(|_| UNKNOWN.to_owned());
     let made = match rollout.how {
         How::Made => format!(
             "deployment `{}` is left as Azure has it, and the next run removes it unless it serves",
@@ -153,27 +214,44 @@ async fn leads(work: &Work<'_>) -> String {
 async fn not_put_back(
     work: &Work<'_>,
     before: &traffic::Traffic,
+    name: &str,
     why: &Failure,
     failure: Failure,
 ) -> Failure {
-    let leads = leads(work).await;
+    let leads = tokio::time::timeout(CANCELLED, leads(work)).await;
+    let leads = leads.unwrap_or_else(|_| UNKNOWN.to_owned());
     let message = format!(
         "the traffic could not be moved back to {}: {}; {leads}",
         traffic::shown(before),
         words(why)
     );
-    let shares: Vec<String> = before
+    let evidence = why.findings().flat_map(|finding| finding.evidence.clone());
+    let broken = Diagnostic::error(Code::RollbackFailed, message)
+        .help(format!(
+            "look at the endpoint now; {}",
+            by_hand(work.spec, before, name)
+        ))
+        .evidence(evidence.collect::<Vec<_>>());
+    let mut findings = vec![broken];
+    findings.extend(failure.into_findings());
+    Failure::all(findings).unwrap_or_else(|| Failure::new(Code::RollbackFailed, "no finding"))
+}
+
+/// The line that gives the traffic back, with nothing for the new deployment.
+fn by_hand(spec: &AzureMlSpec, before: &traffic::Traffic, new: &str) -> String {
+    let mut shares = before.clone();
+    shares.entry(new.to_owned()).or_insert(0);
+    let shares: Vec<String> = shares
         .iter()
         .map(|(name, share)| format!("{name}={share}"))
         .collect();
-    let help = format!(
-        "look at the endpoint now; to move it by hand: az ml online-endpoint update --name {} --traffic \"{}\"",
-        work.spec.endpoint,
+    format!(
+        "to move the traffic by hand: az ml online-endpoint update --resource-group {} --workspace-name {} --name {} --traffic \"{}\"",
+        spec.workspace.resource_group,
+        spec.workspace.name,
+        spec.endpoint,
         shares.join(" ")
-    );
-    let mut findings = vec![Diagnostic::error(Code::RollbackFailed, message).help(help)];
-    findings.extend(failure.into_findings());
-    Failure::all(findings).unwrap_or_else(|| Failure::new(Code::RollbackFailed, "no finding"))
+    )
 }
 
 fn words(failure: &Failure) -> String {

@@ -100,7 +100,7 @@ fn meaning(code: &str, said: &str, wrong: &Wrong<'_>) -> Option<(Code, String, S
             "the endpoint's identity cannot pull the image".to_owned(),
             "give the endpoint's identity the role 'AcrPull' on the registry; a registry that is not Azure's must be public, or connected to the workspace",
         ),
-        "BadArgument" | "UserError" | "InferenceServerError" if pull => (
+        "BadArgument" | "UserError" | "InferenceServerError" | "ResourceNotFound" if pull => (
             Code::PullDenied,
             "Azure cannot pull the image".to_owned(),
             "give the endpoint's identity the role 'AcrPull' on the registry; a registry that is not Azure's must be public, or connected to the workspace",
@@ -119,6 +119,11 @@ fn meaning(code: &str, said: &str, wrong: &Wrong<'_>) -> Option<(Code, String, S
             Code::EndpointFailed,
             "Azure gave it up for something else".to_owned(),
             "run again; let only one job deploy to an endpoint at a time",
+        ),
+        "WorkspaceManagedNetworkNotReady" => (
+            Code::EndpointFailed,
+            "the workspace's managed network is not made yet".to_owned(),
+            "make it, once: az ml workspace provision-network --resource-group GROUP --name WORKSPACE",
         ),
         "SecretsInjectionError" => (
             Code::EndpointFailed,
@@ -170,6 +175,11 @@ mod tests {
             ("ImagePullLoopBackOff", Code::PullDenied, "cannot pull"),
             ("ResourceNotReady", Code::NotReady, "health path"),
             ("OperationCanceled", Code::EndpointFailed, "gave it up"),
+            (
+                "WorkspaceManagedNetworkNotReady",
+                Code::EndpointFailed,
+                "not made yet",
+            ),
         ] {
             // The outer code is what Azure writes whatever happened.
             let error =
@@ -182,6 +192,10 @@ mod tests {
         let pull =
             json!({"code": "BadArgument", "message": "Unable to download user container image"});
         assert_eq!(of(&pull, &[]).code, Code::PullDenied);
+        let registry = json!({"code": "ResourceNotFound", "message": "Container Registry authorization error"});
+        assert_eq!(of(&registry, &[]).code, Code::PullDenied);
+        let other = json!({"code": "ResourceNotFound", "message": "The storage account is gone."});
+        assert_eq!(of(&other, &[]).code, Code::EndpointFailed);
     }
 
     #[test]

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_counts_to_the_end_of_its_last_day() {
+    fn an_entry_counts_unstopped_of_its_last_day() {
         let spec = spec(ParityMode::Safe, ("1.5.2", "1.6.1"));
         let used = judged(row(Level::Block), &spec, "2030-06-30");
         assert_eq!(used.allowed.as_deref(), Some("the entry"));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::*;
-use super::{Resolver, values};
+use super::{Resolver, sagemaker, values};
 use crate::cloud::Clouds;
 use crate::code::Code;
 use crate::context::Workspace;
@@ -14,14 +14,6 @@ use crate::registry::Reference;
 impl Resolver<'_> {
     /// What is deployed to, when anything is.
     pub(super) fn target(&mut self) -> Option<&'static str> {
-        let target = self.chosen_target();
-        if let Some(target) = target {
-            self.ignored(target);
-        }
-        target
-    }
-
-    fn chosen_target(&mut self) -> Option<&'static str> {
         let asked = self.inputs.target.as_deref();
         if matches!(self.task, Task::Parity | Task::Trace) {
             return self.looked_at();
@@ -263,7 +255,12 @@ impl Resolver<'_> {
     pub(super) fn verify(&mut self, workspace: &Workspace, target: Option<&str>) -> VerifySpec {
         let inputs = self.inputs;
         let (health_path, predict_path, port) = match target {
-            Some("sagemaker") => self.sagemaker_paths(),
+            // The container's contract there; nobody would ask another path or port.
+            Some("sagemaker") => (
+                Some(sagemaker::PING.to_owned()),
+                Some(sagemaker::INVOCATIONS.to_owned()),
+                Some(sagemaker::PORT),
+            ),
             _ => (
                 inputs.health_path.clone(),
                 inputs.predict_path.clone(),

@@ -1,29 +1,31 @@
-//! Inputs that the chosen target does not read: whoever writes `cluster-name` beside `target: sagemaker` expects something of it.
+//! Inputs that the chosen target does not read. They are told and never refused: the same `ml-deploy.yml` or workflow serves another
+//! target when `target` is changed, and whoever expects something of such an input reads that nothing comes of it.
 
 use super::Resolver;
 use crate::inputs::parsed::Source;
 use crate::inputs::targets;
 
 impl Resolver<'_> {
-    /// A finding for each input that stands beside `target`, or above it, and is for other targets. What stands in
-    /// `ml-deploy.yml` while a flag or the action names the target is for the project's other runs.
-    pub(super) fn ignored(&mut self, target: &str) {
-        let Some(own) = self.sources.get("target").and_then(layer) else {
-            return;
+    /// Names of the inputs that are set and for other targets.
+    pub(super) fn unused(&self, target: Option<&str>) -> Vec<String> {
+        let Some(target) = target else {
+            return Vec::new();
         };
         let off = self.switched_off();
-        for (name, targets) in targets::of_inputs() {
-            let given = self.sources.get(&name).and_then(layer);
-            let beside = given.is_some_and(|given| given >= own);
-            if !beside || targets.contains(&target) || off.contains(&name.as_str()) {
-                continue;
-            }
-            let why = format!(
-                "is for target {} and would be ignored, because `target` is {target}: leave out one of the two",
-                targets.join(" or ")
-            );
-            self.invalid(&name, why);
+        let unused = |name: &String, targets: &[&str]| {
+            let given = self.sources.get(name);
+            let given = given.is_some_and(|source| *source != Source::Unusable);
+            given && !targets.contains(&target) && !off.contains(&name.as_str())
+        };
+        let of_others = targets::of_inputs().into_iter();
+        let mut names: Vec<_> = of_others
+            .filter(|(name, targets)| unused(name, targets))
+            .map(|(name, _)| name)
+            .collect();
+        if target == "sagemaker" {
+            names.extend(self.sagemaker_has_its_own().map(str::to_owned));
         }
+        names
     }
 
     /// Switches that are given as `false`, which asks for nothing.
@@ -38,15 +40,5 @@ impl Resolver<'_> {
         ];
         let off = switches.into_iter().filter(|(_, is_on)| !is_on);
         off.map(|(name, _)| name).collect()
-    }
-}
-
-/// The higher wins; `None` for a value that is a finding already.
-fn layer(source: &Source) -> Option<u8> {
-    match source {
-        Source::File(..) => Some(0),
-        Source::Input => Some(1),
-        Source::Flag => Some(2),
-        Source::Unusable => None,
     }
 }

@@ -129,10 +129,11 @@ pub(crate) fn resolve(
     } else {
         None
     };
+    let secrets = [secrets::known(inputs), places.secrets.clone()].concat();
     let build = image
         .clone()
         .filter(|_| runs)
-        .and_then(|image| resolver.build(&workspace, image, login.clone(), &tags));
+        .and_then(|image| resolver.build(&workspace, image, login.clone(), &tags, &secrets));
     let parity = resolver.parity_spec();
     // Also where nothing is pushed: the login is for the registry that an earlier job has pushed to.
     let push = named.clone().map(|repository| PushSpec {
@@ -167,6 +168,7 @@ pub(crate) fn resolve(
             resolver.missing("image-ref", "the stage deploy runs without push, so it must be told which image: the output `image-ref` of the earlier job");
         }
     }
+    let unused = resolver.unused(target);
     if !resolver.findings.is_empty() {
         return Err(resolver.findings);
     }
@@ -177,6 +179,7 @@ pub(crate) fn resolve(
         host,
         stages,
         left_out,
+        unused,
         train,
         model,
         gates,

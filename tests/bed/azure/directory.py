@@ -7,6 +7,8 @@ Of the script it reads:
   refuse         {"number", "text"}: what everybody is told instead
   token_seconds  how long its tokens live
   subject        who the job is that asks for an identity of its own
+  identities     client IDs of what is assigned to the machine that asks; `header`: what a service proves with that it runs there
+  busy           how often the machine's own service is busy first
 A tenant without a script does not exist.
 """
 import base64, json, secrets, time
@@ -60,6 +62,41 @@ def assertion(script, form):
         return refused(700213, f"No matching federated identity record found for presented assertion subject '{claims['sub']}'. Check your federated identity credential Subject, Audience and Issuer against the presented assertion.")
     if claims["exp"] < time.time():
         return refused(700024, "Client assertion is not within its valid time range.")
+
+
+def machine(mine, query, headers):
+    """As the metadata service of virtual machines hands out a token of what is assigned to it."""
+    if headers.get("metadata") != "true" or query.get("api-version") != "2018-02-01":
+        return 400, {"error": "invalid_request", "error_description": "Required metadata header not specified"}
+    if mine.script.get("busy", 0) > 0:
+        mine.script["busy"] -= 1
+        return 429, {"error": "too_many_requests"}
+    refused, given = assigned(mine, query)
+    return refused or (200, {**given, "expires_on": str(int(time.time()) + int(given["expires_in"]))})
+
+
+def service(mine, query, headers):
+    """As App Service and its like do, who want to see that the asker runs there."""
+    if headers.get("x-identity-header") != mine.script.get("header") or query.get("api-version") != "2019-08-01":
+        return 401, {"statusCode": 401, "message": "Invalid identity header"}
+    refused, given = assigned(mine, query)
+    # It says only when the token ends, not how long it lives.
+    return refused or (200, {"expires_on": str(int(time.time()) + int(given.pop("expires_in"))), **given})
+
+
+def assigned(mine, query):
+    """A refusal, or a token."""
+    all, wanted = mine.script.get("identities", []), query.get("client_id")
+    if wanted is None and len(all) > 1:
+        return (400, {"error": "invalid_request", "error_description": "Multiple user assigned identities exist, please specify the clientId / resourceId of the identity in the token request"}), None
+    if not all or wanted not in (None, *all):
+        return (400, {"error": "invalid_request", "error_description": "Identity not found"}), None
+    value, life = "azure-" + secrets.token_urlsafe(40), mine.script.get("token_seconds", 3600)
+    scope = query["resource"] + "/.default"
+    mine.tokens[value] = time.time() + life
+    mine.log["scopes"].append(scope)
+    mine.log.setdefault("issued", {})[value] = scope
+    return None, {"access_token": value, "client_id": wanted or all[0], "expires_in": str(life), "resource": query["resource"], "token_type": "Bearer"}
 
 
 def review(mine, asked):

@@ -5,7 +5,8 @@ Of the script it reads:
   workspace   properties over those of the workspace `wine-ws`; null: there is none
   location    `westeurope` by default
   fail        {"code", "message"}: the next deployment that is made fails so, with `log` as its log
-  traffic     "stuck": endpoints take another traffic and keep their own; "refused": they do not take it
+  traffic     "stuck": endpoints take another traffic and keep their own; "refused": they do not take it; "once": they take one more, then none
+  moves       so many seconds another traffic takes; until then the endpoint shows its old one and takes no other
   slow        a deployment is not ready before so many seconds
   usages      what the quota request answers, in place of plenty
   endpoint    properties of an endpoint `wine` that is there already
@@ -103,6 +104,7 @@ class Deployment:
 class Endpoint:
     def __init__(self, mine, body):
         self.log, self.body, self.deployments, self.key, self.state = mine.log["scored"], body, {}, "key-" + secrets.token_urlsafe(30), "Creating"
+        self.token = "azure-" + secrets.token_urlsafe(30)
         self.traffic, self.issued = {}, mine.log.setdefault("issued", {})
         endpoint = self
 
@@ -125,12 +127,15 @@ class Endpoint:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Scoring)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
+    def auth(self):
+        return self.body["properties"].get("authMode")
+
     def score(self, method, path, headers, sent):
         given = (headers.get("authorization") or "").removeprefix("Bearer ")
-        if self.body["properties"].get("authMode") == "AADToken":
+        if self.auth() == "AADToken":
             known = self.issued.get(given) == "https://ml.azure.com/.default"
         else:
-            known = given == self.key
+            known = given == (self.token if self.auth() == "AMLToken" else self.key)
         if not known:
             return 401, b'{"message": "Key not valid or missing"}'
         with lock:
@@ -187,7 +192,7 @@ def shown_deployment(scope, endpoint, one):
     return {**one.body, "id": f"{scope}/onlineEndpoints/{endpoint}/deployments/{one.name}", "name": one.name, "type": f"{PROVIDER}/workspaces/onlineEndpoints/deployments", "properties": properties}
 
 
-def serve(mine, method, path, body, refused):
+def serve(mine, method, path, body, refused, query=None):
     if path.endswith("/vmSizes"):
         return 200, {"value": [{"name": name, "family": family, "vCPUs": cores, "gpus": 0, "memoryGB": 4.0 * cores, "supportedComputeTypes": ["Endpoint"]} for name, family, cores in (("Standard_DS2_v2", "standardDSv2Family", 2), ("Standard_DS3_v2", "standardDSv2Family", 4))]}
     if path.endswith("/usages"):
@@ -229,10 +234,12 @@ def serve(mine, method, path, body, refused):
         return endpoint(mine, method, scope, name, one, body, refused)
     if one is None:
         raise refused(404, "UserError", f"Endpoint {name} is not there.")
+    if rest[2] in ("listKeys", "token") and (rest[2] == "token") != (one.auth() == "AMLToken") or rest[2] == "listKeys" and one.auth() == "AADToken":
+        raise refused(400, "UserError", f"The endpoint authenticates by {one.auth()}.")
     if rest[2] == "listKeys":
         return 200, {"primaryKey": one.key, "secondaryKey": one.key + "-2"}
     if rest[2] == "token":
-        return 200, {"accessToken": one.key, "expiryTimeUtc": int(time.time()) + 3600, "refreshAfterTimeUtc": int(time.time()) + 1800, "tokenType": "Bearer"}
+        return 200, {"accessToken": one.token, "expiryTimeUtc": int(time.time()) + 3600, "refreshAfterTimeUtc": int(time.time()) + 1800, "tokenType": "Bearer"}
     if len(rest) == 3:
         return 200, {"value": [shown_deployment(scope, name, each) for each in one.deployments.values()]}
     if len(rest) == 5:
@@ -261,20 +268,29 @@ def endpoint(mine, method, scope, name, one, body, refused):
             if created or part not in one.deployments or one.deployments[part].state != "Succeeded":
                 raise refused(400, "UserError", f"Traffic names deployment {part}, which is not there or not ready.")
         how = mine.script.get("traffic")
-        if not created and wanted != one.traffic and how == "refused":
+        if not created and (wanted != one.traffic and how == "refused" or one.state == "Updating"):
             raise refused(409, "Conflict", "The endpoint is being updated by somebody else.")
+        if not created and how == "once":
+            mine.script["traffic"] = "refused"
         if created:
             one = endpoints(mine)[name] = Endpoint(mine, body)
         one.body = body
         one.state = "Creating" if created else "Updating"
-        if created or how != "stuck":
-            one.traffic = {part: share for part, share in wanted.items()}
+        takes = 0.3 if created else mine.script.get("moves", 0.3)
 
-        def work(polls):
-            if polls < 2:
-                return "InProgress", None
-            one.state = "Succeeded"
-            return "Succeeded", None
+        def done():
+            with lock:
+                one.state = "Succeeded"
+                if created or how != "stuck":
+                    one.traffic = {part: share for part, share in wanted.items()}
+
+        # It goes on whether anybody asks or not.
+        timer = threading.Timer(takes, done)
+        timer.daemon = True
+        timer.start()
+
+        def work(_):
+            return ("Succeeded" if one.state == "Succeeded" else "InProgress"), None
 
         return 201 if created else 200, shown_endpoint(scope, name, one), {"Azure-AsyncOperation": mine.later(work), "x-ms-async-operation-timeout": "PT1H"}
     if one is None:

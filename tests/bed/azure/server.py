@@ -13,7 +13,8 @@ A subscription is one test. PUT /_bed/{subscription} sets its script:
   throttle       {"PUT deployments": 2}: so many of these requests are answered with 429 first
   and what each service reads (see ml.py, aks.py)
 GET gives the log: requests, violations, scopes of tokens, who answered at endpoints; DELETE ends what runs for it. POST …/review says by 200 whether a token
-is good for a `registry` or a `cluster`, as such ones ask; GET …/job-token is the identity of a job of GitHub.
+is good for a `registry` or a `cluster`, as such ones ask; GET …/job-token is the identity of a job of GitHub; …/machine and …/service hand out tokens of managed
+identities.
 """
 import http.server, json, re, secrets, sys, threading, time, traceback, urllib.error, urllib.parse, urllib.request
 
@@ -21,7 +22,7 @@ import aks, directory, ml
 
 PORT, BACK = int(sys.argv[1]), int(sys.argv[2])
 PRISMS = dict(word.split("=", 1) for word in sys.argv[3:])
-SERVICES = {"Microsoft.MachineLearningServices": ("ml", ml), "Microsoft.ContainerService": ("aks", aks)}
+SERVICES = {"Microsoft.MachineLearningServices": ("ml", ml), "Microsoft.ContainerService": ("aks", aks), "Microsoft.ContainerRegistry": ("aks", aks)}
 BASE = f"http://127.0.0.1:{PORT}"
 tests, operations, lock = {}, {}, threading.RLock()
 
@@ -103,6 +104,10 @@ class Front(Handler):
                 return directory.review(test(found[1]), json.loads(self.sent))
         if found := re.fullmatch(r"/_bed/([^/]+)/job-token", path):
             return directory.job_token(test(found[1]), query.get("audience", ""))
+        if found := re.fullmatch(r"/_bed/([^/]+)/(machine/metadata/identity/oauth2|service)/token", path):
+            ask = directory.service if found[2] == "service" else directory.machine
+            with lock:
+                return ask(test(found[1]), query, {name.lower(): value for name, value in self.headers.items()})
         if found := re.fullmatch(r"/_(operations|results)/([0-9a-f]+)", path):
             return operation(found[2], found[1] == "results", self.path)
         found = re.match(r"/subscriptions/([^/]+)/", path)
@@ -145,7 +150,7 @@ class Front(Handler):
 class Back(Handler):
     protocol_version = "HTTP/1.0"  # Prism would use a connection again that has just been closed
 
-    def serve(self, path, _):
+    def serve(self, path, query):
         found = re.match(r"/subscriptions/([^/]+)/", path)
         if not found:
             raise Refused(404, "ResourceNotFound", f"nothing is at {path}")
@@ -165,7 +170,7 @@ class Back(Handler):
             action = service.action(self.command, path)
             if action in mine.script.get("deny", []):
                 raise Refused(403, "AuthorizationFailed", f"The client 'ml-deploy' with object id '{mine.name}' does not have authorization to perform action '{action}' over scope '{path}' or the scope is invalid. If access was recently granted, please refresh your credentials.")
-            return service.serve(mine, self.command, path, json.loads(self.sent or b"null"), Refused)
+            return service.serve(mine, self.command, path, json.loads(self.sent or b"null"), Refused, query)
 
 
 def operation(number, result, path):
@@ -181,6 +186,7 @@ def operation(number, result, path):
 
 
 ml.lock = aks.lock = lock
+aks.BASE = BASE
 back = Server(("127.0.0.1", BACK), Back)
 threading.Thread(target=back.serve_forever, daemon=True).start()
 Server(("127.0.0.1", PORT), Front).serve_forever()

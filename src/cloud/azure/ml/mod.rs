@@ -17,9 +17,10 @@ use serde_json::{Value, json};
 pub(crate) use self::operation::{Ended, Operation, Patience};
 pub(crate) use self::read::{codes, said};
 pub(crate) use self::rights::Size;
-pub(crate) use self::types::{Auth, Endpoint, OnlineDeployment, Workspace};
+pub(crate) use self::types::{Auth, Endpoint, OnlineDeployment, Workspace, is_changing};
 
 use self::request::Ask;
+use self::types::text;
 use super::super::Clouds;
 use crate::cloud::spec::MlWorkspace;
 use crate::failure::Outcome;
@@ -90,13 +91,8 @@ impl MachineLearning {
     pub(crate) async fn deployments(&self, endpoint: &str) -> Outcome<Vec<OnlineDeployment>> {
         let tried = format!("list the deployments of endpoint `{endpoint}`");
         let path = ["onlineEndpoints", endpoint, "deployments"];
-        let answer = self.ask(&tried, Ask::get(&path)).await?.json();
-        let listed = answer.get("value").and_then(Value::as_array);
-        Ok(listed
-            .into_iter()
-            .flatten()
-            .map(OnlineDeployment::of)
-            .collect())
+        let listed = self.list(&tried, Ask::get(&path)).await?;
+        Ok(listed.iter().map(OnlineDeployment::of).collect())
     }
 
     /// One deployment; `None`: there is none.
@@ -157,17 +153,23 @@ impl MachineLearning {
             deployment,
             "getLogs",
         ];
-        let mut all = Vec::new();
-        // What went wrong before the server began stands in the other one.
-        for container in ["StorageInitializer", "InferenceServer"] {
+        // What went wrong before the server began stands in the other one, which not every deployment has.
+        let of = async |container: &str| {
             let body = json!({"containerType": container, "tail": lines});
-            let answer = self
-                .ask(&tried, Ask::post(&path, Some(&body)))
-                .await?
-                .json();
-            let content = answer.get("content").and_then(Value::as_str);
-            all.extend(content.unwrap_or_default().lines().map(str::to_owned));
-        }
+            let answer = self.ask(&tried, Ask::post(&path, Some(&body))).await?;
+            let content = text(&answer.json(), "/content").to_owned();
+            Outcome::Ok(content)
+        };
+        let (first, server) = (of("StorageInitializer").await, of("InferenceServer").await);
+        let (first, server) = match (first, server) {
+            (Err(failure), Err(_)) => return Err(failure),
+            (first, server) => (first.unwrap_or_default(), server.unwrap_or_default()),
+        };
+        let mut all: Vec<String> = first
+            .lines()
+            .chain(server.lines())
+            .map(str::to_owned)
+            .collect();
         let surplus = all.len().saturating_sub(lines);
         Ok(all.split_off(surplus))
     }
@@ -185,7 +187,7 @@ impl MachineLearning {
         let tried = format!("register the image as environment `{name}:{version}`");
         let path = ["environments", name, "versions", version];
         let answer = self.ask(&tried, Ask::put(&path, body)).await?.json();
-        Ok(types::text(&answer, "/id").to_owned())
+        Ok(text(&answer, "/id").to_owned())
     }
 
     /// The image of an environment that a deployment names by its id.
@@ -200,7 +202,7 @@ impl MachineLearning {
         let tried = format!("read environment `{name}:{version}`");
         let path = ["environments", name, "versions", version];
         let found = self.find(&tried, Ask::get(&path)).await?;
-        let image = found.map(|body| types::text(&body, "/properties/image").to_owned());
+        let image = found.map(|body| text(&body, "/properties/image").to_owned());
         Ok(image.filter(|image| !image.is_empty()))
     }
 

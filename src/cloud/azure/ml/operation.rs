@@ -13,6 +13,7 @@ use super::super::super::http::Answer;
 use super::MachineLearning;
 use super::request::Ask;
 use super::types::text;
+use crate::code::Code;
 use crate::failure::Outcome;
 
 /// The first and the longest pause between two questions, and the longest that Azure may ask for.
@@ -77,7 +78,7 @@ impl Operation {
 }
 
 impl MachineLearning {
-    /// Waits for the end of an operation.
+    /// Waits for the end of an operation; that nobody answers for a while does not end it.
     ///
     /// # Errors
     /// Those of asking.
@@ -91,19 +92,24 @@ impl MachineLearning {
             let asked = tokio::select! {
                 biased;
                 () = patience.cancel.cancelled() => return Ok(Ended::Stopped),
-                asked = self.progress(&operation) => asked?,
+                asked = self.progress(&operation) => asked,
             };
+            let left = patience.until.saturating_duration_since(Instant::now());
             let wait = match asked {
-                Progress::Ended(ended) => return Ok(ended),
-                Progress::Goes(asked) => asked.unwrap_or(pause).min(ASKED),
+                Ok(Progress::Ended(ended)) => return Ok(ended),
+                Ok(Progress::Goes(_)) if left.is_zero() => return Ok(Ended::Late),
+                Ok(Progress::Goes(asked)) => asked.unwrap_or(pause).min(ASKED),
+                // What Azure does goes on while nobody can ask how.
+                Err(failure) if failure.code() == Code::CloudUnreachable && !left.is_zero() => {
+                    LONGEST
+                }
+                Err(failure) => return Err(failure),
             };
-            if Instant::now() + wait >= patience.until {
-                return Ok(Ended::Late);
-            }
             tokio::select! {
                 biased;
                 () = patience.cancel.cancelled() => return Ok(Ended::Stopped),
-                () = tokio::time::sleep(wait) => {}
+                // The last look is at the end of the time, not before it.
+                () = tokio::time::sleep(wait.min(left)) => {}
             }
             pause = (pause * 3 / 2).min(LONGEST);
         }

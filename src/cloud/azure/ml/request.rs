@@ -1,7 +1,6 @@
 //! One request about a workspace, and its answer or what a refusal means.
 
 use reqwest::{Method, StatusCode};
-use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
 use super::super::super::http::Answer;
@@ -92,10 +91,49 @@ impl MachineLearning {
     }
 
     async fn sent(&self, tried: &str, ask: Ask<'_>) -> Outcome<Answer> {
+        let path = self.below(ask.path)?;
+        let query = [("api-version", ask.version)];
         let azure = &self.clouds.azure;
-        let mut path = vec![
+        // What waits for it is held by many others: it must stay small.
+        Box::pin(azure.arm(tried, ask.method, &path, &query, ask.body)).await
+    }
+
+    /// Everything in a list below the workspace.
+    pub(super) async fn list(&self, tried: &str, ask: Ask<'_>) -> Outcome<Vec<Value>> {
+        let path = self.below(ask.path)?;
+        self.listed(tried, &path, ask.version).await
+    }
+
+    /// Everything in a list of what is known of a region.
+    pub(super) async fn of_region(
+        &self,
+        tried: &str,
+        location: &str,
+        what: &str,
+    ) -> Outcome<Vec<Value>> {
+        let path = [
             "subscriptions",
-            azure.subscription()?,
+            self.clouds.azure.subscription()?,
+            "providers",
+            PROVIDER,
+            "locations",
+            location,
+            what,
+        ];
+        self.listed(tried, &path, VERSION).await
+    }
+
+    async fn listed(&self, tried: &str, path: &[&str], version: &str) -> Outcome<Vec<Value>> {
+        let query = [("api-version", version)];
+        let listed = Box::pin(self.clouds.azure.arm_list(tried, path, &query)).await?;
+        listed.map_err(|answer| self.refused(tried, &answer))
+    }
+
+    /// The parts of an address below the workspace.
+    fn below<'a>(&'a self, path: &[&'a str]) -> Outcome<Vec<&'a str>> {
+        let mut whole = vec![
+            "subscriptions",
+            self.clouds.azure.subscription()?,
             "resourceGroups",
             &self.workspace.resource_group,
             "providers",
@@ -103,68 +141,12 @@ impl MachineLearning {
             "workspaces",
             &self.workspace.name,
         ];
-        path.extend(ask.path);
-        self.send(tried, ask.method, &path, ask.version, ask.body)
-            .await
+        whole.extend(path);
+        Ok(whole)
     }
 
-    /// What is known of a region.
-    pub(super) async fn of_region(
-        &self,
-        tried: &str,
-        location: &str,
-        what: &str,
-    ) -> Outcome<Value> {
-        let azure = &self.clouds.azure;
-        let path = [
-            "subscriptions",
-            azure.subscription()?,
-            "providers",
-            PROVIDER,
-            "locations",
-            location,
-            what,
-        ];
-        let answer = self.send(tried, Method::GET, &path, VERSION, None).await?;
-        if answer.status.is_success() {
-            return Ok(answer.json());
-        }
-        Err(self.refused(tried, &answer))
-    }
-
-    async fn send(
-        &self,
-        tried: &str,
-        method: Method,
-        path: &[&str],
-        version: &str,
-        body: Option<&Value>,
-    ) -> Outcome<Answer> {
-        let query = [("api-version", version)];
-        let azure = &self.clouds.azure;
-        // What waits for it is held by many others: it must stay small.
-        Box::pin(azure.arm(tried, method, path, &query, body)).await
-    }
-
-    /// Asks an address that Azure gave. Our token goes only to where it was made for.
+    /// Asks an address that Azure gave.
     pub(super) async fn follow(&self, tried: &str, address: &str) -> Outcome<Option<Answer>> {
-        let azure = &self.clouds.azure;
-        let base = &azure.identity.endpoints().resource_manager;
-        let (Ok(url), Ok(own)) = (
-            address.parse::<reqwest::Url>(),
-            base.parse::<reqwest::Url>(),
-        ) else {
-            return Ok(None);
-        };
-        if url.origin() != own.origin() {
-            return Ok(None);
-        }
-        let token = azure
-            .identity
-            .token(&format!("{base}/.default"), "Resource Manager")
-            .await?;
-        let request = azure.around.http.client().get(url);
-        let request = request.bearer_auth(token.expose_secret());
-        azure.around.http.send(tried, request).await.map(Some)
+        Box::pin(self.clouds.azure.arm_at(tried, address)).await
     }
 }

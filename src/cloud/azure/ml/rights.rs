@@ -16,16 +16,14 @@ const VERSION: &str = "2022-04-01";
 pub(crate) struct Permissions(Vec<(Vec<String>, Vec<String>)>);
 
 impl Permissions {
-    fn of(body: &Value) -> Self {
+    fn of(listed: &[Value]) -> Self {
         let texts = |one: &Value, name: &str| -> Vec<String> {
             let list = one.get(name).and_then(Value::as_array);
             let texts = list.into_iter().flatten().filter_map(Value::as_str);
             texts.map(str::to_lowercase).collect()
         };
-        let listed = body.get("value").and_then(Value::as_array);
         let each = listed
-            .into_iter()
-            .flatten()
+            .iter()
             .map(|one| (texts(one, "actions"), texts(one, "notActions")));
         Self(each.collect())
     }
@@ -80,8 +78,8 @@ impl MachineLearning {
         );
         path.extend(["providers", "Microsoft.Authorization", "permissions"]);
         let tried = "read the identity's own rights";
-        let answer = self.ask(tried, Ask::get(&path).version(VERSION)).await?;
-        Ok(Permissions::of(&answer.json()))
+        let listed = self.list(tried, Ask::get(&path).version(VERSION)).await?;
+        Ok(Permissions::of(&listed))
     }
 
     /// How the identity is given what it lacks.
@@ -121,10 +119,8 @@ impl MachineLearning {
 }
 
 /// Family and cores of a type.
-fn find(sizes: &Value, name: &str) -> Result<(String, u64), Vec<String>> {
-    let listed = sizes.get("value").and_then(Value::as_array);
-    let all: Vec<&Value> = listed.into_iter().flatten().collect();
-    let named = |one: &&&Value| text(one, "/name").eq_ignore_ascii_case(name);
+fn find(all: &[Value], name: &str) -> Result<(String, u64), Vec<String>> {
+    let named = |one: &&Value| text(one, "/name").eq_ignore_ascii_case(name);
     if let Some(found) = all.iter().find(named) {
         let cores = found.get("vCPUs").and_then(Value::as_u64);
         return Ok((text(found, "/family").to_owned(), cores.unwrap_or(1)));
@@ -143,9 +139,8 @@ fn find(sizes: &Value, name: &str) -> Result<(String, u64), Vec<String>> {
 }
 
 /// What is left of a family's cores.
-fn free(usages: &Value, family: &str) -> Option<u64> {
-    let listed = usages.get("value")?.as_array()?;
-    let found = listed
+fn free(usages: &[Value], family: &str) -> Option<u64> {
+    let found = usages
         .iter()
         .find(|one| text(one, "/name/value").eq_ignore_ascii_case(family))?;
     let (limit, used) = (
@@ -163,9 +158,9 @@ mod tests {
 
     #[test]
     fn a_role_allows_what_it_names_but_for_its_exceptions() {
-        let scientist = json!({"value": [{
+        let scientist = [json!({
             "actions": ["Microsoft.MachineLearningServices/workspaces/*/read", "Microsoft.MachineLearningServices/workspaces/*/write"],
-            "notActions": ["Microsoft.MachineLearningServices/workspaces/computes/*/write"]}]});
+            "notActions": ["Microsoft.MachineLearningServices/workspaces/computes/*/write"]})];
         let scientist = Permissions::of(&scientist);
         let endpoint = "Microsoft.MachineLearningServices/workspaces/onlineEndpoints/write";
         assert!(scientist.allow(endpoint));
@@ -173,18 +168,19 @@ mod tests {
         assert!(
             !scientist.allow("Microsoft.MachineLearningServices/workspaces/onlineEndpoints/delete")
         );
-        assert!(Permissions::of(&json!({"value": [{"actions": ["*"]}]})).allow(endpoint));
-        let reader = json!({"value": [{"actions": ["*/read"]}]});
+        assert!(Permissions::of(&[json!({"actions": ["*"]})]).allow(endpoint));
+        let reader = [json!({"actions": ["*/read"]})];
         assert!(!Permissions::of(&reader).allow(endpoint));
-        assert!(!Permissions::of(&json!({"value": []})).allow(endpoint));
+        assert!(!Permissions::of(&[]).allow(endpoint));
         assert!(matches("a/b", "a/b") && !matches("a/b", "a/b/c") && matches("a/*/c*", "a/x/cd"));
     }
 
     #[test]
     fn types_and_what_is_left_of_them() {
-        let sizes = json!({"value": [
-            {"name": "Standard_DS3_v2", "family": "standardDSv2Family", "vCPUs": 4},
-            {"name": "Standard_NC6s_v3", "family": "standardNCSv3Family", "vCPUs": 6}]});
+        let sizes = [
+            json!({"name": "Standard_DS3_v2", "family": "standardDSv2Family", "vCPUs": 4}),
+            json!({"name": "Standard_NC6s_v3", "family": "standardNCSv3Family", "vCPUs": 6}),
+        ];
         assert_eq!(
             find(&sizes, "standard_ds3_v2"),
             Ok(("standardDSv2Family".to_owned(), 4))
@@ -193,7 +189,8 @@ mod tests {
             find(&sizes, "Standard_DS3_v3").unwrap_err()[0],
             "Standard_DS3_v2"
         );
-        let usages = json!({"value": [{"name": {"value": "standardDSv2Family"}, "limit": 10, "currentValue": 8}]});
+        let usages =
+            [json!({"name": {"value": "standardDSv2Family"}, "limit": 10, "currentValue": 8})];
         assert_eq!(free(&usages, "standardDSv2Family"), Some(2));
         assert_eq!(free(&usages, "standardNCSv3Family"), None);
     }

@@ -29,12 +29,12 @@ impl MachineLearning {
             return Err(Failure::new(
                 Code::EndpointFailed,
                 format!("failed to ask endpoint `{name}`: Azure does not say where it answers"),
-            ));
+            )
+            .help("look at it in the workspace: one that was never made has no address"));
         };
-        let tried = format!("get the key of endpoint `{name}`");
-        let (path, field) = match endpoint.auth {
-            Auth::Key => (["onlineEndpoints", name, "listKeys"], "/primaryKey"),
-            Auth::Workspace => (["onlineEndpoints", name, "token"], "/accessToken"),
+        let (what, path, field) = match endpoint.auth {
+            Auth::Key => ("key", ["onlineEndpoints", name, "listKeys"], "/primaryKey"),
+            Auth::Workspace => ("token", ["onlineEndpoints", name, "token"], "/accessToken"),
             Auth::Directory => {
                 let identity = &self.clouds.azure.identity;
                 let scope = scope(&identity.endpoints().resource_manager);
@@ -42,8 +42,17 @@ impl MachineLearning {
                 return Ok(Scoring { base, bearer });
             }
         };
+        let tried = format!("get a {what} of endpoint `{name}`");
         let answer: Value = self.ask(&tried, Ask::post(&path, None)).await?.json();
-        let bearer = SecretString::from(text(&answer, field));
+        let found = text(&answer, field);
+        if found.is_empty() {
+            return Err(Failure::new(
+                Code::EndpointFailed,
+                format!("failed to {tried}: Azure's answer holds none"),
+            )
+            .help("run again; if it stays, see how the endpoint authenticates: az ml online-endpoint show --query auth_mode"));
+        }
+        let bearer = SecretString::from(found);
         self.clouds.voice.mask(&bearer).await;
         Ok(Scoring { base, bearer })
     }

@@ -1,8 +1,10 @@
 //! What Azure Machine Learning says of its things, and how an endpoint is written back. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
+
+use super::super::sovereign::{is_registry, registry_name};
 
 /// A workspace.
 #[derive(Clone, Debug)]
@@ -10,7 +12,7 @@ pub(crate) struct Workspace {
     /// Azure's name of its region.
     pub(crate) location: String,
     /// Name of its own registry; a new workspace may have none.
-    pub(crate) registry: Option<String>,
+    registry: Option<String>,
     /// Whether only its private network reaches it.
     pub(crate) private: bool,
 }
@@ -27,6 +29,12 @@ impl Workspace {
                 .map(str::to_owned),
             private: text(body, "/properties/publicNetworkAccess") == "Disabled",
         }
+    }
+
+    /// Whether the registry that answers there is the workspace's own.
+    pub(crate) fn owns(&self, host: &str) -> bool {
+        let own = self.registry.as_deref();
+        is_registry(host) && own.is_some_and(|own| own.eq_ignore_ascii_case(registry_name(host)))
     }
 }
 
@@ -49,6 +57,8 @@ pub(crate) struct Endpoint {
     pub(crate) auth: Auth,
     /// Per cent by deployment.
     pub(crate) traffic: BTreeMap<String, u64>,
+    /// Deployments that get a copy of requests, whose answers nobody sees.
+    pub(crate) mirrored: BTreeSet<String>,
     /// Where it is asked.
     pub(crate) scoring: Option<String>,
     pub(crate) tags: BTreeMap<String, String>,
@@ -57,9 +67,6 @@ pub(crate) struct Endpoint {
 
 impl Endpoint {
     pub(super) fn of(body: &Value) -> Self {
-        let traffic = body
-            .pointer("/properties/traffic")
-            .and_then(Value::as_object);
         let scoring = text(body, "/properties/scoringUri");
         Self {
             name: text(body, "/name").to_owned(),
@@ -69,16 +76,19 @@ impl Endpoint {
                 "AMLToken" => Auth::Workspace,
                 _ => Auth::Key,
             },
-            traffic: traffic
-                .into_iter()
-                .flatten()
-                .filter_map(|(name, share)| Some((name.clone(), share.as_u64()?)))
-                .filter(|(_, share)| *share > 0)
+            traffic: shares(body, "/properties/traffic").collect(),
+            mirrored: shares(body, "/properties/mirrorTraffic")
+                .map(|(name, _)| name)
                 .collect(),
             scoring: (!scoring.is_empty()).then(|| scoring.to_owned()),
             tags: tags(body),
             body: body.clone(),
         }
+    }
+
+    /// Whether Azure is busy with it.
+    pub(crate) fn is_changing(&self) -> bool {
+        is_changing(&self.state)
     }
 
     /// A new one. Without an identity of its own it could not pull from the workspace's registry.
@@ -175,6 +185,21 @@ impl OnlineDeployment {
     }
 }
 
+/// Whether something in this state is being changed, and takes no other change.
+pub(crate) fn is_changing(state: &str) -> bool {
+    matches!(state, "Creating" | "Updating" | "Scaling" | "Deleting")
+}
+
+/// Who has a share that is more than nothing, and how much.
+fn shares(body: &Value, pointer: &str) -> impl Iterator<Item = (String, u64)> {
+    let shares = body.pointer(pointer).and_then(Value::as_object);
+    shares
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, share)| Some((name.clone(), share.as_u64()?)))
+        .filter(|(_, share)| *share > 0)
+}
+
 fn tags(body: &Value) -> BTreeMap<String, String> {
     let tags = body.get("tags").and_then(Value::as_object);
     tags.into_iter()
@@ -222,11 +247,12 @@ mod tests {
     fn a_workspace_may_have_no_registry_yet() {
         let with = json!({"properties": {"containerRegistry": "/a/b/registries/wine", "publicNetworkAccess": "Disabled"}});
         let with = Workspace::of(&with);
-        assert_eq!(with.registry.as_deref(), Some("wine"));
+        assert!(with.owns("wine.azurecr.io") && with.owns("wine-a1b2.azurecr.cn"));
+        assert!(!with.owns("wine2.azurecr.io") && !with.owns("wine.example"));
         assert!(with.private);
         let without = Workspace::of(
             &json!({"location": "westeurope", "properties": {"containerRegistry": null}}),
         );
-        assert!(without.registry.is_none() && !without.private);
+        assert!(!without.owns("wine.azurecr.io") && !without.private);
     }
 }

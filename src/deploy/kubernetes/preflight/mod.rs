@@ -2,6 +2,7 @@
 //! is what is asked and in which order; each check has a file of its own.
 
 mod admission;
+mod attached;
 mod backends;
 mod capacity;
 mod demand;
@@ -175,7 +176,7 @@ async fn against(
     findings.extend(unknown);
     let default = cluster.namespace.as_str();
     let templates = pods::templates(objects, default);
-    let (denied, tried, view, missing, pulls, refused_pods, removed) = tokio::join!(
+    let (denied, tried, view, missing, pulls, attached, refused_pods, removed) = tokio::join!(
         rights::ask(cluster, spec, verify, objects, &kinds),
         tried::try_all(cluster, spec.force_conflicts, objects, &kinds, &absent),
         View::read(
@@ -184,6 +185,7 @@ async fn against(
         ),
         references::check(&cluster.client, objects, &templates, default, &absent),
         pulls::check(&cluster.client, &templates, spec.repository.as_ref()),
+        attached::check(&cluster.client, &spec.cluster, &templates),
         admission::check(cluster, &templates, &absent),
         prune::coming(spec, cluster, objects),
     );
@@ -209,6 +211,7 @@ async fn against(
     }));
     findings.extend(missing);
     findings.extend(pulls);
+    findings.extend(attached);
     findings.extend(refused_pods);
     findings.extend(routing::check(&Routes {
         objects,

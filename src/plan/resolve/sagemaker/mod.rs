@@ -10,9 +10,9 @@ use super::{Resolver, values};
 use crate::cloud::Clouds;
 
 /// What SageMaker asks of a container. Source: "Custom Inference Code with Hosting Services".
-const PING: &str = "/ping";
-const INVOCATIONS: &str = "/invocations";
-const PORT: u16 = 8080;
+pub(super) const PING: &str = "/ping";
+pub(super) const INVOCATIONS: &str = "/invocations";
+pub(super) const PORT: u16 = 8080;
 
 /// Longest name of anything at SageMaker.
 const LONGEST: usize = 63;
@@ -101,23 +101,20 @@ impl Resolver<'_> {
         })
     }
 
-    /// The paths and the port on which SageMaker asks every container; another one would be asked by nobody.
-    pub(super) fn sagemaker_paths(&mut self) -> (Option<String>, Option<String>, Option<u16>) {
+    /// Inputs that say another path or port than the one on which SageMaker asks every container.
+    pub(super) fn sagemaker_has_its_own(&self) -> impl Iterator<Item = &'static str> {
         let inputs = self.inputs;
-        for (name, given, own) in [
-            ("health-path", inputs.health_path.clone(), PING),
-            ("predict-path", inputs.predict_path.clone(), INVOCATIONS),
-            ("port", inputs.port.map(|port| port.to_string()), "8080"),
-        ] {
-            if given.as_deref().is_some_and(|given| given != own) {
-                self.invalid(
-                    name,
-                    format!("is set, and SageMaker asks {own} of every container"),
-                );
-            }
-        }
-        let path = |path: &str| Some(path.to_owned());
-        (path(PING), path(INVOCATIONS), Some(PORT))
+        let differs =
+            |given: &Option<String>, own| given.as_deref().is_some_and(|given| given != own);
+        let given = [
+            ("health-path", differs(&inputs.health_path, PING)),
+            ("predict-path", differs(&inputs.predict_path, INVOCATIONS)),
+            ("port", inputs.port.is_some_and(|port| port != PORT)),
+        ];
+        given
+            .into_iter()
+            .filter(|(_, differs)| *differs)
+            .map(|(name, _)| name)
     }
 
     fn capture(&mut self) -> Option<Capture> {
