@@ -5,14 +5,12 @@ use serde_json::Value;
 
 use super::Checked;
 use crate::artifact::{Check, Container, Pushed};
-use crate::cloud::Thing;
 use crate::cluster::{Serving, name_of, text};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::engine::Engine;
-use crate::failure::{Fail, Failure, Outcome};
-use crate::plan::SageMakerSpec;
-use crate::registry::{self, Reference};
+use crate::failure::{Fail, Outcome};
+use crate::registry::Reference;
 
 /// Compares every ready pod: containers of the pushed repository run its digest, all others the manifest's image. `None`
 /// when there is nothing to compare.
@@ -126,105 +124,8 @@ pub(super) async fn in_engine(engine: &Engine, name: &str, pushed: &Pushed) -> O
     ))
 }
 
-/// The endpoint of SageMaker: it serves, and where an image was pushed, that one, in every variant. Their names come with it.
-pub(super) async fn at_endpoint(
-    spec: &SageMakerSpec,
-    pushed: Option<&Pushed>,
-) -> Outcome<(Vec<String>, Checked)> {
-    let name = &spec.endpoint;
-    let aws = spec.clouds.sagemaker();
-    let Some(described) = aws.describe(Thing::Endpoint, name).await? else {
-        let message = format!("there is no endpoint `{name}`");
-        return Err(Failure::new(Code::VerifyHealth, message)
-            .help("correct `endpoint-name` or `aws-region`"));
-    };
-    let status = text(&described, "/EndpointStatus");
-    if status != "InService" {
-        let reason = text(&described, "/FailureReason");
-        let message = format!("endpoint `{name}` is {status}, not InService: {reason}");
-        return Err(Failure::new(
-            Code::VerifyHealth,
-            message.trim_end_matches([':', ' ']),
-        ));
-    }
-    let variants = described.pointer("/ProductionVariants");
-    let variants = variants.and_then(Value::as_array).into_iter().flatten();
-    let images = |variant: &Value| {
-        let images = variant["DeployedImages"].as_array().into_iter().flatten();
-        let images = images.map(|image| text(image, "/SpecifiedImage").to_owned());
-        (text(variant, "/VariantName").to_owned(), images.collect())
-    };
-    let seen: Vec<(String, Vec<String>)> = variants.map(images).collect();
-    let names = seen.iter().map(|(variant, _)| variant.clone()).collect();
-    let Some(pushed) = pushed else {
-        let images = seen.iter().flat_map(|(_, images)| images.iter().cloned());
-        let detail = format!("InService with {}", images.collect::<Vec<_>>().join(", "));
-        let check = Check {
-            name: "endpoint".to_owned(),
-            passed: true,
-            detail,
-        };
-        return Ok((names, (check, None)));
-    };
-    let digests = digests(spec, pushed).await?;
-    Ok((names, in_variants(&seen, &digests, pushed)))
-}
-
-/// Each variant with the images that SageMaker says it serves: all of them must be ours.
-fn in_variants(seen: &[(String, Vec<String>)], digests: &[String], pushed: &Pushed) -> Checked {
-    let is_ours = |image: &String| digests.iter().any(|digest| image.contains(digest.as_str()));
-    let mut wrong: Vec<String> = seen
-        .iter()
-        .filter(|(_, images)| images.is_empty() || !images.iter().all(is_ours))
-        .map(|(variant, images)| {
-            let images = match images[..] {
-                [] => "no image that SageMaker names".to_owned(),
-                _ => images.join(", "),
-            };
-            format!("variant `{variant}` serves {images}")
-        })
-        .collect();
-    if seen.is_empty() {
-        wrong.push("the endpoint has no variant".to_owned());
-    }
-    checked("digest", wrong, &pushed.digest, seen.len().max(1))
-}
-
-/// The digest that was pushed; of an index also those of its images, because SageMaker runs one of them.
-async fn digests(spec: &SageMakerSpec, pushed: &Pushed) -> Outcome<Vec<String>> {
-    let mut digests = vec![pushed.digest.clone()];
-    let reference = format!("{}@{}", pushed.repository, pushed.digest);
-    if let Ok(reference) = reference.parse::<Reference>() {
-        let images = registry::images(&reference, spec.login.as_ref()).await?;
-        digests.extend(images.into_iter().flatten().map(|image| image.digest));
-    }
-    Ok(digests)
-}
-
-/// The deployments of a managed endpoint, each with the image of its environment.
-pub(super) fn behind_endpoint(seen: &[(String, Option<String>)], pushed: &Pushed) -> Checked {
-    let runs_it = |image: &Option<String>| {
-        let image = image.as_ref();
-        image.is_some_and(|image| image.ends_with(&pushed.digest))
-    };
-    let wrong: Vec<String> = seen
-        .iter()
-        .filter(|(_, image)| !runs_it(image))
-        .map(|(name, image)| {
-            let image = image
-                .as_deref()
-                .unwrap_or("an image that Azure does not name");
-            format!("deployment `{name}` runs {image}")
-        })
-        .collect();
-    if seen.is_empty() {
-        let wrong = vec!["no deployment has any traffic".to_owned()];
-        return checked("digest", wrong, &pushed.digest, 1);
-    }
-    checked("digest", wrong, &pushed.digest, seen.len())
-}
-
-fn checked(name: &str, wrong: Vec<String>, what: &str, all: usize) -> Checked {
+/// The check, and the finding when any is wrong; `what` completes "run …".
+pub(super) fn checked(name: &str, wrong: Vec<String>, what: &str, all: usize) -> Checked {
     let name = name.to_owned();
     let Some(first) = wrong.first() else {
         let detail = format!("{all} of {all} run {what}");
@@ -303,48 +204,6 @@ mod tests {
         let beside = ("Deployment/redis", "redis:7", "");
         assert_eq!(passes(&[good, beside]), Some(true));
         assert_eq!(passes(&[beside]), Some(false));
-    }
-
-    #[test]
-    fn every_deployment_that_is_asked_runs_the_pushed_digest() {
-        let pushed = Pushed {
-            repository: "wine.azurecr.io/wine".to_owned(),
-            tag: None,
-            digest: NEW.to_owned(),
-        };
-        let at = |digest: &str| Some(format!("wine.azurecr.io/wine@{digest}"));
-        let passes = |seen: &[(&str, Option<String>)]| {
-            let seen = seen
-                .iter()
-                .map(|(name, image)| ((*name).to_owned(), image.clone()));
-            behind_endpoint(&seen.collect::<Vec<_>>(), &pushed).0.passed
-        };
-        assert!(passes(&[("green", at(NEW))]));
-        assert!(!passes(&[("green", at(NEW)), ("blue", at(OLD))]));
-        assert!(!passes(&[("green", None)]) && !passes(&[]));
-    }
-
-    #[test]
-    fn every_variant_serves_the_pushed_digest() {
-        let pushed = Pushed {
-            repository: "1.dkr.ecr.eu-west-1.amazonaws.com/wine".to_owned(),
-            tag: None,
-            digest: NEW.to_owned(),
-        };
-        let passes = |seen: &[(&str, &[&str])]| {
-            let seen: Vec<_> = seen
-                .iter()
-                .map(|(name, digests)| {
-                    let images = digests.iter().map(|digest| format!("wine@{digest}"));
-                    ((*name).to_owned(), images.collect())
-                })
-                .collect();
-            in_variants(&seen, &[NEW.to_owned()], &pushed).0.passed
-        };
-        assert!(passes(&[("blue", &[NEW]), ("green", &[NEW])]));
-        assert!(!passes(&[("blue", &[NEW]), ("green", &[OLD])]));
-        assert!(!passes(&[("blue", &[NEW, OLD])]));
-        assert!(!passes(&[("blue", &[])]) && !passes(&[]));
     }
 
     #[test]

@@ -164,11 +164,11 @@ pub(super) async fn open(
             let (address, checked) = endpoint::azureml(spec, deployment, pushed).await?;
             Ok((Some(Service::Address(address)), checked))
         }
-        DeploySpec::SageMaker(endpoint) => {
-            let (variants, checked) = running::at_endpoint(endpoint, pushed).await?;
+        DeploySpec::SageMaker(spec) => {
+            let (variants, checked) = endpoint::sagemaker(spec, pushed).await?;
             let service = Service::Endpoint {
-                aws: endpoint.clouds.sagemaker(),
-                name: endpoint.endpoint.clone(),
+                aws: spec.clouds.sagemaker(),
+                name: spec.endpoint.clone(),
                 variants,
             };
             Ok((Some(service), Some(checked)))

@@ -26,8 +26,8 @@ pub(crate) fn control(method: &str, path: &str, body: &Value) -> Value {
 /// Somebody with rights and a role, and one endpoint of a name of its own.
 pub(crate) struct Endpoint {
     pub(crate) name: String,
-    key: String,
-    secret: String,
+    pub(crate) key: String,
+    pub(crate) secret: String,
     pub(crate) role: String,
 }
 
@@ -60,7 +60,7 @@ impl Endpoint {
     }
 
     /// One of the next calls of an action fails so; `more` is what the bed's server takes beside.
-    fn fault(&self, action: &str, code: &str, more: &Value) {
+    pub(crate) fn fault(&self, action: &str, code: &str, more: &Value) {
         let mut fault = json!({"key": self.key, "action": action, "code": code, "times": 1});
         let more = more.as_object().unwrap().clone();
         fault.as_object_mut().unwrap().extend(more);

@@ -142,18 +142,22 @@ fn every_variant_serves_and_each_is_asked() {
 
     // One of them is not as it should be: all go back.
     endpoint.script(&at("http://127.0.0.1:1"));
+    // An autoscaler comes in between just then.
+    let busy = json!({"after": 1, "message": "Cannot update in-progress endpoint \"x\"."});
+    endpoint.fault("UpdateEndpoint", "ValidationException", &busy);
     let run = deploy(v2).input("update-policy", "canary: 50%");
     let ended = endpoint.run(run.input("update-wait", "20s")).expect(60);
     ended
         .code("verify-prediction")
         .says("variant `green` of endpoint")
+        .says("is being changed by something else: waiting")
         .says(&format!("serves configuration `{first}` again"));
     assert_eq!(endpoint.last_config(), first);
     let updates = endpoint.called("UpdateEndpoint");
     let watched = updates
         .iter()
         .map(|update| !update["DeploymentConfig"].is_null());
-    assert_eq!(watched.collect::<Vec<_>>(), [true, false]);
+    assert_eq!(watched.collect::<Vec<_>>(), [true, false, false]);
 
     // A machine of the second is missing.
     endpoint.script(&json!({"address": url, "update": {"seconds": 0.2, "end": "short"}}));
@@ -169,6 +173,6 @@ fn every_variant_serves_and_each_is_asked() {
     ended
         .code("input-invalid")
         .says("SageMaker guards no update that renames them");
-    assert_eq!(endpoint.called("UpdateEndpoint").len(), 3);
+    assert_eq!(endpoint.called("UpdateEndpoint").len(), 4);
     assert_eq!(endpoint.called("CreateEndpointConfig").len(), 2);
 }

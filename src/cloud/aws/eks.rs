@@ -26,6 +26,8 @@ use crate::failure::{Failure, Outcome};
 const LIFE: Duration = Duration::from_secs(14 * 60);
 /// How long a cluster that hides from the world may take to show itself.
 const REACHED: Duration = Duration::from_secs(4);
+/// Names of clusters that are shown to whoever gave a wrong one.
+const LISTED: usize = 20;
 
 impl Aws {
     /// The cluster's address and tokens.
@@ -78,7 +80,7 @@ impl Aws {
             return failure;
         };
         let known = answer["clusters"].as_array().into_iter().flatten();
-        let known: Vec<_> = known
+        let mut known: Vec<_> = known
             .filter_map(Value::as_str)
             .map(|name| format!("`{name}`"))
             .collect();
@@ -86,6 +88,11 @@ impl Aws {
             return failure.help(format!(
                 "there is none in {region} in this account: correct `aws-region`, or the account of the identity"
             ));
+        }
+        // The list may be cut by AWS too.
+        if known.len() > LISTED || !answer["nextToken"].is_null() {
+            known.truncate(LISTED);
+            known.push("others".to_owned());
         }
         failure.help(format!(
             "set `cluster-name` to one of {}, or correct `aws-region`",

@@ -79,14 +79,7 @@ impl SageMaker {
     ) -> Outcome<Vec<String>> {
         let group = format!("/aws/sagemaker/Endpoints/{endpoint}");
         let tried = format!("read the log `{group}`");
-        // The containers that served before go on logging, so the newest line is not of the newest container.
-        let ours = since.saturating_sub(CLOCKS).as_millis();
-        let since =
-            i128::try_from(ours).unwrap_or(i128::MAX) + self.aws().clock_ahead().as_millis();
-        let new = |stream: &&Value| {
-            let made = stream["creationTime"].as_i64();
-            made.is_some_and(|at| i128::from(at) >= since)
-        };
+        let since = self.on_their_clock(since.saturating_sub(CLOCKS));
         // Newest lines first, but that order may lag behind by minutes.
         let mut page = json!({"logGroupName": group, "orderBy": "LastEventTime", "descending": true, "limit": 50});
         let mut found = None;
@@ -94,9 +87,7 @@ impl SageMaker {
             let Some(streams) = self.logs("DescribeLogStreams", &page, &tried).await? else {
                 return Ok(Vec::new());
             };
-            let listed = streams["logStreams"].as_array().into_iter().flatten();
-            let name = listed.into_iter().find(new);
-            found = name.map(|stream| text(stream, "logStreamName"));
+            found = newest(&streams, since);
             page["nextToken"] = streams["nextToken"].clone();
             if found.is_some() || page["nextToken"].is_null() {
                 break;
@@ -116,6 +107,12 @@ impl SageMaker {
             .collect())
     }
 
+    /// A moment since 1970 in milliseconds as AWS's clock has it.
+    fn on_their_clock(&self, moment: Duration) -> i128 {
+        let ours = i128::try_from(moment.as_millis()).unwrap_or(i128::MAX);
+        ours.saturating_add(self.aws().clock_ahead().as_millis())
+    }
+
     async fn logs(&self, action: &str, body: &Value, tried: &str) -> Outcome<Option<Value>> {
         let answer = self
             .question(Service::Logs, "Logs_20140328", action, body, tried)
@@ -130,6 +127,17 @@ impl SageMaker {
             }
         }
     }
+}
+
+/// The first stream that was made since then: containers that served before go on logging, so the newest line is not of the
+/// newest container.
+fn newest(streams: &Value, since: i128) -> Option<String> {
+    let mut listed = streams["logStreams"].as_array()?.iter();
+    let new = |stream: &&Value| {
+        let made = stream["creationTime"].as_i64();
+        made.is_some_and(|at| i128::from(at) >= since)
+    };
+    Some(text(listed.find(new)?, "logStreamName"))
 }
 
 /// What the container answered stands in SageMaker's own error. One that gave no answer at all has no status either.
@@ -166,5 +174,15 @@ mod tests {
         assert_eq!(of(whole), (500, "{\"error\": \"no\"}".to_owned()));
         let silent = json!({"Message": "Your invocation timed out", "OriginalStatusCode": 0});
         assert_eq!(of(silent), (502, "Your invocation timed out".to_owned()));
+    }
+
+    #[test]
+    fn the_log_is_that_of_a_container_that_is_new() {
+        let row = |name: &str, made: i64| json!({"logStreamName": name, "creationTime": made, "lastEventTimestamp": 9000});
+        let streams =
+            json!({"logStreams": [row("AllTraffic/old", 1000), row("AllTraffic/new", 5000)]});
+        assert_eq!(newest(&streams, 5000).as_deref(), Some("AllTraffic/new"));
+        assert_eq!(newest(&streams, 5001), None);
+        assert_eq!(newest(&json!({"logStreams": []}), 0), None);
     }
 }

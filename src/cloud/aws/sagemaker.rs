@@ -127,14 +127,15 @@ impl SageMaker {
         }
     }
 
-    /// Moves the endpoint to another configuration.
+    /// Moves the endpoint to another configuration; `false` while something else is changing it.
     ///
     /// # Errors
     /// As `describe`.
-    pub(crate) async fn update(&self, name: &str, body: &Value) -> Outcome<()> {
+    pub(crate) async fn update(&self, name: &str, body: &Value) -> Outcome<bool> {
         let tried = format!("update the endpoint `{name}`");
         match self.ask_of_new("UpdateEndpoint", body, &tried).await? {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(true),
+            Err(refused) if refused.message.contains("in-progress") => Ok(false),
             Err(refused) => Err(self.failure(&refused, &tried, "UpdateEndpoint").await),
         }
     }

@@ -211,7 +211,7 @@ fn not_trusted(tried: &str, role: &str, claims: &Claims, refused: &Refused) -> F
     let failure = match refused.kind.as_str() {
         "AccessDenied" => Failure::new(
             Code::CloudDenied,
-            message("its trust policy does not let this job have it"),
+            message("its trust policy does not let this job have it, or there is no such role"),
         )
         .help(format!(
             "write into the role's trust policy `\"Condition\": {{\"StringEquals\": {{\"{issuer}:aud\": \"{}\", \"{issuer}:sub\": \"{}\"}}}}`",
@@ -238,6 +238,11 @@ fn not_trusted(tried: &str, role: &str, claims: &Claims, refused: &Refused) -> F
             message("the job's token has expired"),
         )
         .help("on GitLab a token lives as long as the job's `timeout`; elsewhere see who writes the file that AWS_WEB_IDENTITY_TOKEN_FILE names"),
+        kind if kind.starts_with("RegionDisabled") => Failure::new(
+            Code::CloudDenied,
+            message("the region is not enabled for its account"),
+        )
+        .help(format!("enable it in account {account}, or set another `aws-region`")),
         _ => Failure::new(Code::CloudDenied, message(&said)).help("correct `role-to-assume`, as `arn:aws:iam::ACCOUNT:role/NAME`"),
     };
     failure.evidence([said])
@@ -352,5 +357,6 @@ mod tests {
         assert!(told("InvalidIdentityToken", "Incorrect token audience").contains("audiences"));
         assert!(told("ExpiredTokenException", "x").contains("timeout"));
         assert!(told("ValidationError", "x is invalid").contains("role-to-assume"));
+        assert!(told("RegionDisabledException", "x").contains("another `aws-region`"));
     }
 }

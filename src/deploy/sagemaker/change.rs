@@ -1,20 +1,20 @@
-//! The steps to another configuration: the image as SageMaker takes it, what is there already, what is made, and the change
-//! itself. What comes of it is waited for elsewhere.
+//! The steps to another configuration: what is there already, what is made, and the change itself. What comes of it is waited
+//! for elsewhere.
+
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::history;
 use super::judge::{self, next_config, text};
 use super::wait::{look, settled};
-use super::wanted::{Image, Wanted};
-use super::{history, preflight};
-use crate::artifact::Pushed;
-use crate::cloud::{ImagePlace, SageMaker, Thing};
+use super::wanted::Wanted;
+use crate::cloud::{SageMaker, Thing};
 use crate::code::Code;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::plan::SageMakerSpec;
-use crate::registry::{self, Reference};
 
 /// The endpoint, when nobody else is changing it. One that could not be made serves nobody, and SageMaker lets it only be
 /// removed.
@@ -84,7 +84,12 @@ async fn gone(ctx: &Context, aws: &SageMaker, spec: &SageMakerSpec, until: Insta
 }
 
 /// Makes what is not there yet.
-pub(super) async fn make(ctx: &Context, aws: &SageMaker, wanted: &Wanted) -> Outcome<()> {
+pub(super) async fn make(
+    ctx: &Context,
+    aws: &SageMaker,
+    spec: &SageMakerSpec,
+    wanted: &Wanted,
+) -> Outcome<()> {
     let work = async {
         for (thing, name, body) in [
             (Thing::Model, &wanted.model, &wanted.create_model),
@@ -96,12 +101,31 @@ pub(super) async fn make(ctx: &Context, aws: &SageMaker, wanted: &Wanted) -> Out
         }
         Ok(())
     };
+    beforehand(ctx, &spec.endpoint, work).await
+}
+
+/// Work that changes nothing of what is live: a cancel does not wait for it.
+pub(super) async fn beforehand<T>(
+    ctx: &Context,
+    name: &str,
+    work: impl Future<Output = Outcome<T>>,
+) -> Outcome<T> {
     tokio::select! {
         biased;
-        () = ctx.cancel.cancelled() => Err(Failure::new(Code::Interrupted, "stopped before anything that is live was changed")),
-        made = work => made,
+        () = ctx.cancel.cancelled() => Err(unchanged(name)),
+        done = work => done,
     }
 }
+
+fn unchanged(name: &str) -> Failure {
+    Failure::new(
+        Code::Interrupted,
+        format!("stopped before endpoint `{name}` was changed"),
+    )
+}
+
+/// Before an update is tried again that came in between.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// A change of an endpoint.
 pub(super) enum Change<'a> {
@@ -121,10 +145,7 @@ pub(super) async fn change(
 ) -> Outcome<()> {
     let name = &spec.endpoint;
     if ctx.cancel.is_cancelled() {
-        return Err(Failure::new(
-            Code::Interrupted,
-            format!("stopped before endpoint `{name}` was changed"),
-        ));
+        return Err(unchanged(name));
     }
     let mut body = json!({"EndpointName": name, "EndpointConfigName": config});
     match change {
@@ -134,7 +155,27 @@ pub(super) async fn change(
             }
             let note = format!("updating endpoint `{name}` to configuration `{config}`");
             ctx.events.note(note).await;
-            aws.update(name, &body).await
+            // An autoscaler, or another run, may have begun something since we looked.
+            let until = Instant::now() + spec.deadline;
+            while !aws.update(name, &body).await? {
+                let note = format!("endpoint `{name}` is being changed by something else: waiting");
+                ctx.events.note(note).await;
+                beforehand(ctx, name, async {
+                    tokio::time::sleep(PAUSE).await;
+                    Ok(())
+                })
+                .await?;
+                settled(ctx, aws, spec, until).await?;
+                if Instant::now() >= until {
+                    let why = format!(
+                        "endpoint `{name}` took no update for {} s: something else goes on changing it",
+                        spec.deadline.as_secs()
+                    );
+                    return Err(Failure::new(Code::RolloutDeadline, why)
+                        .help("look at what changes it, an autoscaler or another pipeline, then run again"));
+                }
+            }
+            Ok(())
         }
         Change::Make(tags) => {
             body["Tags"] = tags.clone();
@@ -143,35 +184,4 @@ pub(super) async fn change(
             aws.create(Thing::Endpoint, name, &body).await
         }
     }
-}
-
-/// The image as SageMaker takes it: one manifest and no index, of the processor of the machines. Of an index the image for
-/// that processor is taken, without the attestations beside it.
-pub(super) async fn single(ctx: &Context, spec: &SageMakerSpec, pushed: &Pushed) -> Outcome<Image> {
-    let pinned = format!("{}@{}", pushed.repository, pushed.digest);
-    let missing = |why: String| Failure::new(Code::ImageMissing, why);
-    let reference: Reference = pinned
-        .parse()
-        .map_err(|why| missing(format!("failed to deploy `{pinned}`: it {why}")))?;
-    let images = registry::images(&reference, spec.login.as_ref()).await?;
-    let Some(images) = images else {
-        return Err(missing(format!(
-            "failed to deploy `{pinned}`: the registry does not have it"
-        )));
-    };
-    let chosen = preflight::fitting(spec, &pinned, &images)?;
-    if chosen.digest != pushed.digest {
-        ctx.events
-            .note(format!(
-                "SageMaker takes no index: of `{pinned}` the image for {} is deployed, {}",
-                spec.architecture(),
-                chosen.digest
-            ))
-            .await;
-    }
-    let place = spec.clouds.sagemaker().place(reference.host())?;
-    Ok(Image {
-        pinned: format!("{}@{}", pushed.repository, chosen.digest),
-        behind: place == ImagePlace::Foreign,
-    })
 }

@@ -4,12 +4,14 @@
 mod change;
 mod finish;
 mod history;
+mod image;
 mod judge;
 mod preflight;
 mod status;
 mod undo;
 mod wait;
 mod wanted;
+mod watch;
 
 use std::time::SystemTime;
 
@@ -17,14 +19,17 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 pub(crate) use self::finish::finish;
-pub(crate) use self::preflight::{built, preflight};
+pub(crate) use self::image::built;
+pub(crate) use self::preflight::preflight;
 pub(crate) use self::status::{served, serving, status};
 pub(crate) use self::undo::undo;
 
-use self::change::{Change, change, found, make, single};
+use self::change::{Change, beforehand, change, found, make};
+use self::image::single;
 use self::judge::{Goal, config, image, next_config, text};
 use self::wait::{Waited, settled, wait};
-use self::wanted::{Origin, Wanted, deployment as watched};
+use self::wanted::{Origin, Wanted};
+use self::watch::watched;
 use crate::artifact::{Deployment, Launch, Pushed};
 use crate::cloud::SageMaker;
 use crate::code::Code;
@@ -108,8 +113,11 @@ pub(crate) async fn run(
     };
     let until = Instant::now() + spec.deadline;
     let shown = pushed.reference();
-    let image = single(ctx, spec, pushed).await?;
-    let role = aws.role_arn(&spec.role).await?;
+    let looked_up = async {
+        let image = single(ctx, spec, pushed).await?;
+        Ok((image, aws.role_arn(&spec.role).await?))
+    };
+    let (image, role) = beforehand(ctx, &spec.endpoint, looked_up).await?;
     let origin = Origin {
         digest: &pushed.digest,
         commit: spec.commit.as_deref(),
@@ -147,7 +155,7 @@ pub(crate) async fn run(
                 .await;
         }
         found => {
-            make(ctx, &aws, &wanted).await?;
+            make(ctx, &aws, spec, &wanted).await?;
             let step = match found {
                 Some(_) => Change::Move(watched(spec)),
                 None => Change::Make(&wanted.tags),
@@ -198,7 +206,7 @@ pub(crate) async fn rollback(ctx: &Context, spec: &SageMakerSpec) -> Outcome<Rol
         )
         .help("correct `endpoint-name` or `aws-region`"));
     };
-    let past = history::of(&aws, spec).await?;
+    let past = beforehand(ctx, name, history::of(&aws, spec)).await?;
     let Some(to) = history::previous(&past, config(&described)) else {
         return Err(Failure::new(
             Code::RevisionMissing,

@@ -3,16 +3,16 @@
 
 use serde_json::Value;
 
+use super::image;
 use super::judge::{names, text, variants};
 use super::wanted::prefix;
-use crate::cloud::{ImagePlace, Role, Thing};
+use crate::cloud::{Role, Thing};
 use crate::code::Code;
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
-use crate::engine::Engine;
-use crate::failure::{Fail as _, Failure, Outcome};
+use crate::failure::{Failure, Outcome};
 use crate::plan::SageMakerSpec;
-use crate::registry::{self, OneImage, Reference};
+use crate::registry::Reference;
 
 /// What a deployment does to each kind of thing.
 const RIGHTS: &[(&str, &[&str])] = &[
@@ -44,12 +44,6 @@ const RIGHTS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Media types of a manifest that SageMaker takes: one image, with Docker's or OCI's layers.
-const TAKEN: &[&str] = &[
-    "application/vnd.docker.distribution.manifest.v2+json",
-    "application/vnd.oci.image.manifest.v1+json",
-];
-
 /// Everything that can be read. `image` is what will be pushed or is deployed as it is.
 pub(crate) async fn preflight(
     ctx: &Context,
@@ -60,7 +54,7 @@ pub(crate) async fn preflight(
     let (endpoint, role, image) = tokio::join!(
         endpoint(ctx, spec),
         role(ctx, spec),
-        place(spec, image, exists)
+        image::place(spec, image, exists)
     );
     // An identity that is not there is told once.
     let failures = [endpoint, role, image]
@@ -201,97 +195,6 @@ fn own_name(spec: &SageMakerSpec, thing: &str) -> String {
     }
 }
 
-/// Whether SageMaker can take images from there, and this image, when it exists.
-async fn place(spec: &SageMakerSpec, image: Option<&Reference>, exists: bool) -> Outcome<()> {
-    let Some(image) = image else { return Ok(()) };
-    let aws = spec.clouds.sagemaker();
-    let refused = |why: String, help: &str| {
-        Err(Failure::new(
-            Code::EndpointImage,
-            format!("SageMaker cannot run `{image}`: {why}"),
-        )
-        .help(help))
-    };
-    match aws.place(image.host())? {
-        ImagePlace::Here => {}
-        // Whether that network reaches the registry is known to nobody here.
-        ImagePlace::Foreign if spec.network.is_some() => {}
-        ImagePlace::Region(region) => {
-            return refused(
-                format!("it is in {region}, and the endpoint in {}", aws.region()?),
-                "push it to a repository in the endpoint's region",
-            );
-        }
-        ImagePlace::Foreign => {
-            return refused(
-                format!("`{}` is not a private registry of ECR", image.host()),
-                "set `image` to ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME, where `create-repository: true` makes it; or `vpc-subnets` of a network that reaches the registry",
-            );
-        }
-    }
-    if exists && let Some(images) = registry::images(image, spec.login.as_ref()).await? {
-        fitting(spec, &image.to_string(), &images)?;
-    }
-    Ok(())
-}
-
-/// The one of the images in a registry that SageMaker can run.
-///
-/// # Errors
-/// `EndpointImage`, with what is there instead.
-pub(super) fn fitting<'a>(
-    spec: &SageMakerSpec,
-    name: &str,
-    images: &'a [OneImage],
-) -> Outcome<&'a OneImage> {
-    let wanted = spec.architecture();
-    let fits = |one: &&OneImage| one.os == "linux" && one.architecture == wanted;
-    let Some(found) = images.iter().find(fits) else {
-        let there: Vec<_> = images
-            .iter()
-            .map(|one| format!("{}/{}", one.os, one.architecture))
-            .collect();
-        return Err(other_platform(spec, name, &there.join(", ")));
-    };
-    if TAKEN.contains(&found.media_type.as_str()) {
-        return Ok(found);
-    }
-    Err(Failure::new(
-        Code::EndpointImage,
-        format!(
-            "SageMaker cannot run `{name}`: its manifest is of the type `{}`",
-            found.media_type
-        ),
-    )
-    .help(
-        "build it anew with a current engine, which writes Docker's manifest (schema 2) or OCI's",
-    ))
-}
-
-fn other_platform(spec: &SageMakerSpec, name: &str, there: &str) -> Failure {
-    let wanted = spec.architecture();
-    Failure::new(
-        Code::EndpointImage,
-        format!("SageMaker cannot run `{name}` on the machines chosen: it is for {there}, and they need linux/{wanted}"),
-    )
-    .help("build for their processor, or choose an `instance-type` of the image's: those with a `g` after the generation, such as ml.m6g.large, are arm64")
-}
-
-/// The same of an image that is built and not pushed yet.
-///
-/// # Errors
-/// `EndpointImage`.
-pub(crate) async fn built(spec: &SageMakerSpec, engine: &Engine, id: &str) -> Outcome<()> {
-    let info = engine.inspect_image(id).await.fail(Code::ImageMissing)?;
-    let Some((os, architecture)) = info.and_then(|info| info.platform) else {
-        return Ok(());
-    };
-    if os == "linux" && architecture == spec.architecture() {
-        return Ok(());
-    }
-    Err(other_platform(spec, id, &format!("{os}/{architecture}")))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -299,15 +202,6 @@ mod tests {
     use super::super::wanted::tests::{spec, variant};
     use super::*;
     use crate::plan::{Capacity, UpdatePolicy};
-
-    fn one(digest: &str, architecture: &str, media_type: &str) -> OneImage {
-        OneImage {
-            digest: digest.to_owned(),
-            os: "linux".to_owned(),
-            architecture: architecture.to_owned(),
-            media_type: media_type.to_owned(),
-        }
-    }
 
     #[test]
     fn an_update_that_is_refused_is_known_before() {
@@ -339,37 +233,5 @@ mod tests {
         let config = json!({"MemorySizeInMB": 1024, "MaxConcurrency": 1});
         let own = json!({"VariantName": "AllTraffic", "CurrentServerlessConfig": config});
         assert_eq!(why(&serverless, &live(&[own])), None);
-    }
-
-    #[test]
-    fn the_image_of_the_machines_processor_is_taken() {
-        let both = [
-            one("sha256:a", "arm64", TAKEN[1]),
-            one("sha256:b", "amd64", TAKEN[0]),
-        ];
-        assert_eq!(fitting(&spec(), "wine", &both).unwrap().digest, "sha256:b");
-        let failure = fitting(&spec(), "wine", &both[..1]).unwrap_err();
-        assert_eq!(failure.code(), Code::EndpointImage);
-        let finding = failure.findings().next().unwrap();
-        assert!(
-            finding
-                .message
-                .contains("it is for linux/arm64, and they need linux/amd64"),
-            "{finding:?}"
-        );
-        let old = [one(
-            "sha256:b",
-            "amd64",
-            "application/vnd.docker.distribution.manifest.v1+prettyjws",
-        )];
-        let failure = fitting(&spec(), "wine", &old).unwrap_err();
-        assert!(
-            failure
-                .findings()
-                .next()
-                .unwrap()
-                .message
-                .contains("v1+prettyjws")
-        );
     }
 }

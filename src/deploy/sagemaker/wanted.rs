@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::plan::{Capacity, SageMakerSpec, UpdatePolicy, Variant};
+use crate::plan::{Capacity, SageMakerSpec, Variant};
 use crate::sha256;
 
 /// Longest name at SageMaker, and how much of it tells what is inside.
@@ -168,36 +168,11 @@ pub(super) fn tag(name: &str, value: &str) -> Value {
     json!({"Key": format!("{MARK}{name}"), "Value": value})
 }
 
-/// How requests are to move, for `UpdateEndpoint`. `None` where nothing is to be watched: SageMaker then moves them all at once,
-/// also between configurations whose variants have other names, which it refuses under a policy.
-pub(super) fn deployment(spec: &SageMakerSpec) -> Option<Value> {
-    if !spec.is_guarded() {
-        return None;
-    }
-    let wait = spec.wait.as_secs();
-    let share = |percent: u32| json!({"Type": "CAPACITY_PERCENT", "Value": percent});
-    let routing = match spec.update {
-        UpdatePolicy::AllAtOnce => json!({"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": wait}),
-        UpdatePolicy::Canary { percent } => {
-            json!({"Type": "CANARY", "WaitIntervalInSeconds": wait, "CanarySize": share(percent)})
-        }
-        UpdatePolicy::Linear { percent } => {
-            json!({"Type": "LINEAR", "WaitIntervalInSeconds": wait, "LinearStepSize": share(percent)})
-        }
-    };
-    let mut config = json!({"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing}});
-    if !spec.alarms.is_empty() {
-        let alarms = spec.alarms.iter().map(|name| json!({"AlarmName": name}));
-        config["AutoRollbackConfiguration"] = json!({"Alarms": alarms.collect::<Value>()});
-    }
-    Some(config)
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
     use crate::cloud::{Clouds, Environment};
-    use crate::plan::{CloudSpec, Network, OnFailure, OnFirstFailure};
+    use crate::plan::{CloudSpec, Network, OnFailure, OnFirstFailure, UpdatePolicy};
 
     /// A variant of so many machines.
     pub(in super::super) fn variant(name: &str, count: u32) -> Variant {
@@ -336,34 +311,6 @@ pub(super) mod tests {
             assert!(!is_name_of(endpoint, &format!("{}-x", wanted.config)));
             assert!(!wanted.config.contains("--"), "{}", wanted.config);
         }
-    }
-
-    #[test]
-    fn requests_move_as_the_inputs_say() {
-        let with = |update, alarms: &[&str]| {
-            let alarms = alarms.iter().map(|&name| name.to_owned()).collect();
-            deployment(&SageMakerSpec {
-                update,
-                alarms,
-                ..spec()
-            })
-        };
-        let routing = "/BlueGreenUpdatePolicy/TrafficRoutingConfiguration";
-        assert_eq!(with(UpdatePolicy::AllAtOnce, &[]), None);
-        let at_once = with(UpdatePolicy::AllAtOnce, &["errors"]).unwrap();
-        assert_eq!(
-            at_once.pointer(routing),
-            Some(&json!({"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 300}))
-        );
-        let canary = with(UpdatePolicy::Canary { percent: 10 }, &["errors"]).unwrap();
-        assert_eq!(
-            canary.pointer(&format!("{routing}/CanarySize/Value")),
-            Some(&10.into())
-        );
-        assert_eq!(
-            canary["AutoRollbackConfiguration"]["Alarms"][0]["AlarmName"],
-            "errors"
-        );
     }
 
     #[test]
