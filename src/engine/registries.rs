@@ -1,12 +1,19 @@
 //! What the engine says of registries.
 
+use std::time::Duration;
+
 use super::connect::Engine;
 use crate::registry::Insecure;
+
+/// How long the engine may take to say it.
+const ANSWER: Duration = Duration::from_secs(10);
 
 impl Engine {
     /// Which registries it asks without TLS; none when it does not say.
     pub(crate) async fn insecure_registries(&self) -> Insecure {
-        let told = self.docker.info().await.ok();
+        // A busy engine may take its time; most registries have TLS.
+        let told = tokio::time::timeout(ANSWER, self.docker.info()).await;
+        let told = told.ok().and_then(Result::ok);
         let Some(told) = told.and_then(|info| info.registry_config) else {
             return Insecure::default();
         };

@@ -63,12 +63,18 @@ impl<'a> Registry<'a> {
             let what = format!("failed to set up a connection to registry `{host}`: {why}");
             Failure::new(Code::RegistryUnreachable, what)
         };
-        let client = Client::builder()
-            .user_agent(concat!("ml-deploy/", env!("CARGO_PKG_VERSION")))
-            .timeout(TIMEOUT)
-            .connect_timeout(Duration::from_secs(10))
-            .tls_certs_merge(engine_roots(host))
+        let builder = || {
+            Client::builder()
+                .user_agent(concat!("ml-deploy/", env!("CARGO_PKG_VERSION")))
+                .timeout(TIMEOUT)
+                .connect_timeout(Duration::from_secs(10))
+        };
+        let roots = engine_roots(host);
+        // On a machine that trusts no authority there may still be registries of its own, or with one that the engine knows.
+        let client = builder()
+            .tls_certs_merge(roots.clone())
             .build()
+            .or_else(|_| builder().tls_certs_only(roots).build())
             .map_err(|error| failed(chain(&error.into())))?;
         let plain = match login {
             _ if is_local(host) => true,

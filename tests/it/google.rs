@@ -297,6 +297,25 @@ fn a_key_that_is_deleted_during_a_slow_push_ends_it() {
 }
 
 #[test]
+fn a_machine_that_trusts_no_authority_says_so() {
+    let google = Google::new(3600);
+    let artifacts = Artifacts::new(&google, &json!({}));
+    let project = small().file("none.pem", "");
+    let none = project.path().join("none.pem");
+    let run = artifacts.push(&project, &artifacts.image("models"));
+    let ended = run
+        .input("credentials-json", &google.key("right.pem").to_string())
+        .env("SSL_CERT_FILE", &none.to_string_lossy())
+        .env("SSL_CERT_DIR", "/nowhere")
+        .run()
+        .expect(10)
+        .code("registry-tls");
+    ended.says("failed to trust the certificate");
+    // What is within the machine was asked all the same.
+    assert_eq!(google.tokens().len(), 1);
+}
+
+#[test]
 fn a_key_of_another_universe_is_sent_nowhere() {
     let google = Google::new(3600);
     let project = small();

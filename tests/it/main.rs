@@ -63,6 +63,7 @@ mod preflight_live;
 mod preflight_together;
 mod proof;
 mod registries;
+mod registry_kinds;
 mod release;
 mod requests;
 mod restart;
