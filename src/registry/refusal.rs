@@ -137,7 +137,10 @@ pub(super) async fn answered(
 fn words(body: &[u8]) -> Vec<String> {
     let one_line = |text: &str| {
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        text.chars().take(LONGEST).collect::<String>()
+        match text.char_indices().nth(LONGEST) {
+            Some(_) => text.chars().take(LONGEST - 1).chain(['…']).collect(),
+            None => text,
+        }
     };
     let said: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(one_line);
@@ -264,7 +267,9 @@ mod tests {
         );
         assert!(said("<html>busy</html>").is_empty() && said("").is_empty());
         assert_eq!(
-            said(&format!(r#"{{"message":"{}"}}"#, "a".repeat(999)))[0].len(),
+            said(&format!(r#"{{"message":"{}"}}"#, "a".repeat(999)))[0]
+                .chars()
+                .count(),
             LONGEST
         );
     }

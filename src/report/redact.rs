@@ -11,6 +11,10 @@ use super::telling;
 
 /// What stands where a secret stood.
 const HIDDEN: &str = "***";
+/// Where a text was cut, before anybody could see that a secret stood there.
+const CUT: char = '…';
+/// So many bytes of a secret are taken for its beginning, and none of one that is not longer than twice that.
+const BEGINNING: usize = 6;
 /// Below this many bytes of patterns the fastest automaton still fits into a few megabytes.
 const LARGEST_DFA: usize = 8192;
 
@@ -22,6 +26,8 @@ pub(super) struct Redactor {
     automaton: Option<AhoCorasick>,
     /// By number of the pattern.
     wide: Vec<bool>,
+    /// What is recognised by its beginning too: words, no documents, whose beginnings are ordinary.
+    words: Vec<String>,
 }
 
 impl Redactor {
@@ -39,6 +45,11 @@ impl Redactor {
                 for piece in shapes.pieces {
                     self.patterns.entry(piece).or_insert(true);
                 }
+                let word = |shape: &&String| {
+                    let document = shape.contains(|c: char| c.is_whitespace() || c == '{');
+                    shape.len() > 2 * BEGINNING && !document && !shape.contains("://")
+                };
+                self.words.extend(shapes.exact.iter().filter(word).cloned());
                 self.patterns
                     .extend(shapes.exact.into_iter().map(|shape| (shape, false)));
                 if !value.contains(['\n', '\r']) {
@@ -55,6 +66,42 @@ impl Redactor {
 
     /// The text without secrets; borrowed when there is nothing to hide.
     pub(super) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let clean = self.without_whole(text);
+        if !clean.contains(CUT) {
+            return clean;
+        }
+        match self.without_begun(&clean) {
+            Some(clean) => Cow::Owned(clean),
+            None => clean,
+        }
+    }
+
+    /// Hides what stands before a cut and is the beginning of a secret.
+    fn without_begun(&self, text: &str) -> Option<String> {
+        let (mut clean, mut from) = (String::new(), 0);
+        for (at, _) in text.match_indices(CUT) {
+            let before = &text[from..at];
+            let begun = |word: &String| {
+                let longest = before.len().min(word.len() - 1);
+                let ends =
+                    |length: &usize| before.as_bytes().ends_with(&word.as_bytes()[..*length]);
+                (BEGINNING..=longest).rev().find(ends)
+            };
+            let Some(length) = self.words.iter().filter_map(begun).max() else {
+                continue;
+            };
+            clean.push_str(&before[..before.len() - length]);
+            clean.push_str(HIDDEN);
+            from = at;
+        }
+        if from == 0 {
+            return None;
+        }
+        clean.push_str(&text[from..]);
+        Some(clean)
+    }
+
+    fn without_whole<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let Some(automaton) = &self.automaton else {
             return Cow::Borrowed(text);
         };
@@ -167,6 +214,32 @@ mod tests {
             "-----BEGIN KEY-----"
         );
         assert_eq!(redactor.redact(&pem.replace('\n', "\r\n")), "***");
+    }
+
+    #[test]
+    fn the_beginning_of_a_secret_before_a_cut_is_hidden() {
+        let redactor = redactor(&[
+            "hunter22/secret-ü-value",
+            "apiVersion: v1\ntoken: abcd1234efghi\n",
+        ]);
+        assert_eq!(
+            redactor.redact("p=hunter22/sec… (90 characters)"),
+            "p=***… (90 characters)"
+        );
+        assert_eq!(
+            redactor.redact("p=hunter22/secret-ü…, q=hunter22%2Fs…"),
+            "p=***…, q=***…"
+        );
+        assert_eq!(redactor.redact("t=abcd1234e…"), "t=***…");
+        for plain in [
+            "p=hunt…",
+            "p=hunter22/sec",
+            "hunter22/sec and more…",
+            "apiVersion…",
+            "waits…",
+        ] {
+            assert_eq!(redactor.redact(plain), plain);
+        }
     }
 
     #[test]

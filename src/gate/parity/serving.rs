@@ -263,6 +263,9 @@ fn last_line(printed: &Printed) -> String {
             Some(exit) => format!("it ended with {exit}, and what it printed is no answer"),
             None => "it did not end".to_owned(),
         },
-        |line| line.chars().take(300).collect(),
+        |line| match line.char_indices().nth(300) {
+            Some((end, _)) => format!("{}…", &line[..end]),
+            None => line.to_owned(),
+        },
     )
 }

@@ -261,8 +261,9 @@ fn endpoints(object: &Value) -> Value {
 fn shorten(value: &mut Value) {
     match value {
         Value::String(text) if text.len() > LONGEST => {
-            let end = text.floor_char_boundary(LONGEST);
+            let end = text.floor_char_boundary(LONGEST - '…'.len_utf8());
             text.truncate(end);
+            text.push('…');
         }
         Value::Array(items) => items.iter_mut().for_each(shorten),
         Value::Object(fields) => fields.values_mut().for_each(shorten),
@@ -300,7 +301,7 @@ mod tests {
         let pod = json!({"status": {"message": "ä".repeat(3_000)}});
         let kept = trim("Pod", &pod);
         let message = kept["status"]["message"].as_str().unwrap();
-        assert!(message.len() <= LONGEST && message.starts_with('ä'));
+        assert!(message.len() <= LONGEST && message.ends_with("ä…"));
         assert_eq!(
             trim("Pod", &json!({"status": {"message": "short"}}))["status"]["message"],
             "short"
