@@ -9,8 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::helper::ask;
 use super::login::{Credentials, HUB};
+use super::programs::ask;
 
 /// The hub's name in some of its keys.
 const HUB_NAME: &str = "index.docker.io";

@@ -6,7 +6,7 @@ mod client;
 mod credentials;
 mod digest;
 mod docker;
-mod helper;
+
 mod images;
 mod labels;
 mod layers;
@@ -14,6 +14,7 @@ mod login;
 mod missing;
 mod newest;
 mod plain;
+mod programs;
 mod reference;
 mod refusal;
 mod right;
