@@ -9,7 +9,8 @@ use reqwest::{Client, Method, Response, StatusCode, Url};
 
 use super::Reference;
 use super::challenge::challenges;
-use super::credentials::{Credentials, credentials};
+use super::credentials::credentials;
+use super::login::Credentials;
 use super::plain::is_local;
 use super::refusal::{Fault, answered, unreachable};
 use super::token::{Asked, Identity};

@@ -4,7 +4,7 @@ use reqwest::{Response, StatusCode, Url};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
-use super::credentials::OF_JOB;
+use super::login::OF_JOB;
 use super::plain::speaks_no_tls;
 use super::{Credentials, Reference};
 use crate::code::Code;

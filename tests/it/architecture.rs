@@ -73,6 +73,11 @@ fn first_name(path: &str) -> String {
 }
 
 fn sources() -> Vec<Source> {
+    below("src")
+}
+
+/// All sources of a folder of the checkout; their names are relative to it.
+fn below(folder: &str) -> Vec<Source> {
     fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -83,7 +88,7 @@ fn sources() -> Vec<Source> {
             }
         }
     }
-    let root = checkout().join("src");
+    let root = checkout().join(folder);
     let mut files = Vec::new();
     walk(&root, &mut files);
     files
@@ -299,15 +304,15 @@ fn each_outside_library_has_one_home() {
 
 #[test]
 fn every_file_is_short_and_says_what_it_owns() {
+    let tests = below("tests");
+    assert!(tests.len() > 80, "{}", tests.len());
+    let long = tests.iter().flat_map(|source| {
+        let broken = too_long(source).into_iter();
+        broken.map(|what| format!("tests/{}: {what}", source.name))
+    });
+    assert_eq!(long.collect::<Vec<_>>(), [""; 0]);
     hold("at most 400 lines, and a `//!` header", |source| {
-        let mut broken = Vec::new();
-        let lines = source.text.lines().count();
-        if lines > 400 {
-            broken.push(format!("{lines} lines"));
-        }
-        if !source.text.starts_with("//! ") {
-            broken.push("no `//!` header".to_owned());
-        }
+        let mut broken = too_long(source);
         if ["utils", "helper", "manager"]
             .iter()
             .any(|word| source.name.contains(word))
@@ -316,6 +321,19 @@ fn every_file_is_short_and_says_what_it_owns() {
         }
         broken
     });
+}
+
+/// What every file of the program and of its tests is held to.
+fn too_long(source: &Source) -> Vec<String> {
+    let mut broken = Vec::new();
+    let lines = source.text.lines().count();
+    if lines > 400 {
+        broken.push(format!("{lines} lines"));
+    }
+    if !source.text.starts_with("//! ") {
+        broken.push("no `//!` header".to_owned());
+    }
+    broken
 }
 
 #[test]

@@ -44,6 +44,7 @@ mod github_deployment;
 mod gitlab;
 mod google;
 mod google_clusters;
+mod google_identities;
 mod hostile;
 mod hub;
 mod image;

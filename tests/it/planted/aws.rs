@@ -53,6 +53,8 @@ fn a_session_a_login_and_a_refused_token() {
     planted.handed_out(&aws);
     planted.assert_unseen(&ended, &project, &github);
     assert_eq!(github.all("comments").len(), 1);
+    // A pull request builds too.
+    sh(&format!("docker rmi -f {image}:v1"));
 }
 
 #[test]

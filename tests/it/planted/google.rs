@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-use super::plants::{Planted, with_processes};
+use super::plants::{Planted, sh, with_processes};
 use crate::bearer::Door;
 use crate::cluster::Namespace;
 use crate::github::GitHub;
@@ -43,6 +43,11 @@ fn tokens_of_google_and_what_proves_who_we_are() {
     all(&mut planted, &google);
     planted.assert_unseen(&ended, &project, &github);
     planted.absent("a command line", &processes);
+    let about = sh(&format!(
+        "docker history --no-trunc {image}:v1; docker inspect {image}:v1; docker rmi -f {image}:v1"
+    ));
+    assert!(about.contains("org.opencontainers"), "{about}");
+    planted.absent("the image's history and labels", &about);
 
     // A cluster by its name, as the job itself.
     let place = "projects/wine/locations/europe-west4/clusters/prod";
