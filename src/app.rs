@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use crate::code::Code;
@@ -14,7 +13,6 @@ use crate::event::Stage;
 use crate::host::{self, Host};
 use crate::init;
 use crate::inputs::cli::{Cli, Command};
-use crate::inputs::flags::Inputs;
 use crate::inputs::layers;
 use crate::inputs::parsed::{Parsed, Sources};
 use crate::inputs::schema;
@@ -98,7 +96,7 @@ async fn start(
     ) {
         host.merge_request = None;
     }
-    let mut secrets = secrets(inputs);
+    let mut secrets = plan::secret_values(inputs);
     secrets.extend(places.secrets.iter().cloned());
     let only = match &cli.command {
         Command::Schema(_) => {
@@ -192,7 +190,7 @@ async fn start(
         }
     };
     if matches!(cli.command, Command::Plan(_)) {
-        return report::lines(&told.secrets, &plan.lines());
+        return report::lines(&told.secrets, &[plan.lines(), plan.warnings()].concat());
     }
     // A password within the tracking URL is known only now.
     let password = plan.gates.tracking.password.clone();
@@ -201,20 +199,4 @@ async fn start(
         shutdown::after(time, told.cancel.clone(), reason.clone());
     }
     Box::pin(told.execute(&plan, &asked, &reason)).await
-}
-
-/// Every secret value of the inputs, to be hidden before anything is said.
-fn secrets(inputs: &Inputs) -> Vec<SecretString> {
-    let single = [
-        &inputs.registry_password,
-        &inputs.mlflow_tracking_password,
-        &inputs.mlflow_tracking_token,
-        &inputs.gitlab_token,
-        &inputs.github_token,
-        &inputs.aws.aws_secret_access_key,
-        &inputs.aws.aws_session_token,
-    ];
-    let mut secrets: Vec<SecretString> = single.into_iter().flatten().cloned().collect();
-    secrets.extend(plan::secret_values(inputs));
-    secrets
 }

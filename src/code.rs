@@ -40,6 +40,7 @@ codes! {
     InputUnknown, "input-unknown", 2, "unknown input", "correct the name; `ml-deploy run --help` lists all inputs";
     InputInvalid, "input-invalid", 2, "invalid input", "correct the value";
     InputMissing, "input-missing", 2, "missing input", "set the input; a secret is empty on pull requests from forks and from Dependabot";
+    SecretReadable, "secret-readable", 2, "secret where everybody may read it", "give it to the build through `secrets`: `RUN --mount=type=secret` reads it, and no layer keeps it";
     ConfigInvalid, "config-invalid", 2, "ml-deploy.yml cannot be read", "correct the file at the line shown";
     EngineUnreachable, "engine-unreachable", 10, "no container engine", "start Docker, or set DOCKER_HOST to a running engine";
     EngineDenied, "engine-denied", 10, "no permission on the engine's socket", "add the user to the group that owns the socket, or run as root";

@@ -1,4 +1,4 @@
-//! What is secret whatever it is called: passwords within URLs and in a netrc, private keys. Pure.
+//! What is secret whatever it is called: passwords within URLs and in a netrc, keys in AWS's shared files, private keys. Pure.
 
 /// Passwords within the URLs of a text, as written and with `%xx` undone.
 pub(crate) fn in_urls(text: &str) -> Vec<String> {
@@ -35,6 +35,20 @@ pub(crate) fn in_netrc(text: &str) -> Vec<String> {
         }
     }
     found
+}
+
+/// Secret halves of the keys in AWS's shared files, which name them so.
+pub(crate) fn in_profiles(text: &str) -> Vec<String> {
+    let settings = text.lines().filter_map(|line| line.split_once('='));
+    let secret = settings.filter(|(name, _)| {
+        let name = name.trim().to_ascii_lowercase();
+        matches!(
+            name.as_str(),
+            "aws_secret_access_key" | "aws_session_token" | "aws_security_token"
+        )
+    });
+    let values = secret.map(|(_, value)| value.trim().to_owned());
+    values.filter(|value| !value.is_empty()).collect()
 }
 
 /// Whether a text holds a private key, alone or within a document.

@@ -21,6 +21,8 @@ const WORDS: &[&str] = &[
     "ENCRYPTIONKEY",
     "AUTHCONFIG",
     "CONNECTIONSTRING",
+    // What a program on Azure's App Service proves with that it runs there.
+    "IDENTITYHEADER",
 ];
 
 /// Short ones, which count as the last word only.
@@ -84,6 +86,7 @@ mod tests {
             "SMTP_PASS",
             "TOKENIZER_API_TOKEN",
             "AZURE_STORAGE_CONNECTION_STRING",
+            "IDENTITY_HEADER",
         ] {
             assert!(variable(name) && mentioned(name), "{name}");
         }

@@ -19,7 +19,7 @@ pub(crate) fn preflight(ctx: &Context, spec: &BuildSpec, model: &Path) -> Vec<Di
         Ok(archive) => archive,
         Err(failure) => return failure.into_findings(),
     };
-    let mut findings = Vec::new();
+    let mut findings = spec.readable();
     if let Some(target) = &spec.target
         && source.file.target(Some(target)).is_none()
     {

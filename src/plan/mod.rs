@@ -2,6 +2,7 @@
 
 mod endpoints;
 mod gates;
+mod readable;
 mod resolve;
 mod rules;
 mod sagemaker;

@@ -1,6 +1,7 @@
 //! The plan as text: what `ml-deploy plan` prints and what stands at the head of every log. Secrets have no place in it.
 
 use super::{Capacity, CloudCluster, DeploySpec, Plan, Requirements, Task, TrackingUri};
+use crate::diagnostic::Diagnostic;
 use crate::event::Stage;
 
 impl Plan {
@@ -26,6 +27,19 @@ impl Plan {
             lines.push(format!("not used    {names}: for another target"));
         }
         lines
+    }
+
+    /// What somebody should look at before it runs, one line each; a run finds it again in its preflight.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let readable = self.build.iter().flat_map(super::BuildSpec::readable);
+        let line = |finding: Diagnostic| {
+            let (code, message) = (finding.code.slug(), &finding.message);
+            format!(
+                "warning     {message} ({code})\n            {}",
+                finding.advice()
+            )
+        };
+        readable.map(line).collect()
     }
 
     /// What a stage will do, on what.

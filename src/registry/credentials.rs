@@ -26,6 +26,9 @@ const HELPER: Duration = Duration::from_secs(30);
 pub(crate) const HUB: &str = "https://index.docker.io/v1/";
 const HUB_NAME: &str = "index.docker.io";
 
+/// Where a login is from that the place gives its jobs.
+pub(super) const OF_JOB: &str = "the job's own token";
+
 /// A login at one registry.
 #[derive(Clone, Debug)]
 pub(crate) struct Credentials {
@@ -65,7 +68,7 @@ pub(crate) async fn credentials(
     if let Some(found) = login.clouds.registry(host, false).await? {
         return Ok(Some(found.into()));
     }
-    Ok(of(login.job.as_ref(), host, "the job's own token"))
+    Ok(of(login.job.as_ref(), host, OF_JOB))
 }
 
 /// A password that is for this host; no other one is ever given it.

@@ -4,6 +4,7 @@ use reqwest::{Response, StatusCode, Url};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
+use super::credentials::OF_JOB;
 use super::plain::speaks_no_tls;
 use super::{Credentials, Reference};
 use crate::code::Code;
@@ -58,10 +59,13 @@ pub(crate) fn denied(
         }) => Diagnostic::error(code, format!("{what}: registry `{host}` refuses {origin}"))
             .help(right),
         Some(login) => {
-            let help = if host == "ghcr.io" {
+            let of_job = login.origin == OF_JOB;
+            let help = if host == "ghcr.io" || of_job && host.starts_with("containers.") {
                 "give the job `permissions: packages: write`, and give this repository access in the package's settings"
             } else if login.origin.starts_with("ECR for") {
                 "allow the identity to push to this repository, in its policy or, in another account, in the repository's (docs/aws.md has the statement)"
+            } else if of_job {
+                "a job's token pushes to the registry of its own project: another project must let it in (Settings, CI/CD, Job token permissions)"
             } else {
                 "correct the password, or give the account the right to push to this repository"
             };

@@ -15,10 +15,10 @@ const SUBJECT: &str = "repo:org/wine:ref:refs/heads/main";
 const SLOW: &str = "sleep 13; exec httpd -f -p 8080 -h /tmp";
 
 /// AWS with a cluster, the door before it, and a role that may look it up.
-struct Eks {
+pub(crate) struct Eks {
     // The door asks AWS: it ends first.
-    door: Door,
-    aws: Aws,
+    pub(crate) door: Door,
+    pub(crate) aws: Aws,
     name: String,
     role: String,
     _folder: tempfile::TempDir,
@@ -26,7 +26,7 @@ struct Eks {
 
 impl Eks {
     /// The keys of its role live this long.
-    fn start(session_seconds: u32) -> Self {
+    pub(crate) fn start(session_seconds: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let aws = Aws::start(&json!({
             "subject": SUBJECT,
@@ -44,6 +44,23 @@ impl Eks {
             role: role(&["eks:DescribeCluster", "eks:ListClusters"]),
             _folder: folder,
         }
+    }
+
+    /// The cluster is had by its name in place of a kubeconfig, and nobody has keys but for the job's token.
+    pub(crate) fn found_by_name<'a>(&self, run: Run<'a>) -> Run<'a> {
+        let without = [
+            "kubeconfig",
+            "aws-access-key-id",
+            "aws-secret-access-key",
+            "aws-session-token",
+        ];
+        let run = without.iter().fold(run, |run, name| run.input(name, ""));
+        job(run, &self.aws)
+            .env("AWS_ENDPOINT_URL", &self.aws.url())
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .input("aws-region", REGION)
+            .input("role-to-assume", &self.role)
+            .input("cluster-name", &self.name)
     }
 
     fn deploy<'a>(&self, project: &'a Project, namespace: &str) -> Run<'a> {

@@ -16,7 +16,7 @@ use crate::servers::Server;
 use crate::support::{Project, Run, bed};
 
 /// A kubeconfig as AKS writes it for people: its user is a program that is not here.
-fn for_people(door: &Door) -> String {
+pub(crate) fn for_people(door: &Door) -> String {
     json!({
         "apiVersion": "v1",
         "kind": "Config",

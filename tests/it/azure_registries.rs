@@ -13,7 +13,7 @@ use crate::support::{Ended, Project, Run, bed, unique};
 const SMALL: &str = "FROM scratch\nCOPY Dockerfile /\n";
 
 /// A registry that belongs to a tenant.
-struct Acr {
+pub(crate) struct Acr {
     folder: tempfile::TempDir,
     front: Server,
     _behind: Registry,
@@ -22,7 +22,7 @@ struct Acr {
 
 impl Acr {
     /// `more` is over the configuration of `servers/acr.py`.
-    fn new(azure: &Azure, more: &Value) -> Self {
+    pub(crate) fn new(azure: &Azure, more: &Value) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new(&folder.path().join("authority"), "DNS:token");
         let signer = format!(
@@ -63,16 +63,16 @@ impl Acr {
         }
     }
 
-    fn image(&self) -> String {
+    pub(crate) fn image(&self) -> String {
         format!("{}/{}", self.front.address(), self.name)
     }
 
-    fn build<'a>(&self, project: &'a Project) -> Run<'a> {
+    pub(crate) fn build<'a>(&self, project: &'a Project) -> Run<'a> {
         let run = project.ml_deploy("build").flag("image", &self.image());
         run.flag("tags", "v1")
     }
 
-    fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
     }
 

@@ -11,12 +11,12 @@ use crate::support::{Ended, Project, Run, bed, unique};
 
 const GOLDEN: &str = "{\"request\": {\"x\": 2}, \"response\": {\"y\": 4.0, \"label\": \"cat\"}}\n{\"request\": {\"x\": 3}, \"response\": {\"y\": 6.0, \"label\": \"cat\"}}\n";
 /// What only Azure's directory may see.
-const SECRET: &str = "azure-client-secret-8417";
+pub(crate) const SECRET: &str = "azure-client-secret-8417";
 
 /// A subscription of one test, and the endpoint in it.
 pub(crate) struct Azure {
-    id: String,
-    project: Project,
+    pub(crate) id: String,
+    pub(crate) project: Project,
 }
 
 impl Azure {
@@ -151,7 +151,11 @@ pub(crate) fn image() -> &'static str {
         let image = format!("{}/{}:1", bed("REGISTRY"), unique("it/azureml"));
         docker(&["build", "-q", "-t", &image, &project.path().display().to_string()]);
         docker(&["push", &image]);
-        docker(&["inspect", "-f", "{{index .RepoDigests 0}}", &image])
+        // The same bytes may stand under other tests' names too.
+        let digests = docker(&["inspect", "-f", "{{join .RepoDigests \" \"}}", &image]);
+        let name = image.trim_end_matches(":1");
+        let mut ours = digests.split(' ').filter(|one| one.starts_with(name));
+        ours.next().unwrap_or_else(|| panic!("{digests}")).trim().to_owned()
     })
 }
 

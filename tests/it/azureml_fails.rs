@@ -154,6 +154,16 @@ fn what_is_denied_or_missing_is_said_before_anything_is_changed() {
 }
 
 #[test]
+fn an_operation_goes_on_while_nobody_can_be_asked_how() {
+    let azure = serving();
+    // As often as one request is made at most: it fails for good.
+    azure.script(json!({"deaf": 5}));
+    let run = azure.deploy("noisy").input("tolerance", "rtol=1e-4");
+    azure.held(run.run().expect(0).says("503"));
+    assert_eq!(azure.endpoint()["traffic"], json!({"green": 100}));
+}
+
+#[test]
 fn a_cancel_says_what_is_left_and_the_next_run_goes_on() {
     let azure = serving();
     azure.script(json!({"slow": 8}));

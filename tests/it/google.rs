@@ -137,7 +137,7 @@ impl Google {
 }
 
 /// A folder with the keys `right.pem` (and its `public.pem`) and `wrong.pem`, made once.
-fn keys() -> &'static Path {
+pub(crate) fn keys() -> &'static Path {
     static KEYS: OnceLock<tempfile::TempDir> = OnceLock::new();
     KEYS.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
@@ -155,14 +155,14 @@ fn keys() -> &'static Path {
 }
 
 /// A registry of Google: the bed's real one, by a name of Google's, with tokens that end.
-struct Artifacts {
+pub(crate) struct Artifacts {
     _registry: Registry,
     door: Server,
     authority: Authority,
 }
 
 impl Artifacts {
-    fn new(google: &Google, more: &Value) -> Self {
+    pub(crate) fn new(google: &Google, more: &Value) -> Self {
         let name = bed("GOOGLE_REGISTRY");
         let folder = google.folder().join("artifacts");
         std::fs::create_dir(&folder).unwrap();
@@ -184,7 +184,7 @@ impl Artifacts {
     }
 
     /// `HOST:PORT/wine/REPOSITORY/IMAGE`.
-    fn image(&self, repository: &str) -> String {
+    pub(crate) fn image(&self, repository: &str) -> String {
         let host = bed("GOOGLE_REGISTRY");
         format!(
             "{host}:{}/wine/{repository}/{}",
@@ -193,7 +193,7 @@ impl Artifacts {
         )
     }
 
-    fn push<'a>(&self, project: &'a Project, image: &str) -> Run<'a> {
+    pub(crate) fn push<'a>(&self, project: &'a Project, image: &str) -> Run<'a> {
         let run = project.ml_deploy("build").flag("image", image);
         run.flag("tags", "v1")
             .env("SSL_CERT_FILE", &self.authority.path("ca.pem"))
@@ -205,7 +205,7 @@ impl Artifacts {
 }
 
 /// An image that no other test has.
-fn small() -> Project {
+pub(crate) fn small() -> Project {
     Project::new()
         .file("Dockerfile", "FROM scratch\nCOPY model /\n")
         .file("model", &unique("model"))

@@ -161,3 +161,41 @@ fn a_whole_rollout_with_tokens_of_ten_seconds() {
     google.is_told_nowhere(&ended);
     ended.expect(0).says("Deployment/wine");
 }
+
+#[test]
+fn a_key_that_is_deleted_during_a_rollout_is_named() {
+    let mut google = Google::new(5);
+    google.set("only", json!(1));
+    let door = Door::new(google.folder());
+    let address = door.server.trim_start_matches("https://").to_owned();
+    let authority = STANDARD.encode(&door.authority);
+    google.set(
+        "clusters",
+        json!({"projects/wine/locations/europe-west4/clusters/prod": {"name": "prod", "status": "RUNNING", "endpoint": address,
+            "masterAuth": {"clusterCaCertificate": authority}}}),
+    );
+    let namespace = Namespace::new("it-google");
+    let slow = manifest(SERVE).replace("  replicas: 2\n", "  replicas: 1\n  minReadySeconds: 7\n");
+    let project = Project::new().file("k8s/app.yaml", &slow);
+    let ended = project
+        .ml_deploy("deploy")
+        .input("manifests", "k8s")
+        .input("namespace", &namespace.0)
+        .input("cluster-name", "prod")
+        .input("location", "europe-west4")
+        .input("deploy-timeout", "60s")
+        .input("credentials-json", &google.key("right.pem").to_string())
+        .env(
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER",
+            &google.url("/"),
+        )
+        .run();
+    google.is_told_nowhere(&ended);
+    // What was applied stays, because nobody may put it back: a person is told how.
+    ended
+        .expect(70)
+        .code("rollback-failed")
+        .says("Invalid JWT Signature.")
+        .says("the key of input `credentials-json` was deleted")
+        .says("ml-deploy rollback --namespace=");
+}

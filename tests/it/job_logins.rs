@@ -1,12 +1,9 @@
 //! Logins that a place gives its jobs: GitLab for its own registry, GitHub for ghcr.io. Nothing is set for them in the inputs.
 
-use std::path::Path;
 use std::process::Command;
 
-use serde_json::json;
-
 use crate::registries::skopeo;
-use crate::servers::{Authority, Registry, Server};
+use crate::servers::{Server, behind_tls};
 use crate::support::{Ended, Project, Run, bed, unique};
 
 const TOKEN: &str = "ghs-hunter22-token";
@@ -49,27 +46,15 @@ fn gitlab_gives_a_password_for_its_own_registry() {
         "refuses account `{}` from the job's own token",
         bed("REGISTRY_USER")
     );
-    let ended = ended.expect(10).says(&account);
+    let ended = ended.expect(10).says(&account).says("of its own project");
     assert!(!ended.stdout.contains("hunter22"), "{}", ended.stdout);
-}
-
-/// A registry behind TLS, by a name of GitHub's, that takes the token of the job of this person only.
-fn of_github(folder: &Path, name: &str) -> (Authority, Registry, Server) {
-    let authority = Authority::new(&folder.join("authority"), &format!("DNS:{name}"));
-    let registry = Registry::start(folder, None, "");
-    let config = json!({"registry": registry.host, "cert": authority.path("cert.pem"), "key": authority.path("key.pem"),
-        "user": "octocat", "password": TOKEN});
-    let file = folder.join("door.json");
-    std::fs::write(&file, config.to_string()).unwrap();
-    let door = Server::start("tls_registry.py", &[&file.to_string_lossy()]);
-    (authority, registry, door)
 }
 
 #[test]
 fn an_instance_of_github_gives_its_token_for_a_whole_push() {
     let folder = tempfile::tempdir().unwrap();
     let name = bed("GITHUB_REGISTRY");
-    let (authority, _registry, door) = of_github(folder.path(), &name);
+    let (authority, _registry, door) = behind_tls(folder.path(), &name, &("octocat", TOKEN));
     let server = name.strip_prefix("containers.").unwrap();
     let server = format!("https://{server}:{}", door.port);
     let image = format!("{name}:{}/octocat/{}", door.port, unique("it"));
@@ -95,7 +80,9 @@ fn an_instance_of_github_gives_its_token_for_a_whole_push() {
             .output(),
     );
     let ended = push(&server, "ghs-hunter22-wrong").expect(10);
-    ended.says("account `octocat` from the job's own token");
+    ended
+        .says("account `octocat` from the job's own token")
+        .says("packages: write");
     // A job of another instance gives its token to its own registry only.
     let ended = push("https://github.com", TOKEN).expect(10);
     ended.says("wants a login and none was given");
@@ -104,7 +91,7 @@ fn an_instance_of_github_gives_its_token_for_a_whole_push() {
 #[test]
 fn github_gives_its_token_for_its_own_registry() {
     let folder = tempfile::tempdir().unwrap();
-    let (authority, _registry, door) = of_github(folder.path(), "ghcr.io");
+    let (authority, _registry, door) = behind_tls(folder.path(), "ghcr.io", &("octocat", TOKEN));
     let proxy = Server::start("connect.py", &["ghcr.io:443", &door.address()]);
     // What comes after the question whether we may push is not of interest: the engine would go to the real one.
     let text = format!("FROM {}\nRUN exit 7\n", bed("BASE"));

@@ -45,6 +45,7 @@ mod gitlab;
 mod google;
 mod google_clusters;
 mod hostile;
+mod hub;
 mod image;
 mod incidents;
 mod init;

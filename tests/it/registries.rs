@@ -187,6 +187,57 @@ fn a_registry_without_tls_is_asked_as_the_engine_asks_it() {
 }
 
 #[test]
+fn the_right_to_push_is_proven_before_the_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = Registry::start(folder.path(), None, "");
+    let project = Project::new().file("Dockerfile", SMALL).file(
+        "train.py",
+        "open('begun', 'w').close()\nraise SystemExit(7)\n",
+    );
+    let begun = project.path().join("begun");
+    let run = |refused: &str| {
+        let door = [&registry.host, "POST", "/uploads/", "", refused, "403-json"];
+        let proxy = Server::start("proxy.py", &door);
+        let repository = Repository::at(&proxy.address());
+        let run = project.ml_deploy("run").input("image", &repository.0);
+        let run = run
+            .input("train", "python train.py")
+            .input("early-layers", "false");
+        let ended = run.input("stages", "train, build, push").run();
+        (ended, log_of(&proxy), repository)
+    };
+    let (ended, ..) = run("1");
+    ended
+        .expect(10)
+        .code("registry-denied")
+        .says("DENIED: forbidden");
+    assert!(!begun.exists());
+
+    // An upload is begun and cancelled, and nothing is left of it.
+    let (ended, log, repository) = run("0");
+    ended.expect(20);
+    assert!(begun.exists());
+    let (_, path) = repository.0.split_once('/').unwrap();
+    let uploads = format!("/v2/{path}/blobs/uploads/");
+    let asked = |index: usize, method: &str, status: &str| {
+        let line = &log[index];
+        assert!(
+            line.starts_with(&format!("{method} {uploads}")) && line.ends_with(status),
+            "{log:?}"
+        );
+    };
+    asked(0, "POST", " 202");
+    asked(1, "DELETE", " 204");
+    assert_eq!(log.len(), 2, "{log:?}");
+    let left = format!("data/docker/registry/v2/repositories/{path}/_uploads");
+    let left = std::fs::read_dir(folder.path().join(left)).unwrap();
+    // The registry keeps the state of its hash, and nothing that could be gone on with.
+    for upload in left {
+        assert!(!upload.unwrap().path().join("data").exists());
+    }
+}
+
+#[test]
 fn a_silent_registry_does_not_hold_a_cancel() {
     let proxy = Server::start(
         "proxy.py",

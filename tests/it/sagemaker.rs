@@ -26,8 +26,8 @@ pub(crate) fn control(method: &str, path: &str, body: &Value) -> Value {
 /// Somebody with rights and a role, and one endpoint of a name of its own.
 pub(crate) struct Endpoint {
     pub(crate) name: String,
-    key: String,
-    secret: String,
+    pub(crate) key: String,
+    pub(crate) secret: String,
     pub(crate) role: String,
 }
 

@@ -1,6 +1,9 @@
 //! No secret in any place where somebody may look: log, annotations, summary, report, command lines, files.
 
-use crate::support::{Ended, Project};
+use serde_json::json;
+
+use crate::deploy::docker;
+use crate::support::{Ended, Project, bed, unique};
 
 pub(crate) fn nowhere(ended: &Ended, secret: &str) {
     // The runner swallows the lines that tell it what to hide.
@@ -95,4 +98,56 @@ fn a_wrong_working_directory_is_not_made() {
             .says("`typo`, which is no folder here");
     }
     assert!(!project.path().join("typo").exists());
+}
+
+#[test]
+fn a_secret_among_build_arguments_is_refused_and_what_looks_like_one_warned_of() {
+    let project = Project::new()
+        .file("Dockerfile", "FROM scratch\nCOPY model /\n")
+        .file("model", "m");
+    let image = format!("{}/{}", bed("REGISTRY"), unique("it/arguments"));
+    let creds = json!({"clientId": "11111111-2222-3333-4444-555555555555", "clientSecret": "hunter22-client",
+        "tenantId": "t.example", "subscriptionId": "11111111-2222-3333-4444-555555555555"});
+    let build = |subcommand: &str| {
+        let run = project
+            .ml_deploy(subcommand)
+            .env("DB_PASSWORD", "hunter22-secret");
+        run.input("creds", &creds.to_string())
+            .input("aws-access-key-id", "AKIAEXAMPLE")
+            .input("aws-secret-access-key", "hunter22-key")
+            .input("image", &image)
+            .input("tags", "v1")
+    };
+    for (input, value, advice) in [
+        ("build-args", "hunter22-secret", "`secrets: thing=…`"),
+        ("build-args", "hunter22-key", "--mount=type=secret,id=thing"),
+        ("build-args", "hunter22-client", "--mount=type=secret"),
+        ("labels", "hunter22-secret", "leave `THING` out"),
+    ] {
+        let run = build("build").input(input, &format!("PLAIN=1\nTHING={value}"));
+        let ended = run.run().expect(2).code("secret-readable");
+        nowhere(&ended, value);
+        let ended = ended.says(&format!("input `{input}` gives `THING` a value"));
+        assert!(!ended.stdout.contains("PLAIN"), "{}", ended.stdout);
+        ended.says(advice);
+    }
+
+    // What only looks like one is built, and said before and in the run; anything else is not worth a word.
+    let looks =
+        "MODEL_TOKEN=another-word\nINDEX=https://robot:pa55word@index.example/simple\nCOLOUR=red";
+    let plan = build("plan").input("build-args", looks).run().expect(0);
+    let plan = plan
+        .says("warning     input `build-args` has `MODEL_TOKEN`, which is named like a secret")
+        .says("`INDEX`, which is an address with a password in it")
+        .says("(secret-readable)");
+    assert!(!plan.stdout.contains("COLOUR"), "{}", plan.stdout);
+    nowhere(&plan, "another-word");
+    nowhere(&plan, "pa55word");
+    let run = build("build").input("build-args", looks);
+    let ended = run.run().expect(0).says("::warning");
+    docker(&["rmi", "--force", &format!("{image}:v1")]);
+    let found = ended.report["findings"].as_array().unwrap();
+    let codes: Vec<_> = found.iter().map(|finding| &finding["code"]).collect();
+    assert_eq!(codes, ["secret-readable", "secret-readable"]);
+    nowhere(&ended, "pa55word");
 }

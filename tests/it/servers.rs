@@ -5,6 +5,8 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
+use serde_json::json;
+
 use crate::support::{bed, checkout};
 
 /// A server written in Python that listens on a port of its own choice.
@@ -175,4 +177,20 @@ impl Authority {
     pub(crate) fn path(&self, name: &str) -> String {
         self.folder.join(name).to_string_lossy().into_owned()
     }
+}
+
+/// A registry behind TLS, by any name, that takes one login only, as Basic.
+pub(crate) fn behind_tls(
+    folder: &Path,
+    name: &str,
+    (user, password): &(&str, &str),
+) -> (Authority, Registry, Server) {
+    let authority = Authority::new(&folder.join("authority"), &format!("DNS:{name}"));
+    let registry = Registry::start(folder, None, "");
+    let config = json!({"registry": registry.host, "cert": authority.path("cert.pem"), "key": authority.path("key.pem"),
+        "user": user, "password": password});
+    let file = folder.join("door.json");
+    std::fs::write(&file, config.to_string()).unwrap();
+    let door = Server::start("tls_registry.py", &[&file.to_string_lossy()]);
+    (authority, registry, door)
 }

@@ -143,24 +143,16 @@ pub(super) async fn subject(around: &Surroundings, source: &GoogleSource) -> Out
             answer.text()
         }
     };
-    let token = match &source.field {
-        None => text.trim().to_owned(),
-        Some(field) => {
-            let value: Option<Value> = serde_json::from_str(&text).ok();
-            let token = value.as_ref().and_then(|value| value.get(field)?.as_str());
-            let Some(token) = token else {
-                return Err(Failure::new(
-                    Code::CloudIdentity,
-                    format!(
-                        "failed to find the token to exchange at Google: what the credentials point to is no JSON with `{field}`"
-                    ),
-                ));
-            };
-            token.to_owned()
-        }
+    let Some(secret) = source.token(&text) else {
+        let field = source.field.as_deref().unwrap_or_default();
+        return Err(Failure::new(
+            Code::CloudIdentity,
+            format!(
+                "failed to find the token to exchange at Google: what the credentials point to is no JSON with `{field}`"
+            ),
+        ));
     };
-    let claims = Claims::of(&token).unwrap_or_default();
-    let secret = SecretString::from(token);
+    let claims = Claims::of(secret.expose_secret()).unwrap_or_default();
     around.voice.mask(&secret).await;
     Ok(JobToken { secret, claims })
 }

@@ -84,6 +84,7 @@ pub(super) async fn fresh(around: &Surroundings, who: &Who) -> Outcome<Fresh<Sec
                     )
                     .help("give the file as Google wrote it, or make a new key")
                 })?;
+                    around.voice.mask(&assertion).await;
                     let kind = "urn:ietf:params:oauth:grant-type:jwt-bearer";
                     let request = around.http.client().post(token_url).form(&[
                         ("grant_type", kind),

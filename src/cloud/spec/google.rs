@@ -2,6 +2,7 @@
 //! Sources: google.aip.dev/auth/4110 to 4117, and the files that google-github-actions/auth and gcloud write.
 
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
 
 /// Google's public cloud.
 pub(crate) const UNIVERSE: &str = "googleapis.com";
@@ -90,6 +91,18 @@ pub(crate) enum GooglePlace {
 }
 
 impl GoogleCredentials {
+    /// The token in the file that it names, when there is one now.
+    pub(crate) fn token_in_file(&self) -> Option<SecretString> {
+        let GoogleKind::External(external) = &self.kind else {
+            return None;
+        };
+        let GooglePlace::File(path) = &external.source.place else {
+            return None;
+        };
+        let found = std::fs::read_to_string(path).ok()?;
+        external.source.token(&found)
+    }
+
     /// What is secret inside of it, to be hidden by itself too.
     pub(crate) fn secrets(&self) -> Vec<SecretString> {
         match &self.kind {
@@ -114,5 +127,17 @@ impl GoogleCredentials {
                 ..
             } => vec![client_secret.clone(), refresh_token.clone()],
         }
+    }
+}
+
+impl GoogleSource {
+    /// The token in what was found; `None`: what was found is another thing than the file of credentials says.
+    pub(crate) fn token(&self, found: &str) -> Option<SecretString> {
+        let Some(field) = &self.field else {
+            return Some(found.trim().into());
+        };
+        let document: Value = serde_json::from_str(found).ok()?;
+        let token = document.get(field).and_then(Value::as_str)?;
+        Some(token.trim().into())
     }
 }

@@ -4,6 +4,7 @@
 mod before;
 mod body;
 mod finish;
+mod place;
 mod preflight;
 mod provision;
 mod remove;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::before::{Before, Place};
+use super::before::Before;
 use super::body;
+use super::place::Place;
 use super::words::{Wrong, failed};
 use super::work::{Work, stopped};
 use crate::artifact::Pushed;

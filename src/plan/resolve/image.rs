@@ -136,6 +136,7 @@ impl Resolver<'_> {
         repository: Reference,
         login: Option<RegistryLogin>,
         tags: &[String],
+        secrets: &[SecretString],
     ) -> Option<BuildSpec> {
         let inputs = self.inputs;
         let context = workspace.folder.join(&inputs.context);
@@ -154,6 +155,12 @@ impl Resolver<'_> {
         }
         let args = self.pairs("build-args", &inputs.build_args);
         let labels = self.pairs("labels", &inputs.labels);
+        for (name, pairs) in [("build-args", &args), ("labels", &labels)] {
+            for one in readable::known(pairs, secrets) {
+                let finding = readable::refusal(name, one).at(self.place(name));
+                self.findings.push(finding);
+            }
+        }
         Some(BuildSpec {
             context,
             dockerfile: workspace.dockerfile.clone(),

@@ -129,10 +129,11 @@ pub(crate) fn resolve(
     } else {
         None
     };
+    let secrets = [secrets::known(inputs), places.secrets.clone()].concat();
     let build = image
         .clone()
         .filter(|_| runs)
-        .and_then(|image| resolver.build(&workspace, image, login.clone(), &tags));
+        .and_then(|image| resolver.build(&workspace, image, login.clone(), &tags, &secrets));
     let parity = resolver.parity_spec();
     // Also where nothing is pushed: the login is for the registry that an earlier job has pushed to.
     let push = named.clone().map(|repository| PushSpec {

@@ -11,6 +11,7 @@ A subscription is one test. PUT /_bed/{subscription} sets its script:
   token_seconds  how long its tokens live
   deny           actions that are forbidden, such as Microsoft.MachineLearningServices/workspaces/read
   throttle       {"PUT deployments": 2}: so many of these requests are answered with 429 first
+  deaf           so often nobody says how an operation goes
   and what each service reads (see ml.py, aks.py)
 GET gives the log: requests, violations, scopes of tokens, who answered at endpoints; DELETE ends what runs for it. POST …/review says by 200 whether a token
 is good for a `registry` or a `cluster`, as such ones ask; GET …/job-token is the identity of a job of GitHub; …/machine and …/service hand out tokens of managed
@@ -38,7 +39,7 @@ class Test:
         """The address of an operation that is asked about; `work(poll)` says its state and its error. A `result` is answered with
         202 until it is there."""
         number = secrets.token_hex(8)
-        operations[number] = {"work": work, "polls": 0}
+        operations[number] = {"work": work, "polls": 0, "script": self.script}
         return f"{BASE}/{'_results' if result else '_operations'}/{number}?api-version=2024-04-01&t={secrets.token_hex(4)}"
 
 
@@ -178,6 +179,9 @@ def operation(number, result, path):
         known = operations.get(number)
         if known is None:
             return 404, {"error": {"code": "OperationNotFound", "message": "no such operation"}}
+        if known["script"].get("deaf", 0) > 0:
+            known["script"]["deaf"] -= 1
+            return 503, {"error": {"code": "ServiceUnavailable", "message": "The service is unavailable."}}
         known["polls"] += 1
         status, error = known["work"](known["polls"])
     if result:

@@ -3,7 +3,7 @@
 CONFIG is JSON and read again for each request: `tokens`; `life` (seconds); `account`, `public` (a service account and the PEM of its key);
 `only` (so many tokens are given before the key is deleted);
 `provider` (`projects/…/providers/…`, which trusts jobs whose subject begins with `subject`), `job` (the subject of this job); `user` (what a person's file
-holds); `clusters` (by path). It is the token endpoint, the exchange of tokens, the tokens of service accounts, the metadata server, the runner that
+holds); `clusters` (by path); `said` (what everybody who asks for a token is told instead; `{sent}` is what proves who he is). It is the token endpoint, the exchange of tokens, the tokens of service accounts, the metadata server, the runner that
 signs for its job, and the service that describes clusters.
 """
 import base64, http.server, json, os, secrets, subprocess, sys, tempfile, threading, time, urllib.parse
@@ -137,6 +137,10 @@ class Google(http.server.BaseHTTPRequestHandler):
         if words.startswith("/v1/projects/-/serviceAccounts/"):
             return self.act_as(words.rsplit("/", 1)[1].removesuffix(":generateAccessToken"), json.loads(text))
         form = dict(urllib.parse.parse_qsl(text))
+        if "said" in config():
+            sent = form.get("assertion") or form.get("subject_token") or form.get("refresh_token")
+            packed = base64.b64encode(f"x{sent}".encode()).decode()
+            raise Refused(400, "invalid_grant", config()["said"].replace("{sent}", f"{sent} {packed} {urllib.parse.quote(sent, safe='')}"))
         if words == "/v1/token":
             return self.exchange(form)
         return {"refresh_token": self.of_person, "urn:ietf:params:oauth:grant-type:jwt-bearer": self.of_key}[form["grant_type"]](form)

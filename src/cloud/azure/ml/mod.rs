@@ -23,7 +23,8 @@ use self::request::Ask;
 use self::types::text;
 use super::super::Clouds;
 use crate::cloud::spec::MlWorkspace;
-use crate::failure::Outcome;
+use crate::code::Code;
+use crate::failure::{Failure, Outcome};
 
 /// A workspace, as who we are at Azure. Cheap to clone; making one asks nobody.
 #[derive(Clone)]
@@ -187,7 +188,12 @@ impl MachineLearning {
         let tried = format!("register the image as environment `{name}:{version}`");
         let path = ["environments", name, "versions", version];
         let answer = self.ask(&tried, Ask::put(&path, body)).await?.json();
-        Ok(text(&answer, "/id").to_owned())
+        let id = text(&answer, "/id");
+        if id.is_empty() {
+            let message = format!("failed to {tried}: Azure's answer does not name it");
+            return Err(Failure::new(Code::EndpointFailed, message).help("run again"));
+        }
+        Ok(id.to_owned())
     }
 
     /// The image of an environment that a deployment names by its id.

@@ -101,7 +101,7 @@ impl MachineLearning {
                 Ok(Progress::Goes(asked)) => asked.unwrap_or(pause).min(ASKED),
                 // What Azure does goes on while nobody can ask how.
                 Err(failure) if failure.code() == Code::CloudUnreachable && !left.is_zero() => {
-                    LONGEST
+                    pause
                 }
                 Err(failure) => return Err(failure),
             };

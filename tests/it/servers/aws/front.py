@@ -5,6 +5,7 @@ CONFIG is JSON: `moto` (its URL), `admin` (id and secret of somebody who may do 
   slow             the first layer is held until its login has ended, and is then refused
   session_seconds  how long the keys of a role live
   trust            subject and audience that roles trust
+  said             what a role that does not trust a job is told instead; {sent} is the job's token
   subject          whose job GET /oidc?audience=… signs a token for, as GitHub's runner does
   hiccup           the first token that is given for a role cannot be looked at
   expired          keys that should still be good are called expired once
@@ -14,6 +15,7 @@ CONFIG is JSON: `moto` (its URL), `admin` (id and secret of somebody who may do 
 
 POST /-/more {"cluster": …}: more of it, when it has begun. GET /-/log: what was asked, one a line. GET /-/secrets: everything that must never be shown."""
 import base64
+import html
 import http.client
 import http.server
 import json
@@ -62,6 +64,12 @@ def job_token(subject, audience):
 def claims(token):
     middle = token.split(".")[1]
     return json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
+
+
+def repeated(sent):
+    """What somebody who repeats a secret would write."""
+    packed = base64.b64encode(f"x{sent}".encode()).decode()
+    return f"{sent} {packed} {urllib.parse.quote(sent, safe='')}"
 
 
 def ahead(seconds):
@@ -168,7 +176,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.what == "AssumeRoleWithWebIdentity":
             said = claims(form["WebIdentityToken"])
             if [said["sub"], said["aud"]] != config["trust"]:
-                text = "Not authorized to perform sts:AssumeRoleWithWebIdentity"
+                text = config.get("said", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
+                text = html.escape(text.replace("{sent}", repeated(form["WebIdentityToken"])))
                 return self.reply(403, f"<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>{text}</Message></Error></ErrorResponse>")
         sent = dict(self.headers)
         if path.startswith("/clusters"):
