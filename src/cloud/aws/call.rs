@@ -42,8 +42,21 @@ impl Aws {
     /// # Errors
     /// Those of finding the identity, `CloudUnreachable`. What AWS refuses is the inner error.
     pub(super) async fn ask(&self, call: &Call<'_>) -> Outcome<Result<Value, Refused>> {
-        let answer = self.send(call, &self.keys().await?).await?;
-        Ok(answer.map(|answer| answer.json()))
+        Ok(self.asked(call).await?.map(|answer| answer.json()))
+    }
+
+    /// The same with the whole answer. Keys that AWS calls expired although they should be good, as after a laptop has slept,
+    /// are made anew once where that can be done.
+    pub(super) async fn asked(&self, call: &Call<'_>) -> Outcome<Result<Answer, Refused>> {
+        let keys = self.keys().await?;
+        let answer = self.send(call, &keys).await?;
+        match answer {
+            Err(refused) if refused.is_expired() && keys.expires.is_some() => {
+                self.keys.aged().await;
+                self.send(call, &self.keys().await?).await
+            }
+            answer => Ok(answer),
+        }
     }
 
     /// Asks with these keys.

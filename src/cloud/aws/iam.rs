@@ -133,8 +133,7 @@ async fn iam(aws: &Aws, form: &[(&str, &str)], tried: &str) -> Outcome<Result<St
         body: encoded(form).into_bytes(),
         tried,
     };
-    let keys = aws.keys().await?;
-    Ok(aws.send(&call, &keys).await?.map(|answer| answer.text()))
+    Ok(aws.asked(&call).await?.map(|answer| answer.text()))
 }
 
 /// IAM writes policies as they would stand in an address.

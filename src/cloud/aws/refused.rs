@@ -106,6 +106,11 @@ impl Refused {
         .any(|kind| self.kind.starts_with(kind))
     }
 
+    /// Whether they have come to their end.
+    pub(super) fn is_expired(&self) -> bool {
+        self.kind.starts_with("ExpiredToken")
+    }
+
     /// What to say. `right` is the action that the identity needs, and on what.
     pub(super) fn failure(&self, tried: &str, keys: &Keys, right: (&str, &str)) -> Failure {
         let what = format!("failed to {tried}");
@@ -134,7 +139,7 @@ impl Refused {
                 format!("{what}: the clock of this machine is wrong{by}"),
             )
             .help("set the clock; AWS takes only what was signed within five minutes")
-        } else if self.kind.starts_with("ExpiredToken") {
+        } else if self.is_expired() {
             Failure::new(
                 Code::CloudDenied,
                 format!("{what}: the session keys of {who} have expired"),

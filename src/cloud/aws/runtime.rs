@@ -56,8 +56,7 @@ impl SageMaker {
             body: body.as_bytes().to_vec(),
             tried: &tried,
         };
-        let keys = self.aws().keys().await?;
-        match self.aws().send(&call, &keys).await? {
+        match self.aws().asked(&call).await? {
             Ok(answer) => Ok(Invoked {
                 status: answer.status.as_u16(),
                 body: answer.text(),

@@ -33,12 +33,7 @@ pub(crate) async fn status(ctx: &Context, spec: &SageMakerSpec) -> Outcome<()> {
         ctx.events.note(line).await;
     }
     ctx.events.produced(deployment(spec, &aws, image)).await;
-    let judged = judge(&described, Goal::earlier(config(&described)));
-    let (passed, detail) = match judged {
-        Judged::Done => (true, "InService, and all instances serve".to_owned()),
-        Judged::Going(going) => (false, going),
-        Judged::Failed { why, .. } => (false, why),
-    };
+    let (passed, detail) = health(&described);
     let check = Check {
         name: "health".to_owned(),
         passed,
@@ -53,6 +48,22 @@ pub(crate) async fn status(ctx: &Context, spec: &SageMakerSpec) -> Outcome<()> {
         Code::VerifyHealth,
         format!("endpoint `{name}` is not healthy: {detail}"),
     ))
+}
+
+/// Whether it is well, and in words how it is. While an autoscaler or SageMaker itself changes its machines, and nothing is on its
+/// way to another configuration, it serves.
+fn health(described: &Value) -> (bool, String) {
+    let stays = described["PendingDeploymentSummary"].is_null();
+    match judge(described, Goal::earlier(config(described))) {
+        Judged::Done => (true, "InService, and all instances serve".to_owned()),
+        Judged::Going(going)
+            if stays && ["Updating", "SystemUpdating"].contains(&text(described, "EndpointStatus")) =>
+        {
+            (true, format!("{going}: its machines are being changed, and it serves meanwhile"))
+        }
+        Judged::Going(going) => (false, going),
+        Judged::Failed { why, .. } => (false, why),
+    }
 }
 
 /// What is known, in lines.
@@ -148,4 +159,22 @@ pub(crate) async fn served(spec: &SageMakerSpec) -> Outcome<Option<Served>> {
         digest: past.digest,
         pods: pods.collect(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_well_while_it_is_scaled() {
+        let well = |status: &str, pending: Value| {
+            let described = json!({"EndpointStatus": status, "EndpointConfigName": "a", "PendingDeploymentSummary": pending});
+            health(&described).0
+        };
+        assert!(well("InService", Value::Null) && well("Updating", Value::Null));
+        assert!(!well("Updating", json!({"EndpointConfigName": "b"})));
+        assert!(!well("RollingBack", Value::Null) && !well("Failed", Value::Null));
+    }
 }

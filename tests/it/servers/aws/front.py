@@ -8,6 +8,7 @@ CONFIG is JSON: `moto` (its URL), `admin` (id and secret of somebody who may do 
   said             what a role that does not trust a job is told instead; {sent} is the job's token
   subject          whose job GET /oidc?audience=… signs a token for, as GitHub's runner does
   hiccup           the first token that is given for a role cannot be looked at
+  expired          keys that should still be good are called expired once
   public           names of repositories in the public registry, which moto does not have
   keys             id and secret that a container (/container) or a machine (/latest/…) hands out
   cluster          name, server, authority and, if wanted, network and status of a cluster of EKS; POST /review says whether a token for it is good
@@ -168,6 +169,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.what = form.get("Action") or self.headers.get("X-Amz-Target", "-").rpartition(".")[2]
         if self.headers.get("X-Amz-Target", "").startswith("SpencerFrontendService."):
             return self.public(json.loads(body))
+        if self.what == "GetAuthorizationToken" and config.pop("expired", False):
+            return self.reply(400, {"__type": "ExpiredTokenException", "message": "The security token included in the request is expired"})
         if self.what == "AssumeRoleWithWebIdentity" and config.pop("hiccup", False):
             return self.reply(400, "<ErrorResponse><Error><Code>IDPCommunicationError</Code><Message>Error communicating with IdP</Message></Error></ErrorResponse>")
         if self.what == "AssumeRoleWithWebIdentity":
