@@ -57,9 +57,13 @@ fn health(described: &Value) -> (bool, String) {
     match judge(described, Goal::earlier(config(described))) {
         Judged::Done => (true, "InService, and all instances serve".to_owned()),
         Judged::Going(going)
-            if stays && ["Updating", "SystemUpdating"].contains(&text(described, "EndpointStatus")) =>
+            if stays
+                && ["Updating", "SystemUpdating"].contains(&text(described, "EndpointStatus")) =>
         {
-            (true, format!("{going}: its machines are being changed, and it serves meanwhile"))
+            (
+                true,
+                format!("{going}: its machines are being changed, and it serves meanwhile"),
+            )
         }
         Judged::Going(going) => (false, going),
         Judged::Failed { why, .. } => (false, why),
