@@ -146,21 +146,8 @@ impl Before {
 mod tests {
     use serde_json::json;
 
+    use super::super::examples::{OURS, before, deployment};
     use super::*;
-
-    fn deployment(name: &str, state: &str, tags: &[(&str, &str)]) -> OnlineDeployment {
-        let tags: BTreeMap<_, _> = tags.iter().copied().collect();
-        OnlineDeployment::example(
-            &json!({"name": name, "tags": tags, "properties": {"provisioningState": state}}),
-        )
-    }
-
-    fn before(traffic: serde_json::Value, deployments: Vec<OnlineDeployment>) -> Before {
-        let endpoint = json!({"name": "wine", "properties": {"provisioningState": "Succeeded", "traffic": traffic}});
-        Before::example(Endpoint::example(&endpoint), deployments)
-    }
-
-    const OURS: &[(&str, &str)] = &[(body::OURS, "1")];
 
     #[test]
     fn an_endpoint_that_was_never_made_is_made_again() {

@@ -3,6 +3,8 @@
 
 mod before;
 mod body;
+#[cfg(test)]
+mod examples;
 mod finish;
 mod place;
 mod preflight;

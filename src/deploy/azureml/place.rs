@@ -64,27 +64,11 @@ impl Before {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use serde_json::json;
 
-    use super::super::body;
+    use super::super::examples::{OURS, before, deployment};
     use super::*;
-    use crate::cloud::azure_ml::{Endpoint, OnlineDeployment};
-
-    fn deployment(name: &str, state: &str, tags: &[(&str, &str)]) -> OnlineDeployment {
-        let tags: BTreeMap<_, _> = tags.iter().copied().collect();
-        OnlineDeployment::example(
-            &json!({"name": name, "tags": tags, "properties": {"provisioningState": state}}),
-        )
-    }
-
-    fn before(traffic: serde_json::Value, deployments: Vec<OnlineDeployment>) -> Before {
-        let endpoint = json!({"name": "wine", "properties": {"provisioningState": "Succeeded", "traffic": traffic}});
-        Before::example(Endpoint::example(&endpoint), deployments)
-    }
-
-    const OURS: &[(&str, &str)] = &[(body::OURS, "1")];
+    use crate::cloud::azure_ml::Endpoint;
 
     #[test]
     fn a_new_deployment_finds_a_name_without_traffic() {

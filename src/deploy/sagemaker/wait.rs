@@ -46,27 +46,7 @@ pub(super) async fn wait(
     let began = Instant::now();
     let (mut pause, mut said, mut seen_busy) = (FIRST_PAUSE, String::new(), false);
     loop {
-        let described = match look(ctx, aws, name).await {
-            // That nobody answers for a while says nothing of the endpoint.
-            Err(failure) if failure.code() == Code::CloudUnreachable => {
-                let left = waited.deadline.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return Err(failure);
-                }
-                ctx.events
-                    .note(format!(
-                        "endpoint `{name}`: AWS does not answer; it is asked again"
-                    ))
-                    .await;
-                tokio::select! {
-                    () = ctx.cancel.cancelled() => return Err(stopped(name)),
-                    () = tokio::time::sleep(pause.min(left)) => {}
-                }
-                pause = (pause * 3 / 2).min(LONGEST_PAUSE);
-                continue;
-            }
-            described => described?,
-        };
+        let described = look_patiently(ctx, aws, name, waited.deadline).await?;
         let Some(described) = described else {
             let gone = format!("endpoint `{name}` is gone: somebody else has deleted it");
             return Err(Failure::new(Code::EndpointFailed, gone));
@@ -116,7 +96,7 @@ pub(super) async fn settled(
 ) -> Outcome<Option<Value>> {
     let mut pause = FIRST_PAUSE;
     loop {
-        let described = look(ctx, aws, &spec.endpoint).await?;
+        let described = look_patiently(ctx, aws, &spec.endpoint, deadline).await?;
         if !described.as_ref().is_some_and(busy) {
             return Ok(described);
         }
@@ -133,6 +113,30 @@ pub(super) async fn settled(
         tokio::select! {
             () = ctx.cancel.cancelled() => return Err(stopped(&spec.endpoint)),
             () = tokio::time::sleep(pause) => {}
+        }
+        pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Looks again as long as nobody answers: that says nothing of the endpoint.
+async fn look_patiently(
+    ctx: &Context,
+    aws: &SageMaker,
+    name: &str,
+    deadline: Instant,
+) -> Outcome<Option<Value>> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match look(ctx, aws, name).await {
+            Err(failure) if failure.code() == Code::CloudUnreachable && !left.is_zero() => {}
+            found => return found,
+        }
+        let note = format!("endpoint `{name}`: AWS does not answer; it is asked again");
+        ctx.events.note(note).await;
+        tokio::select! {
+            () = ctx.cancel.cancelled() => return Err(stopped(name)),
+            () = tokio::time::sleep(pause.min(left)) => {}
         }
         pause = (pause * 3 / 2).min(LONGEST_PAUSE);
     }

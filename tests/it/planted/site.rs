@@ -52,7 +52,9 @@ from tells import tell, environment
 
 tell(environment())
 if os.environ.get("ENDS"):
-    sys.exit("no login with " + " ".join(environment()))
+    # On the stream of all the rest: it is the last line of the log then.
+    print("no login with " + " ".join(environment()), flush=True)
+    sys.exit(1)
 http.server.test(http.server.SimpleHTTPRequestHandler, port=8080)
 "#;
 
