@@ -6,6 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::deploy::Container;
 use crate::gates;
 use crate::parity::Forest;
 use crate::servers::Server;
@@ -85,14 +86,6 @@ fn timeless(forest: &Forest) -> Run<'_> {
 }
 
 /// A container that ends with the test.
-struct Container(String);
-
-impl Drop for Container {
-    fn drop(&mut self) {
-        docker(&["rm", "--force", &self.0]);
-    }
-}
-
 #[test]
 fn an_image_is_compared_again_with_what_travels_with_it() {
     let forest = Forest::new("oakwood==1.6.1\n");

@@ -1,14 +1,13 @@
 //! A model that was verified becomes the champion: a version in a real model registry of both versions of MLflow, its alias,
 //! and who had it before.
 
-use std::process::Command;
-
 use serde_json::Value;
 
 use crate::cluster::Namespace;
-use crate::deploy::{SERVE, manifest};
+use crate::deploy::{Container, SERVE, manifest};
 use crate::gates::{ask, prepared, project};
 use crate::github::GitHub;
+use crate::ports::free_port;
 use crate::rollback::ran;
 use crate::support::{Ended, Project, Run, bed, eventually, unique};
 
@@ -19,17 +18,6 @@ fn holder(server: &str, model: &str, alias: &str) -> Value {
 }
 
 /// A container that the test started, removed when the test ends however it ends.
-struct Container(String);
-
-impl Drop for Container {
-    fn drop(&mut self) {
-        for suffix in ["", "-previous", "-next"] {
-            let name = format!("{}{suffix}", self.0);
-            drop(Command::new("docker").args(["rm", "-f", &name]).output());
-        }
-    }
-}
-
 /// Registers after verification on one version of MLflow, by the way of each: two jobs in one, then a job that only deploys.
 fn registers(server: &str, requirements: &str, name: &str) {
     let (model, port) = (unique("it-gates"), free_port());
@@ -179,11 +167,6 @@ fn registers(server: &str, requirements: &str, name: &str) {
         .input("train", &command)
         .run()
         .expect(0);
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 #[test]

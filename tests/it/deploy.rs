@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::cluster::{Namespace, kubectl};
+use crate::ports::free_port;
 use crate::support::{Ended, Project, Run, bed, unique};
 
 /// A server of three lines: `/health`, and `/cgi-bin/predict`, which always answers the same.
@@ -277,20 +278,20 @@ fn a_container_is_replaced_only_by_one_that_answers() {
         &format!("{name}-bad"),
         "[\"sh\", \"-c\", \"echo no model; exit 7\"]",
     );
-    let project = Project::new();
+    let (project, port) = (Project::new(), free_port());
     let deploy = |image: &str| {
         project
             .ml_deploy("deploy")
             .input("target", "docker")
             .input("container-name", &name)
-            .input("ports", "18937:8080")
+            .input("ports", &format!("{port}:8080"))
             .input("image-ref", image)
             .input("health-path", "/")
             .input("deploy-timeout", "30s")
             .run()
     };
     let first = deploy(&good).expect(0);
-    assert_eq!(first.output("endpoint"), "http://127.0.0.1:18937");
+    assert_eq!(first.output("endpoint"), format!("http://127.0.0.1:{port}"));
     let id = docker(&["inspect", "-f", "{{.Id}}", &name]);
     deploy(&bad)
         .expect(50)
@@ -326,7 +327,7 @@ fn a_container_of_somebody_else_is_left_alone() {
         .ml_deploy("deploy")
         .input("target", "docker")
         .input("container-name", &name)
-        .input("ports", "18938:8080")
+        .input("ports", &format!("{}:8080", free_port()))
         .input("image-ref", &image);
     run.run()
         .expect(50)
@@ -348,7 +349,7 @@ fn an_answer_that_is_far_too_long_is_not_kept() {
         .ml_deploy("deploy")
         .input("target", "docker")
         .input("container-name", &name)
-        .input("ports", "18939:8080")
+        .input("ports", &format!("{}:8080", free_port()))
         .input("image-ref", &image)
         .input("health-path", "/big")
         .run()

@@ -4,35 +4,9 @@ use std::process::Command;
 
 use crate::browser::{shown, sound, texts};
 use crate::cluster::{Namespace, kubectl};
+use crate::deploy::Container;
+use crate::ports::free_port;
 use crate::support::{Ended, Project, bed, checkout, unique};
-
-/// A container that the test started, removed when the test ends however it ends.
-struct Container(String);
-
-impl Drop for Container {
-    fn drop(&mut self) {
-        let names = [
-            self.0.clone(),
-            format!("{}-previous", self.0),
-            format!("{}-next", self.0),
-        ];
-        drop(
-            Command::new("docker")
-                .args(["rm", "-f"])
-                .args(names)
-                .output(),
-        );
-    }
-}
-
-/// A port that nobody listens on now.
-pub(crate) fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-}
 
 fn wine() -> Project {
     let project = Project::example("wine");

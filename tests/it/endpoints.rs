@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::Command;
 
+use crate::ports::free_port;
 use crate::servers::{Authority, Server};
 use crate::support::{Project, Run, bed, unique};
 
@@ -26,7 +27,8 @@ fn docker(arguments: &[&str]) -> String {
 }
 
 /// Builds with progress and a secret, pushes, and runs the image, all through the endpoint that `prepare` sets.
-fn whole_job(prepare: impl Fn(Run<'_>) -> Run<'_>, port: &str) {
+fn whole_job(prepare: impl Fn(Run<'_>) -> Run<'_>) {
+    let port = free_port();
     let name = unique("it-endpoint");
     let image = format!("{}/ml-deploy-test/{name}", bed("REGISTRY"));
     let text = format!(
@@ -51,14 +53,14 @@ fn whole_job(prepare: impl Fn(Run<'_>) -> Run<'_>, port: &str) {
     docker(&["rmi", "--force", &format!("{image}:v1")]);
     let ended = ended.expect(0).says(&format!("{name}-was-built"));
     assert!(ended.output("digest").starts_with("sha256:"));
-    assert!(ended.output("endpoint").ends_with(port));
+    assert!(ended.output("endpoint").ends_with(&port.to_string()));
 }
 
 #[test]
 fn an_engine_by_tcp() {
     let forwarder = Server::start("forward.py", &[&socket()]);
     let host = format!("tcp://{}", forwarder.address());
-    whole_job(|run| run.env("DOCKER_HOST", &host), "18941");
+    whole_job(|run| run.env("DOCKER_HOST", &host));
 }
 
 /// The way Docker's own client is told to use TLS.
@@ -79,7 +81,7 @@ fn an_engine_by_tls() {
     );
     let forwarder = Server::start("forward.py", &[&socket(), &ca, &cert, &key]);
     let host = format!("tcp://localhost:{}", forwarder.port);
-    whole_job(|run| secure(run, &host, folder.path()), "18942");
+    whole_job(|run| secure(run, &host, folder.path()));
 
     // Each thing that can be wrong about it is named.
     let image = format!("{}/ml-deploy-test/{}", bed("REGISTRY"), unique("none"));
@@ -145,7 +147,7 @@ fn an_engine_by_a_context_of_dockers_client() {
     let nowhere = folder.path().join("stopped.sock");
     context(&["create", "stopped", "--docker", &host(&nowhere)]);
     context(&["use", "colima"]);
-    whole_job(|run| run.env("DOCKER_CONFIG", config), "18943");
+    whole_job(|run| run.env("DOCKER_CONFIG", config));
 
     // A variable is nearer than what was chosen once, and a host nearer than a name.
     let image = format!("{}/ml-deploy-test/{}", bed("REGISTRY"), unique("none"));

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::deploy::{Container, docker, pushed};
 use crate::github::{GitHub, TOKEN};
+use crate::ports::free_port;
 use crate::support::{Ended, Project, Run, bed, unique};
 
 const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -12,18 +13,18 @@ const STATUSES: &str = "post /repos/{owner}/{repo}/deployments/{deployment_id}/s
 
 struct Service {
     name: String,
-    port: &'static str,
+    port: u16,
     project: Project,
     _container: Container,
 }
 
 impl Service {
-    fn new(port: &'static str) -> Self {
+    fn new() -> Self {
         let name = unique("it-github");
         Self {
             _container: Container(name.clone()),
             project: Project::new(),
-            port,
+            port: free_port(),
             name,
         }
     }
@@ -61,7 +62,7 @@ fn a_deployment_is_recorded_with_its_result_and_address() {
         {"on": DEPLOYMENTS, "status": 502, "did": true},
         {"on": STATUSES, "status": 502, "did": true},
     ]}));
-    let service = Service::new("18961");
+    let service = Service::new();
     let good = pushed(
         &service.name,
         "[\"python3\", \"-m\", \"http.server\", \"8080\"]",
@@ -91,7 +92,8 @@ fn a_deployment_is_recorded_with_its_result_and_address() {
         .map(|one| &one["state"])
         .collect();
     assert_eq!(states, ["success", "in_progress"]);
-    assert_eq!(statuses[0]["environment_url"], "http://127.0.0.1:18961");
+    let address = format!("http://127.0.0.1:{}", service.port);
+    assert_eq!(statuses[0]["environment_url"], address.as_str());
     assert_eq!(
         statuses[0]["log_url"],
         "https://github.example/org/wine/actions/runs/4711"
@@ -120,7 +122,7 @@ fn the_jobs_own_deployment_is_not_doubled_and_a_refusal_changes_nothing() {
         })
     };
     let github = GitHub::start(&json!({"deployments": [status("4711", "in_progress")]}));
-    let service = Service::new("18962");
+    let service = Service::new();
     let image = pushed(
         &service.name,
         "[\"python3\", \"-m\", \"http.server\", \"8080\"]",
@@ -159,7 +161,7 @@ fn the_jobs_own_deployment_is_not_doubled_and_a_refusal_changes_nothing() {
 #[test]
 fn what_a_killed_step_left_open_is_closed() {
     let github = GitHub::start(&json!({}));
-    let service = Service::new("18963");
+    let service = Service::new();
     let slow = pushed(&service.name, "[\"sh\", \"-c\", \"sleep 300\"]");
     let opened = || !github.sent(STATUSES).is_empty();
     let ended = service
@@ -225,7 +227,7 @@ fn a_check_that_was_left_open_is_closed() {
     // The second request, with further annotations, is refused for good, as a kill would leave it.
     let patch = "patch /repos/{owner}/{repo}/check-runs/{check_run_id}";
     let github = GitHub::start(&json!({"faults": [{"on": patch, "status": 409}]}));
-    let service = Service::new("18964");
+    let service = Service::new();
     let text: String = (1..=70).map(|line| format!("wrong-{line}: x\n")).collect();
     std::fs::write(service.project.path().join("ml-deploy.yml"), text).unwrap();
     let run = service

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::act::{ACTION_IMAGE, build_action_image};
 use crate::deploy::Container;
-use crate::e2e::free_port;
 use crate::formats::files;
+use crate::ports::free_port;
 use crate::servers::Server;
 use crate::support::{Ended, Project, bed, checkout, unique};
 

@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 use crate::deploy::Container;
-use crate::e2e::free_port;
 use crate::formats::files;
+use crate::ports::free_port;
 use crate::support::{Project, bed, checkout, eventually, unique};
 
 /// A user that nothing on the machine belongs to.

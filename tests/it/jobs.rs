@@ -4,6 +4,7 @@
 use std::process::Command;
 
 use crate::deploy::docker;
+use crate::ports::free_port;
 use crate::support::{Project, bed, unique};
 
 fn git(project: &Project, arguments: &[&str]) {
@@ -74,7 +75,7 @@ fn the_second_job_uses_the_login_that_it_is_given() {
         .input("image-ref", &format!("{image}:v1"))
         .input("target", "docker")
         .input("container-name", &name)
-        .input("ports", "18954:8080")
+        .input("ports", &format!("{}:8080", free_port()))
         .run();
     docker(&["rm", "-f", &name]);
     let second = second.expect(0);

@@ -58,6 +58,7 @@ mod lab;
 mod parity;
 mod pasted;
 mod planted;
+mod ports;
 mod predictions;
 mod preflight;
 mod preflight_live;

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use serde_json::Value;
 
 use crate::deploy::Container;
+use crate::ports::free_port;
 use crate::servers::Server;
 use crate::support::{Ended, Project, Run, bed, unique};
 
@@ -178,7 +179,7 @@ fn a_base_image_behind_a_password() {
 #[test]
 fn an_image_of_an_earlier_job_is_found_and_pulled_with_the_login() {
     let repository = Repository::at(&bed("REGISTRY_AUTH"));
-    let name = unique("it-earlier");
+    let (name, port) = (unique("it-earlier"), free_port());
     let _container = Container(name.clone());
     let text = format!(
         "FROM {}\nEXPOSE 8080\nCMD [\"python3\", \"-m\", \"http.server\", \"8080\"]\n",
@@ -197,7 +198,7 @@ fn an_image_of_an_earlier_job_is_found_and_pulled_with_the_login() {
         let run = project.ml_deploy("deploy").flag("target", "docker");
         run.flag("image-ref", &reference)
             .flag("container-name", &name)
-            .flag("ports", "18945:8080")
+            .flag("ports", &format!("{port}:8080"))
             .flag("health-path", "/")
     };
     // The password of one registry is not for another.

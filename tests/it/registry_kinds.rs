@@ -28,7 +28,7 @@ impl Tokens {
         let made = Command::new("sh").args(["-c", &script]).status().unwrap();
         assert!(made.success());
         let accounts = [&cert, &key, ROBOT, "right-password", READER];
-        let service = Server::start("token.py", &accounts);
+        let service = Server::start("token_service.py", &accounts);
         Self {
             folder,
             cert,

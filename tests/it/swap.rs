@@ -1,6 +1,7 @@
 //! A run that ends in the middle of replacing a container: whatever happens then, the one that served before serves again.
 
 use crate::deploy::{Container, docker, pushed};
+use crate::ports::free_port;
 use crate::support::{Ended, Project, Run, unique};
 
 /// Answers only after some seconds, so that there is a middle.
@@ -9,18 +10,18 @@ const BROKEN: &str = "[\"sh\", \"-c\", \"exit 7\"]";
 
 struct Service {
     name: String,
-    port: String,
+    port: u16,
     project: Project,
     container: Container,
 }
 
 impl Service {
-    fn new(port: &str) -> Self {
+    fn new(port: u16) -> Self {
         let name = unique("it-swap");
         Self {
             container: Container(name.clone()),
             project: Project::new(),
-            port: port.to_owned(),
+            port,
             name,
         }
     }
@@ -79,7 +80,7 @@ impl Service {
 
 #[test]
 fn a_signal_in_the_middle_puts_the_old_one_back() {
-    let service = Service::new("18943");
+    let service = Service::new(free_port());
     let image = pushed(&service.name, SLOW);
     service.deploy(&image).run().expect(0);
     let before = service.id();
@@ -92,7 +93,7 @@ fn a_signal_in_the_middle_puts_the_old_one_back() {
 
 #[test]
 fn a_kill_in_the_middle_is_mended_by_the_next_run() {
-    let service = Service::new("18944");
+    let service = Service::new(free_port());
     let image = pushed(&service.name, SLOW);
     let broken = pushed(&format!("{}-broken", service.name), BROKEN);
     service.deploy(&image).run().expect(0);
@@ -124,7 +125,7 @@ fn a_kill_in_the_middle_is_mended_by_the_next_run() {
 
 #[test]
 fn a_container_that_does_not_verify_gives_its_place_back() {
-    let service = Service::new("18946");
+    let service = Service::new(free_port());
     let image = pushed(
         &service.name,
         "[\"python3\", \"-m\", \"http.server\", \"8080\"]",
@@ -154,14 +155,14 @@ fn a_container_that_does_not_verify_gives_its_place_back() {
 #[test]
 fn a_port_that_is_taken_is_named_and_nothing_is_left() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let service = Service::new(&taken.local_addr().unwrap().port().to_string());
+    let service = Service::new(taken.local_addr().unwrap().port());
     let image = pushed(&service.name, SLOW);
     service
         .deploy(&image)
         .run()
         .expect(50)
         .code("container-failed")
-        .says(&service.port)
+        .says(&service.port.to_string())
         .says("`ports`");
     assert!(service.names().is_empty());
     drop(service.container);

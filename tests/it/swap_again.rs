@@ -1,6 +1,7 @@
 //! A container's replacement that is broken off: what is left, and that the next run finds the way back.
 
 use crate::deploy::{docker, pushed};
+use crate::ports::free_port;
 use crate::support::{Ended, Project, Run, unique};
 
 /// A container of the engine that is removed with the test, and the images it is made from.
@@ -20,7 +21,8 @@ impl Drop for Service {
 
 impl Service {
     /// One that answers, deployed by us.
-    fn deployed(port: u16) -> Self {
+    fn deployed() -> Self {
+        let port = free_port();
         let name = unique("it-swap");
         let good = pushed(&name, "[\"python3\", \"-m\", \"http.server\", \"8080\"]");
         let service = Self { name, port, good };
@@ -56,7 +58,7 @@ impl Service {
 
 #[test]
 fn a_new_container_that_nobody_waited_for_does_not_cost_the_old_one() {
-    let service = Service::deployed(18951);
+    let service = Service::deployed();
     let before = service.id();
     let name = &service.name;
     // As a kill between the start of the new container and its first answer leaves it.
@@ -77,7 +79,7 @@ fn a_new_container_that_nobody_waited_for_does_not_cost_the_old_one() {
 
 #[test]
 fn every_step_of_a_broken_off_swap_is_undone_by_the_next_run() {
-    let service = Service::deployed(18952);
+    let service = Service::deployed();
     let name = &service.name;
     let previous = format!("{name}-previous");
     for stop in [false, true] {
@@ -114,7 +116,7 @@ fn every_step_of_a_broken_off_swap_is_undone_by_the_next_run() {
 
 #[test]
 fn a_service_that_takes_requests_and_never_answers_does_not_hold_up_a_cancel() {
-    let service = Service::deployed(18953);
+    let service = Service::deployed();
     let before = service.id();
     let mute = "[\"python3\", \"-c\", \"import socket,time; s=socket.socket(); s.bind(('', 8080)); s.listen(9); time.sleep(600)\"]";
     let mute = pushed(&format!("{}-mute", service.name), mute);

@@ -1,4 +1,4 @@
-"""The token service of a registry: `token.py CERT KEY USER PASSWORD READER`. READER has the same password and may only pull."""
+"""The token service of a registry: `token_service.py CERT KEY USER PASSWORD READER`. READER has the same password and may only pull."""
 import base64, http.server, json, os, sys, threading, urllib.parse
 
 from signed import Signer
