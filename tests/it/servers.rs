@@ -7,6 +7,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use serde_json::json;
 
+use crate::ports::free_port;
 use crate::support::{bed, checkout};
 
 /// A server written in Python that listens on a port of its own choice.
@@ -41,8 +42,16 @@ impl Server {
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        // Printed by the test, what it complains of is shown only with a test that fails.
+        let complaints = BufReader::new(child.stderr.take().unwrap());
+        std::thread::spawn(move || {
+            for line in complaints.lines().map_while(Result::ok) {
+                eprintln!("{line}");
+            }
+        });
         let mut line = String::new();
         let mut said = BufReader::new(child.stdout.take().unwrap());
         said.read_line(&mut line).unwrap();
@@ -84,12 +93,7 @@ impl Registry {
     /// `extra` are lines of its configuration; it keeps its files in `folder`, on a disk of this `size` of its own when one is
     /// given.
     pub(crate) fn start(folder: &Path, size: Option<&str>, extra: &str) -> Self {
-        // The port is free again a moment before the registry takes it.
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = free_port();
         let data = folder.join("data");
         let configuration = format!(
             "version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n{extra}\n",
