@@ -47,6 +47,7 @@ impl Server {
             .unwrap();
         // Printed by the test, what it complains of is shown only with a test that fails.
         let complaints = BufReader::new(child.stderr.take().unwrap());
+        #[expect(clippy::print_stderr, reason = "a test speaks to its runner this way")]
         std::thread::spawn(move || {
             for line in complaints.lines().map_while(Result::ok) {
                 eprintln!("{line}");
