@@ -20,9 +20,9 @@ impl Resolver<'_> {
         clouds: &Arc<Clouds>,
     ) -> Option<AzureMlSpec> {
         let inputs = self.inputs;
-        let runs = self.task == Task::Run;
+        let deploys = self.deploys;
         let (own, endpoint) = (inputs.azureml.clone(), inputs.endpoint.clone());
-        if runs && image.is_none() {
+        if deploys && image.is_none() {
             self.missing("image", "target azureml needs to know which image to run");
         }
         let workspace = self.needed("workspace", own.workspace, "it has the endpoint");
@@ -40,7 +40,7 @@ impl Resolver<'_> {
             self.invalid("endpoint-name", why);
         }
         let instance_type = match endpoint.instance_type {
-            None if runs => self.needed(
+            None if deploys => self.needed(
                 "instance-type",
                 None,
                 "target azureml needs to know on what machines the endpoint runs, such as Standard_DS3_v2",
@@ -48,7 +48,7 @@ impl Resolver<'_> {
             given => Some(given.unwrap_or_default()),
         };
         let health_path = match inputs.health_path.clone() {
-            None if runs => self.needed(
+            None if deploys => self.needed(
                 "health-path",
                 None,
                 "Azure asks a path of the container whether it lives and is ready",

@@ -37,7 +37,7 @@ impl Resolver<'_> {
         if !is_name(&endpoint) {
             self.invalid("endpoint-name", name_rule(&endpoint));
         }
-        let deploys = self.task == Task::Run;
+        let deploys = self.deploys;
         if deploys && !image {
             self.missing("image", "target sagemaker needs to know which image to run");
         }
