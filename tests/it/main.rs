@@ -87,6 +87,7 @@ mod summary_rendered;
 mod support;
 mod swap;
 mod swap_again;
+mod sweep;
 mod terminal;
 mod trace;
 mod train;
