@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::deploy::docker;
+use crate::engine::docker;
 use crate::secrecy::nowhere;
 use crate::support::{Ended, Project, Run, bed, unique};
 
