@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
-use crate::deploy::docker;
+use crate::engine::docker;
 use crate::support::{Ended, Project, Run, bed, unique};
 
 const GOLDEN: &str = "{\"request\": {\"x\": 2}, \"response\": {\"y\": 4.0, \"label\": \"cat\"}}\n{\"request\": {\"x\": 3}, \"response\": {\"y\": 6.0, \"label\": \"cat\"}}\n";

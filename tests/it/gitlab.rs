@@ -4,8 +4,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::act::{ACTION_IMAGE, build_action_image};
-use crate::deploy::Container;
+use crate::act::action_image;
+use crate::engine::Container;
 use crate::formats::files;
 use crate::ports::free_port;
 use crate::servers::Server;
@@ -16,7 +16,7 @@ fn wine() -> Project {
     let template = checkout().join("templates/ml-deploy.gitlab-ci.yml");
     let template = std::fs::read_to_string(template).unwrap();
     assert!(template.contains("ghcr.io/org/ml-deploy-action:v1"));
-    let template = template.replace("ghcr.io/org/ml-deploy-action:v1", ACTION_IMAGE);
+    let template = template.replace("ghcr.io/org/ml-deploy-action:v1", action_image());
     let project = Project::example("wine").file("template.yml", &template);
     let pipeline = project.path().join(".gitlab-ci.yml");
     let text = std::fs::read_to_string(&pipeline).unwrap();
@@ -42,7 +42,6 @@ fn wine() -> Project {
 
 #[test]
 fn the_template_delivers_the_example_and_a_later_job_reads_the_outputs() {
-    build_action_image();
     let project = wine();
     let name = unique("it-gitlab");
     let _container = Container(name.clone());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::deploy::docker;
+use crate::engine::docker;
 use crate::secrecy::nowhere;
 use crate::support::{Ended, Project, Run, bed, unique};
 
@@ -269,13 +269,14 @@ fn a_slow_update_with_throttled_late_and_missing_answers_ends_well() {
     // While requests move, nobody answers for longer than one question is asked again.
     let out = json!({"after": 2, "times": 5, "status": 503, "headers": {"Retry-After": "0"}});
     endpoint.fault("DescribeEndpoint", "ServiceUnavailable", &out);
+    let alarm = format!("{}-errors", endpoint.name);
+    let made = json!({"region": "eu-west-1", "name": alarm});
+    control("POST", "alarm", &made);
     let run = endpoint.deploy(&project, v2).input("instance-count", "2");
     let run = run
         .input("update-policy", "canary: 50%")
         .input("update-wait", "20s");
-    let ended = endpoint
-        .run(run.input("update-alarms", "wine-errors"))
-        .expect(0);
+    let ended = endpoint.run(run.input("update-alarms", &alarm)).expect(0);
     assert!(ended.took >= Duration::from_secs(4));
     let ended = ended.says(": Updating").says("ThrottlingException");
     let ended = ended.says("Could not find endpoint configuration");
@@ -291,7 +292,7 @@ fn a_slow_update_with_throttled_late_and_missing_answers_ends_well() {
     assert_eq!(routing["WaitIntervalInSeconds"], 20);
     assert_eq!(
         update["DeploymentConfig"]["AutoRollbackConfiguration"]["Alarms"][0]["AlarmName"],
-        "wine-errors"
+        alarm.as_str()
     );
 }
 

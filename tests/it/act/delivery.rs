@@ -5,21 +5,20 @@ use std::process::Command;
 
 use serde_json::json;
 
-use super::{ACTION_IMAGE, act, build_action_image, released_action, wine, workflow};
+use super::{act, action_image, released_action, wine, workflow};
 use crate::cluster::Namespace;
 use crate::hostile::texts::{SIGN, lines};
-use crate::support::{Project, bed};
+use crate::support::{Project, bed, unique};
 
 #[test]
 fn the_readmes_workflow_delivers_and_a_later_job_reads_the_outputs() {
-    build_action_image();
     let action = released_action();
     let namespace = Namespace::new("it-act");
-    let registry = bed("REGISTRY");
-    let project = wine(&registry);
+    let image = format!("{}/it/{}", bed("REGISTRY"), unique("act"));
+    let project = wine(&image);
     let project = project.file(
         ".github/workflows/deliver.yml",
-        &workflow(&registry, &namespace.0),
+        &workflow(&image, &namespace.0),
     );
     let kubeconfig = std::fs::read_to_string(bed("KUBECONFIG")).unwrap();
     let mlflow = bed("MLFLOW");
@@ -74,14 +73,13 @@ fn the_readmes_workflow_delivers_and_a_later_job_reads_the_outputs() {
 #[test]
 fn as_process_1_a_signal_is_heard_and_files_have_an_owner() {
     use std::os::unix::fs::MetadataExt as _;
-    build_action_image();
     let script = "import time\nprint('training has begun', flush=True)\ntime.sleep(100)\n";
     let project = Project::new().file("train.py", script);
     // As root this would be nobody's else.
     if std::fs::metadata(project.path()).unwrap().uid() == 0 {
         std::os::unix::fs::chown(project.path(), Some(4321), Some(4321)).unwrap();
     }
-    let name = crate::support::unique("it-process-1");
+    let name = unique("it-process-1");
     let place = format!("{}:/github/workspace", project.path().display());
     let docker = bed("DOCKER");
     let words = [
@@ -95,7 +93,7 @@ fn as_process_1_a_signal_is_heard_and_files_have_an_owner() {
         "-w",
         "/github/workspace",
         "--entrypoint=ml-deploy",
-        ACTION_IMAGE,
+        action_image(),
     ];
     let run = project.through(&words, "train").terminal();
     let ended = run
@@ -130,7 +128,6 @@ json.loads('{')
 
 #[test]
 fn a_failing_training_is_an_annotation_at_its_line() {
-    build_action_image();
     let action = released_action();
     // Before it fails, it prints what would be commands of somebody else, and a secret after each few of them.
     let project = Project::new()

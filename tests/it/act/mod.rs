@@ -5,16 +5,23 @@ mod pull;
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::support::{Project, bed, checkout};
+use crate::support::{Project, bed, checkout, unique};
 
-/// Tag of the action's image, built once from the Dockerfile's runtime stage and the binary under test.
-pub(crate) const ACTION_IMAGE: &str = "ml-deploy-action:it";
+/// The action's image, built once for all tests of this run the way the Dockerfile says, with the binary that cargo just built.
+pub(crate) fn action_image() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| {
+        let name = format!("localhost:1/{}", unique("ml-deploy-action"));
+        build_action_image(&name);
+        name
+    })
+}
 
-/// Builds the action's image the way the Dockerfile says, with the binary that cargo just built.
-pub(crate) fn build_action_image() {
+fn build_action_image(name: &str) {
     let context = tempfile::tempdir().unwrap();
     let copy = |from: &Path, to: &str| {
         std::fs::copy(from, context.path().join(to)).unwrap();
@@ -33,7 +40,7 @@ pub(crate) fn build_action_image() {
             "--label",
             "ml-deploy-test=1",
             "-t",
-            ACTION_IMAGE,
+            name,
         ])
         .arg(context.path())
         .output()
@@ -52,13 +59,13 @@ fn released_action() -> tempfile::TempDir {
     assert!(text.contains("image: Dockerfile"));
     let released = text.replace(
         "image: Dockerfile",
-        &format!("image: docker://{ACTION_IMAGE}"),
+        &format!("image: docker://{}", action_image()),
     );
     std::fs::write(folder.path().join("action.yml"), released).unwrap();
     folder
 }
 
-fn workflow(registry: &str, namespace: &str) -> String {
+fn workflow(image: &str, namespace: &str) -> String {
     format!(
         r#"on: [push, pull_request]
 permissions:
@@ -84,7 +91,7 @@ jobs:
           train: python train.py --data-path data/train.csv --model-output ./model
           mlflow-tracking-uri: ${{{{ secrets.MLFLOW_TRACKING_URI }}}}
           mlflow-experiment-name: {namespace}
-          image: {registry}/act/wine
+          image: {image}
           registry-username: ${{{{ secrets.REGISTRY_USER }}}}
           registry-password: ${{{{ secrets.REGISTRY_PASSWORD }}}}
           deployment-file: k8s/deployment.yaml
@@ -102,14 +109,14 @@ jobs:
     )
 }
 
-/// The example, with everything in the workflow and its image in this registry.
-fn wine(registry: &str) -> Project {
+/// The example, with everything in the workflow and its image under this name.
+fn wine(image: &str) -> Project {
     let project = Project::example("wine");
     std::fs::remove_file(project.path().join("ml-deploy.yml")).unwrap();
     let manifest = project.path().join("k8s/deployment.yaml");
     let text = std::fs::read_to_string(&manifest)
         .unwrap()
-        .replace("ghcr.io/org/wine", &format!("{registry}/act/wine"));
+        .replace("ghcr.io/org/wine", image);
     std::fs::write(&manifest, text).unwrap();
     project
 }

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::{act, build_action_image, released_action, wine, workflow};
+use super::{act, released_action, wine, workflow};
 use crate::github::{GitHub, TOKEN};
 use crate::servers::bridge;
-use crate::support::{Project, bed};
+use crate::support::{Project, bed, unique};
 
 /// The event's payload as GitHub sends it, and what act must be told to report where `github` listens.
 fn asked(github: &GitHub, project: &Project, from: &str) -> Vec<String> {
@@ -49,15 +49,11 @@ const HEAD: &str = "fedcba9876543210fedcba9876543210fedcba98";
 
 #[test]
 fn on_a_pull_request_the_readmes_workflow_checks_comments_and_delivers_nothing() {
-    build_action_image();
     let action = released_action();
     let github = GitHub::start(&json!({"address": "0.0.0.0"}));
-    let registry = bed("REGISTRY");
-    let project = wine(&registry);
-    let project = project.file(
-        ".github/workflows/pull.yml",
-        &workflow(&registry, "nowhere"),
-    );
+    let image = format!("{}/it/{}", bed("REGISTRY"), unique("act"));
+    let project = wine(&image);
+    let project = project.file(".github/workflows/pull.yml", &workflow(&image, "nowhere"));
     let told = asked(&github, &project, "org/wine");
     let told: Vec<&str> = told.iter().map(String::as_str).collect();
     let (succeeded, records, log) = act(
@@ -109,7 +105,6 @@ fn on_a_pull_request_the_readmes_workflow_checks_comments_and_delivers_nothing()
 
 #[test]
 fn on_a_forks_pull_request_there_is_one_notice_and_everything_else() {
-    build_action_image();
     let action = released_action();
     // What GitHub gives a fork: a token that can only read, and no secrets.
     let github = GitHub::start(&json!({"address": "0.0.0.0", "deny": ["check-runs", "comments"]}));
