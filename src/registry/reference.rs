@@ -257,7 +257,11 @@ mod tests {
             ("https://ghcr.io/o/n", "scheme"),
             ("o/n:", "tag"),
             ("o/n@sha256:12", "digest"),
-            ("o//n", "part"),
+            ("o//n", "nothing between"),
+            ("ghcr.io/o/", "nothing between"),
+            ("o/n_", "part"),
+            ("\"ghcr.io/o/n\"", "quotes"),
+            ("ghcr.io/${{ github.repository }}", "nobody has replaced"),
         ] {
             let error = text.parse::<Reference>().unwrap_err();
             assert!(error.contains(why), "{text}: {error}");

@@ -197,6 +197,7 @@ fn what_sagemaker_does_not_take_is_found_before_anything_is_made() {
         ("data-capture-percent", "10"),
         ("update-wait", "1m"),
         ("container-env", "1X=2"),
+        ("platforms", "linux/arm64"),
     ];
     for (name, value) in wrong {
         let ended = endpoint.run(endpoint.deploy(&project, v1).input(name, value));

@@ -27,6 +27,8 @@ pub(crate) fn why_no_json(text: &str) -> &'static str {
         ": its quotes are `'`, so give it as the file has it, with `\"`"
     } else if object(&text) && !text.contains('"') && text.len() > 1 {
         ": a shell has taken its quotes away, so put the whole of it in quotes there"
+    } else if object(&text) && text.contains(" KEY-----\n") {
+        ": each `\\n` of its key has become the end of a line, so give it as the file has it"
     } else if object(&text) && !text.ends_with('}') {
         ": its end is missing, so give all of its lines"
     } else {
@@ -47,6 +49,10 @@ mod tests {
             ("{'a': 'b'}", "its quotes are `'`"),
             ("{a: b}", "a shell has taken its quotes"),
             ("{", "its end is missing"),
+            (
+                "{\"k\": \"-----BEGIN PRIVATE KEY-----\nMII\n\"}",
+                "each `\\n` of its key",
+            ),
             ("{\"a\":\"b\",", "its end is missing"),
         ] {
             assert!(

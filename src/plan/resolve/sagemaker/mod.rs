@@ -48,6 +48,10 @@ impl Resolver<'_> {
             );
         }
         let variants = self.variants(deploys);
+        self.built_for(
+            variants.first().map_or("amd64", Variant::architecture),
+            "the endpoint's machines",
+        );
         let update = self.update(&variants);
         let capture = self.capture();
         let startup = own.startup_timeout;
