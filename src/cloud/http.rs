@@ -161,3 +161,25 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
     text.trim().parse().ok().map(Duration::from_secs)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_host_that_is_not_known_is_named_and_nothing_else_of_the_address() {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let http = Http::new(Voice::default());
+        let request = http
+            .client()
+            .get("http://nowhere.invalid/hidden?key=hunter22");
+        let failure = http.send_at_most(1, "look", request).await.err().unwrap();
+        assert_eq!(failure.code(), Code::CloudUnreachable);
+        let said = &failure.findings().next().unwrap().message;
+        assert!(said.contains("`nowhere.invalid`"), "{said}");
+        assert!(
+            !said.contains("hidden") && !said.contains("hunter22"),
+            "{said}"
+        );
+    }
+}

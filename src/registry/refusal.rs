@@ -66,6 +66,8 @@ pub(crate) fn denied(
                 "allow the identity to push to this repository, in its policy or, in another account, in the repository's (docs/aws.md has the statement)"
             } else if of_job {
                 "a job's token pushes to the registry of its own project: another project must let it in (Settings, CI/CD, Job token permissions)"
+            } else if host == "docker.io" {
+                "correct the password, or give the account the right to push to this repository; an `image` that names no registry, such as ghcr.io, is Docker Hub's"
             } else {
                 "correct the password, or give the account the right to push to this repository"
             };
@@ -93,6 +95,8 @@ fn inputs(host: &str) -> &'static str {
         "`role-to-assume` or `aws-access-key-id` and `aws-secret-access-key` (docs/aws.md)"
     } else if ends(&[".azurecr.io", ".azurecr.cn", ".azurecr.us"]) {
         "`client-id` and `tenant-id`, or `creds` (docs/azure.md)"
+    } else if name == "docker.io" {
+        "`registry-username` and `registry-password`; an `image` that names no registry, such as ghcr.io, is Docker Hub's"
     } else {
         "`registry-username` and `registry-password`"
     }
@@ -242,6 +246,7 @@ mod tests {
         for (host, input) in [
             ("ghcr.io", "`github-token`"),
             ("eu.gcr.io", "`credentials-json`"),
+            ("docker.io", "names no registry"),
             ("europe-docker.pkg.dev:443", "`workload-identity-provider`"),
             ("1.dkr.ecr.eu-west-1.amazonaws.com", "`role-to-assume`"),
             ("wine.azurecr.io", "`creds`"),

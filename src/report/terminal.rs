@@ -165,6 +165,7 @@ fn headline(paint: Paint, facts: &Facts<'_>) -> String {
         Status::Success | Status::Reused => {
             let what = match &record.deployment {
                 Some(deployment) => format!("live: {}", deployment.objects.join(", ")),
+                None if record.changes.is_some() => "checked, and nothing is deployed".to_owned(),
                 None => "done".to_owned(),
             };
             let again = if facts.verdict.status == Status::Reused {
@@ -191,5 +192,28 @@ fn headline(paint: Paint, facts: &Facts<'_>) -> String {
                 paint.bold(&format!("{word}{place}{why}"))
             )
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::artifact::Changes;
+    use crate::event::{EventKind, Stage};
+    use crate::report::{sample, summary};
+
+    #[test]
+    fn a_run_that_only_tries_a_deployment_says_so_everywhere() {
+        let changes = Changes {
+            objects: Vec::new(),
+        };
+        let kind = EventKind::Produced(changes.into());
+        let events = vec![sample::event(0, Stage::Preflight, kind)];
+        let said = sample::facts(events, None, |facts| {
+            [title(facts), summary::verdict(facts)].join("\n")
+        });
+        assert_eq!(said.matches("checked, and nothing is deployed").count(), 2);
+        let title = sample::facts(sample::good(), None, title);
+        assert_eq!(title, "live: Deployment/wine, Service/wine");
     }
 }

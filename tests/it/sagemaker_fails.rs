@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::sagemaker::{Endpoint, images};
+use crate::sagemaker::{Endpoint, control, images};
 use crate::support::Project;
 
 #[test]
@@ -43,6 +43,10 @@ fn an_endpoint_that_cannot_be_made_says_why() {
         .says(reason)
         .says("No module named 'sklearn'");
     ended.says("is left to be looked at");
+    // Whoever asks how it is learns that it is not well.
+    let asked = endpoint.run(endpoint.command(&project, "status"));
+    let asked = asked.expect(60).code("verify-health");
+    asked.says("is not healthy").says(reason);
     // It serves nobody, so it is made anew, and this time removed.
     let run = endpoint
         .deploy(&project, v1)
@@ -53,6 +57,23 @@ fn an_endpoint_that_cannot_be_made_says_why() {
         .run(endpoint.command(&project, "status"))
         .expect(10);
     gone.code("revision-missing");
+
+    // More machines than the account may have is nothing that time mends.
+    let limit = json!({"status": 400, "message": "The account-level service limit 'ml.m5.large for endpoint usage' is 0 Instances"});
+    endpoint.fault("CreateEndpoint", "ResourceLimitExceeded", &limit);
+    let ended = endpoint.run(endpoint.deploy(&project, v1)).expect(50);
+    ended
+        .code("endpoint-failed")
+        .says("service limit 'ml.m5.large for endpoint usage' is 0")
+        .says("ask for a higher quota in Service Quotas");
+
+    // A type that is misspelt, to which AWS answers with all that it has.
+    let run = endpoint
+        .deploy(&project, v1)
+        .input("instance-type", "ml.m5.larg");
+    let ended = endpoint.run(run).expect(50).code("endpoint-failed");
+    let ended = ended.says("did you mean `ml.m5.large`?");
+    assert!(!ended.stdout.contains("ml.c5.xlarge"), "{}", ended.stdout);
 
     // Fewer machines than asked for are no success, although the status says so.
     endpoint.script(
@@ -163,6 +184,14 @@ fn a_cancelled_update_is_picked_up_by_the_next_run() {
         .says("is InService on configuration");
     assert_eq!(endpoint.called("UpdateEndpoint").len(), 1);
     assert_eq!(endpoint.called("CreateModel").len(), 2);
+    // What serves is not what somebody takes it for.
+    let verify = |image: &str| {
+        let run = endpoint.command(&project, "verify");
+        endpoint.run(run.input("image-ref", image))
+    };
+    let digest = |image: &str| image.split('@').nth(1).unwrap().to_owned();
+    let ended = verify(v1).expect(60).code("verify-digest");
+    ended.says(&digest(v1)).says(&digest(v2));
 }
 
 #[test]
@@ -184,6 +213,14 @@ fn what_sagemaker_does_not_take_is_found_before_anything_is_made() {
         let ended = endpoint.run(endpoint.deploy(&project, v1).input(name, value));
         ended.expect(10).code(code);
     }
+    // A role of somebody else: SageMaker may not take it on.
+    let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]});
+    let role = json!({"name": format!("lambda-{}", endpoint.name), "trust": trust});
+    let role = control("POST", "role", &role);
+    let run = endpoint.deploy(&project, v1);
+    let run = run.input("execution-role", role["arn"].as_str().unwrap());
+    let ended = endpoint.run(run).expect(10).code("endpoint-role");
+    ended.says("its trust policy does not name `sagemaker.amazonaws.com`");
     let wrong = [
         ("instance-type", "m5.large"),
         ("serverless-memory", "2048"),

@@ -2,6 +2,7 @@
 
 mod alarms;
 mod call;
+mod choices;
 mod ecr;
 mod eks;
 mod iam;

@@ -6,6 +6,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use super::super::http::Answer;
+use super::choices::in_short;
 use super::keys::Keys;
 use crate::code::Code;
 use crate::failure::Failure;
@@ -55,7 +56,7 @@ impl Refused {
             .unwrap_or_default();
         Self {
             kind,
-            message,
+            message: in_short(&message),
             said: body,
             status: answer.status,
             ahead: ahead(&answer.headers),

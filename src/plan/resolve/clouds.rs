@@ -158,6 +158,19 @@ fn no_region(text: &str) -> Option<String> {
     ))
 }
 
+/// Why a host that is meant to be a private registry of ECR is none: nobody answers under its name.
+pub(super) fn no_registry(host: &str) -> Option<String> {
+    let (account, rest) = host.split_once(".dkr.ecr.")?;
+    let (region, _) = rest.split_once(".amazonaws.com")?;
+    let digits = account.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits || account.len() != 12 {
+        return Some(format!(
+            "has the account `{account}`, and an account of AWS is 12 digits; a number that YAML reads loses its first 0, so put it in quotes there"
+        ));
+    }
+    no_region(region).map(|why| format!("has a region that {why}"))
+}
+
 /// Why a text is no ID of a key. It is not shown: it may be the secret.
 fn no_key(text: &str) -> Option<&'static str> {
     if text.starts_with(['"', '\'']) {
@@ -195,6 +208,22 @@ mod tests {
             let why = no_region(wrong).unwrap();
             assert!(why.ends_with(meant), "{why}");
         }
+    }
+
+    #[test]
+    fn a_registry_of_ecr_has_an_account_and_a_region() {
+        for good in [
+            "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
+            "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn",
+            "public.ecr.aws",
+            "ghcr.io",
+        ] {
+            assert_eq!(no_registry(good), None, "{good}");
+        }
+        let short = no_registry("12345678901.dkr.ecr.eu-west-1.amazonaws.com");
+        assert!(short.unwrap().contains("loses its first 0"));
+        let region = no_registry("123456789012.dkr.ecr.eu-west1.amazonaws.com");
+        assert!(region.unwrap().ends_with("did you mean `eu-west-1`?"));
     }
 
     #[test]

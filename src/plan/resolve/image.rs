@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::super::*;
 use super::values::{self, pairs};
-use super::{Places, Resolver};
+use super::{Places, Resolver, clouds};
 use crate::cloud::Clouds;
 use crate::context::Workspace;
 use crate::host::Kind;
@@ -16,7 +16,13 @@ use crate::registry::{Plain, Reference};
 impl Resolver<'_> {
     pub(super) fn reference(&mut self, name: &str, text: Option<&str>) -> Option<Reference> {
         match text?.trim().parse() {
-            Ok(reference) => Some(reference),
+            Ok(reference) => {
+                let reference: Reference = reference;
+                if let Some(why) = clouds::no_registry(reference.host()) {
+                    self.invalid(name, why);
+                }
+                Some(reference)
+            }
             Err(why) => {
                 self.invalid(
                     name,
