@@ -17,6 +17,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from datetime import timedelta
 
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.responses import ActionResult
@@ -62,7 +63,7 @@ class Step:
             self.thread = threading.Thread(target=self.run, args=(backend, endpoint.endpoint_name), daemon=True)
             self.thread.start()
         elif script.get("log"):
-            write_log(backend, endpoint.endpoint_name, script["log"])
+            write_log(backend, endpoint.endpoint_name, script["log"], script.get("others", 0))
 
     def stage(self):
         """What the new variants are doing, as AWS's description calls it; None: nothing any more."""
@@ -136,7 +137,8 @@ def stop(config_name):
         docker("rm", "-f", container)
 
 
-def write_log(backend, name, lines):
+def write_log(backend, name, lines, others=0):
+    """`others` streams are of machines that served before and go on logging, so that they stand before the new one."""
     logs_backend = logs_backends[backend.account_id][backend.region_name]
     group, stream = f"/aws/sagemaker/Endpoints/{name}", f"AllTraffic/i-0{secrets.token_hex(8)}"
     if group not in logs_backend.groups:
@@ -147,6 +149,11 @@ def write_log(backend, name, lines):
     events = [{"timestamp": now, "message": line} for line in lines if line]
     if events:
         logs_backend.put_log_events(group, stream, events)
+    for number in range(others):
+        older = f"AllTraffic/i-1{number:016x}"
+        logs_backend.create_log_stream(group, older)
+        logs_backend.groups[group].streams[older].creation_time = utcnow() - timedelta(hours=1)
+        logs_backend.put_log_events(group, older, [{"timestamp": now + 60_000, "message": "GET /ping 200"}])
 
 
 def ask(base, method, path, body, headers):
