@@ -78,7 +78,7 @@ fn a_deployment_that_fails_is_told_with_its_log() {
     }
     // Azure may also refuse to begin, in words alone.
     let said = "Not enough quota available for Standard_DS2_v2 in SubscriptionId s. Current usage/limit: 4/4. Additional needed: 2";
-    azure.script(json!({"refuse": {"code": "BadRequest", "message": said}}));
+    azure.script(json!({"declined": {"code": "BadRequest", "message": said}}));
     let run = azure.deploy("noisy").input("on-first-failure", "remove");
     let ended = run.run().expect(50).code("quota-exceeded");
     let ended = ended

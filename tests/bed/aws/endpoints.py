@@ -151,6 +151,8 @@ def write_log(backend, name, lines, others=0):
         logs_backend.put_log_events(group, stream, events)
     for number in range(others):
         older = f"AllTraffic/i-1{number:016x}"
+        if older in logs_backend.groups[group].streams:
+            continue
         logs_backend.create_log_stream(group, older)
         logs_backend.groups[group].streams[older].creation_time = utcnow() - timedelta(hours=1)
         logs_backend.put_log_events(group, older, [{"timestamp": now + 60_000, "message": "GET /ping 200"}])
