@@ -137,6 +137,22 @@ fn a_missing_right_is_named() {
         .expect(10)
         .code("cloud-denied");
     ended.says("sagemaker:DescribeEndpoint");
+    // Keys that nobody takes are one thing to mend, and no right of theirs is said to be missing.
+    let mut stranger = Endpoint::with(&script, &blind);
+    stranger.secret = "wrong-secret-of-the-key".to_owned();
+    let ended = stranger
+        .run(stranger.deploy(&project, v1))
+        .expect(10)
+        .code("cloud-denied")
+        .says("AWS does not take the keys of the inputs");
+    let told = ended.stdout.matches("::error").count();
+    assert_eq!(told, 1, "{}", ended.stdout);
+    assert!(!ended.stdout.contains("lacks `iam:"), "{}", ended.stdout);
+    // Whoever only looks need not say what only a deployment needs.
+    let ended = endpoint.command(&project, "verify").run().expect(60);
+    ended
+        .code("verify-health")
+        .says(&format!("there is no endpoint `{}`", endpoint.name));
 }
 
 #[test]
@@ -190,6 +206,7 @@ fn what_sagemaker_does_not_take_is_found_before_anything_is_made() {
         ("data-capture-percent", "10"),
         ("update-wait", "1m"),
         ("container-env", "1X=2"),
+        ("platforms", "linux/arm64"),
     ];
     for (name, value) in wrong {
         let ended = endpoint.run(endpoint.deploy(&project, v1).input(name, value));

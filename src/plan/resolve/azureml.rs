@@ -22,12 +22,18 @@ impl Resolver<'_> {
         clouds: &Arc<Clouds>,
     ) -> Option<AzureMlSpec> {
         let inputs = self.inputs;
-        let runs = self.task == Task::Run;
+        let deploys = self.deploys;
         let (own, endpoint) = (inputs.azureml.clone(), inputs.endpoint.clone());
-        if runs && image.is_none() {
+        if deploys && image.is_none() {
             self.missing("image", "target azureml needs to know which image to run");
         }
         let workspace = self.needed("workspace", own.workspace, "it has the endpoint");
+        if let Some(given) = workspace.as_deref().filter(|name| !is_workspace(name)) {
+            let why = format!(
+                "is `{given}`, and the name of a workspace has 3 to 33 letters, digits, `_` and `-`; it is the name alone, not its ID or URL"
+            );
+            self.invalid("workspace", why);
+        }
         let group = self.needed(
             "resource-group",
             inputs.cluster.resource_group.clone(),
@@ -42,7 +48,7 @@ impl Resolver<'_> {
             self.invalid("endpoint-name", why);
         }
         let instance_type = match endpoint.instance_type {
-            None if runs => self.needed(
+            None if deploys => self.needed(
                 "instance-type",
                 None,
                 "target azureml needs to know on what machines the endpoint runs, such as Standard_DS3_v2",
@@ -50,13 +56,15 @@ impl Resolver<'_> {
             given => Some(given.unwrap_or_default()),
         };
         let health_path = match inputs.health_path.clone() {
-            None if runs => self.needed(
+            None if deploys => self.needed(
                 "health-path",
                 None,
                 "Azure asks a path of the container whether it lives and is ready",
             ),
             given => Some(given.unwrap_or_default()),
         };
+        // No machine that Azure ML offers for endpoints has another processor.
+        self.built_for("amd64", "Azure ML's machines");
         let request_timeout = own.request_timeout.unwrap_or(ANSWER);
         if request_timeout > LONGEST_ANSWER {
             self.invalid(
@@ -135,6 +143,14 @@ impl Resolver<'_> {
     }
 }
 
+/// `[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}`. Source: Azure's description of Machine Learning Services, `workspaceName`.
+fn is_workspace(name: &str) -> bool {
+    let inside = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    (3..=33).contains(&name.len())
+        && name.chars().all(inside)
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+}
+
 /// Why Azure takes no endpoint of this name.
 fn bad_name(name: &str) -> Option<String> {
     let inside = |c: char| c.is_ascii_alphanumeric() || c == '-';
@@ -163,6 +179,11 @@ mod tests {
         }
         for bad in ["ab", "1abc", "wine_v2", "wine-", &"a".repeat(33), "wein-ß"] {
             assert!(bad_name(bad).is_some(), "{bad}");
+        }
+        assert!(is_workspace("ml-prod_2") && is_workspace(&"a".repeat(33)));
+        let id = "/subscriptions/1/resourceGroups/ml/providers/x/workspaces/w";
+        for bad in ["ws", "-ws1", id, &"a".repeat(34)] {
+            assert!(!is_workspace(bad), "{bad}");
         }
     }
 }
