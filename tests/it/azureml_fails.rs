@@ -269,9 +269,15 @@ fn a_first_deployment_that_fails_leaves_what_the_inputs_say() {
     let rollback = azure.command("rollback").run().expect(10);
     azure.held(rollback.code("revision-missing"));
 
-    let other = Azure::new(json!({}));
-    let run = other.deploy("exits").input("on-first-failure", "remove");
-    let ended = run.run().expect(50).says("endpoint `wine` is removed");
+    let other = Azure::new(json!({"locked": true}));
+    let remove = || other.deploy("exits").input("on-first-failure", "remove");
+    let ended = remove()
+        .run()
+        .expect(50)
+        .says("endpoint `wine` is left: The scope cannot perform");
+    other.held(ended);
+    other.script(json!({}));
+    let ended = remove().run().expect(50);
     other.held(ended);
     assert!(other.endpoint().is_null());
 
