@@ -313,8 +313,9 @@ def extend():
         if endpoint_name in LEAVES:
             leave(self, endpoint_name)
         for variant in answer.get("ProductionVariants", []):
-            config = self.endpoint_configs[endpoint.endpoint_config_name].production_variants
-            model = self._models.get(config[0].get("ModelName"))
+            # Of an endpoint that is being deleted the configuration may be gone.
+            config = self.endpoint_configs.get(endpoint.endpoint_config_name)
+            model = config and self._models.get(config.production_variants[0].get("ModelName"))
             image = model.primary_container.get("Image") if model else None
             variant["DeployedImages"] = [{"SpecifiedImage": image, "ResolvedImage": image}]
         step = STEPS.get(endpoint_name)
