@@ -4,6 +4,7 @@
 use std::process::Command;
 
 use crate::registries::{Repository, SMALL, log_of, skopeo};
+use crate::secrecy::nowhere;
 use crate::servers::{Registry, Server, bridge};
 use crate::support::{Project, bed, path_with_uv, unique};
 
@@ -134,6 +135,16 @@ fn a_registry_without_tls_is_asked_as_the_engine_asks_it() {
     let ended = push(&repository).expect(0);
     let seen = skopeo(&repository.0, "robot:hunter22-plain");
     assert_eq!(seen["Digest"], ended.output("digest"));
+    // Also when nothing is built there: it is looked at in the same way.
+    let image = format!("{}:v1", repository.0);
+    let look = |subcommand: &str| {
+        let run = project.ml_deploy(subcommand).word(&image);
+        run.env("NO_PROXY", "*").run()
+    };
+    let traced = look("trace").expect(0);
+    traced.says(ended.output("digest"));
+    let compared = look("parity").expect(30).code("parity-unknown");
+    compared.says("nothing is attached to");
 
     // To any other nothing is said without TLS: it hears the first byte of a handshake.
     let listener = std::net::TcpListener::bind((bridge().as_str(), 0)).unwrap();
@@ -237,6 +248,31 @@ fn a_place_for_uploads_never_learns_who_we_are() {
         .filter(|line| line.starts_with("store"))
         .collect();
     assert_eq!(store, ["store DELETE nobody"], "{log:?}");
+}
+
+#[test]
+fn a_signed_address_is_told_nowhere() {
+    let server = Server::start("away.py", &["robot:hunter22-away"]);
+    let project = Project::new().file(
+        "docker/config.json",
+        &format!(
+            r#"{{"auths":{{"{}":{{"username":"robot","password":"hunter22-away"}}}}}}"#,
+            server.address()
+        ),
+    );
+    let image = format!("{}/team/wine:v1", server.address());
+    let look = |subcommand: &str| {
+        let run = project.ml_deploy(subcommand).word(&image);
+        let folder = project.path().join("docker");
+        let ended = run.env("DOCKER_CONFIG", &folder.to_string_lossy()).run();
+        nowhere(&ended, "hunter22");
+        ended
+    };
+    // Asked by us, and by the engine.
+    let said = "to which registry";
+    look("trace").expect(0).says("`127.0.0.1`, ").says(said);
+    let ended = look("parity").expect(40).code("image-missing");
+    ended.says("/blob?…");
 }
 
 #[test]
