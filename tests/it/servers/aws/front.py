@@ -323,6 +323,8 @@ def by_admin(method, path, body):
     return {**dict(request.headers), "Host": moto.netloc}
 
 
+# A deployment asks for much at once.
+http.server.ThreadingHTTPServer.request_queue_size = 128
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 print(server.server_address[1], flush=True)
