@@ -84,7 +84,7 @@ codes! {
     PodExists, "pod-exists", 10, "pod exists already and cannot be replaced", "use a Deployment, or delete the pod first";
     ApplyConflict, "apply-conflict", 10, "another field manager owns a field", "remove the field from the manifest, or set `force-conflicts: true`";
     StrategyUnfit, "strategy-unfit", 10, "manifests do not fit the strategy", "see docs/strategies.md for what canary and blue-green need, or use `strategy: rolling`";
-    RevisionMissing, "revision-missing", 10, "no verified deployment to go back to", "deploy a version that verifies first; `ml-deploy status` shows what is recorded";
+    RevisionMissing, "revision-missing", 10, "nothing deployed there to show or to go back to", "deploy a version that verifies first; `ml-deploy status` shows what is recorded";
     BundleInvalid, "bundle-invalid", 2, "bundle cannot be read", "give the file that a failed rollout left behind";
     PythonMissing, "python-missing", 20, "Python version not to be had", "choose a `python-version` that is installed or that uv can fetch";
     RequirementsMissing, "requirements-missing", 20, "requirements file not found", "correct `requirements`, relative to the working directory";

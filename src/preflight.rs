@@ -74,10 +74,25 @@ pub(crate) async fn run(plan: &Plan, ctx: &Context) -> Outcome<Ready> {
     for finding in others {
         ctx.events.diagnosed(finding).await;
     }
+    let errors = each_cause_once(errors);
     match Failure::all(errors) {
         Some(failure) => Err(failure),
         None => Ok(Ready { engine }),
     }
+}
+
+/// Several checks ask a cloud as the same identity. One that it refuses, or that is not there, is one thing to mend, so the
+/// first to say so speaks for all.
+fn each_cause_once(findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut kept: Vec<Diagnostic> = Vec::new();
+    for finding in findings {
+        let of_identity = matches!(finding.code, Code::CloudIdentity | Code::CloudDenied);
+        let same = |one: &Diagnostic| one.code == finding.code && one.advice() == finding.advice();
+        if !of_identity || !kept.iter().any(same) {
+            kept.push(finding);
+        }
+    }
+    kept
 }
 
 /// Connects to the engine when a stage needs it, and asks it which registries have no TLS.
@@ -92,4 +107,37 @@ async fn engine(plan: &Plan, mark: &str) -> Option<Outcome<Engine>> {
         return Some(engine.map(|engine| engine.marked(mark)));
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_are_refused_are_told_once_and_rights_each() {
+        let keys = |tried: &str| {
+            let finding = Diagnostic::error(Code::CloudDenied, format!("failed to {tried}"));
+            finding.help("give the key as it was made")
+        };
+        let right = |action: &str| keys("look").help(format!("add `{action}`"));
+        let other = |text: &str| Diagnostic::error(Code::InputInvalid, text);
+        let found = vec![
+            keys("look at the endpoint"),
+            right("a"),
+            keys("log in to the registry"),
+            right("b"),
+            other("one"),
+            other("two"),
+        ];
+        let told = each_cause_once(found);
+        let told: Vec<&str> = told.iter().map(|one| one.message.as_str()).collect();
+        let all = [
+            "failed to look at the endpoint",
+            "failed to look",
+            "failed to look",
+            "one",
+            "two",
+        ];
+        assert_eq!(told, all);
+    }
 }

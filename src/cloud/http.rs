@@ -91,7 +91,7 @@ impl Http {
                 Err(error) if error.is_builder() => {
                     return Err(unreachable(tried, &chain(&error.without_url().into())));
                 }
-                Err(error) => (chain(&error.without_url().into()), None),
+                Err(error) => (no_answer(error), None),
             };
             if left == 0 {
                 return Err(unreachable(tried, &why));
@@ -128,6 +128,24 @@ async fn read(request: RequestBuilder) -> reqwest::Result<Answer> {
         headers: answer.headers().clone(),
         body: answer.bytes().await?,
     })
+}
+
+/// Why there is no answer. The host is named and the rest of the address is not: it may hold what proves who we are.
+fn no_answer(error: reqwest::Error) -> String {
+    let host = error
+        .url()
+        .and_then(|url| url.host_str())
+        .map(str::to_owned);
+    let why = chain(&error.without_url().into());
+    match host {
+        Some(host) if why.contains("dns error") => {
+            format!(
+                "the host name `{host}` is not known: a region, a name in it or the network is wrong"
+            )
+        }
+        Some(host) => format!("`{host}`: {why}"),
+        None => why,
+    }
 }
 
 fn unreachable(tried: &str, why: &str) -> Failure {

@@ -16,7 +16,7 @@ mod voice;
 
 use std::sync::Arc;
 
-pub(crate) use aws::{ImagePlace, Role, SageMaker, Thing};
+pub(crate) use aws::{Alarm, ImagePlace, Role, SageMaker, Thing};
 pub(crate) use azure::ml as azure_ml;
 pub(crate) use cluster::{Address, Bearer, Described, Unattached};
 pub(crate) use environment::Environment;

@@ -214,6 +214,15 @@ mod tests {
             ),
             (Some("head"), true, true)
         );
+        // Dependabot's branches are the repository's own, and its runs have no secrets all the same.
+        let own = vars.iter().map(|&(name, value)| match name {
+            "GITHUB_REPOSITORY" => (name, "fork/x"),
+            _ => (name, value),
+        });
+        let mut own: Vec<_> = own.collect();
+        assert!(!detect(&own).without_secrets);
+        own.push(("GITHUB_ACTOR", "dependabot[bot]"));
+        assert!(detect(&own).without_secrets);
         vars.push(("GITHUB_EVENT_NAME", "push"));
         vars.remove(4);
         assert!(!detect(&vars).pull_request);

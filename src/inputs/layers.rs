@@ -56,7 +56,7 @@ pub(crate) fn parse(
         let Some(name) = variable.strip_prefix("INPUT_").map(input_name) else {
             continue;
         };
-        if value.is_empty() || RUNNER_KEYS.contains(&name.as_str()) {
+        if value.trim().is_empty() || RUNNER_KEYS.contains(&name.as_str()) {
             continue;
         }
         match names.known(&name) {
@@ -74,7 +74,7 @@ pub(crate) fn parse(
         argv.extend(
             values
                 .iter()
-                .map(|value| format!("--{name}={}", value.trim_end_matches('\n'))),
+                .map(|value| format!("--{name}={}", pasted(value))),
         );
         sources.insert(name, source);
     }
@@ -93,6 +93,16 @@ pub(crate) fn parse(
         Ok(_) => Parsed::Invalid(found.findings),
         Err(Some(text)) => Parsed::Text(text),
         Err(None) => Parsed::Invalid(found.findings),
+    }
+}
+
+/// A value without the blanks that pasting left around it. The first line of several keeps its own: it may be YAML.
+fn pasted(value: &str) -> &str {
+    let value = value.trim_end();
+    if value.contains('\n') {
+        value
+    } else {
+        value.trim_start()
     }
 }
 
@@ -202,6 +212,14 @@ mod tests {
             file,
         );
         assert_eq!(image(&parsed).as_deref(), Some("from/flag"));
+    }
+
+    #[test]
+    fn blanks_around_a_value_are_nobodys() {
+        let given = |value| image(&run(&["run"], &[("INPUT_IMAGE", value)], None));
+        assert_eq!(given(" ghcr.io/o/n \r\n").as_deref(), Some("ghcr.io/o/n"));
+        assert_eq!(given(" \n"), None);
+        assert_eq!(pasted("  a: 1\n  b: 2\n"), "  a: 1\n  b: 2");
     }
 
     #[test]

@@ -94,6 +94,12 @@ impl FromStr for Reference {
         if text.contains("://") {
             return Err("has a scheme; leave it out".to_owned());
         }
+        if text.starts_with(['"', '\'']) {
+            return Err("has quotes around it; leave them out".to_owned());
+        }
+        if text.contains("${") {
+            return Err("has an expression that nobody has replaced: they are replaced in a workflow, not in ml-deploy.yml or a shell".to_owned());
+        }
         let (rest, digest) = match text.split_once('@') {
             Some((rest, digest)) => (rest, Some(digest)),
             None => (text, None),
@@ -165,6 +171,9 @@ fn check_path(path: &str) -> Result<(), String> {
         ));
     }
     for part in path.split('/') {
+        if part.is_empty() {
+            return Err("has nothing between or after its slashes".to_owned());
+        }
         let valid =
             |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'.' | b'-');
         let edge = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
@@ -248,7 +257,11 @@ mod tests {
             ("https://ghcr.io/o/n", "scheme"),
             ("o/n:", "tag"),
             ("o/n@sha256:12", "digest"),
-            ("o//n", "part"),
+            ("o//n", "nothing between"),
+            ("ghcr.io/o/", "nothing between"),
+            ("o/n_", "part"),
+            ("\"ghcr.io/o/n\"", "quotes"),
+            ("ghcr.io/${{ github.repository }}", "nobody has replaced"),
         ] {
             let error = text.parse::<Reference>().unwrap_err();
             assert!(error.contains(why), "{text}: {error}");

@@ -33,7 +33,8 @@ pub(super) async fn azureml(
                 "failed to find who answers: there is no endpoint `{}`",
                 spec.endpoint
             ),
-        ));
+        )
+        .help("correct `endpoint-name`, `workspace` or `resource-group`"));
     };
     let alone = deployment.filter(|one| one.direct).and_then(name);
     let scoring = ml.scoring(&endpoint).await?;

@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::azure::{APP, Azure, JOB, SECRET, without_tools};
-use crate::deploy::docker;
+use crate::engine::docker;
 use crate::secrecy::{masked, nowhere};
 use crate::servers::{Authority, Registry, Server};
 use crate::support::{Ended, Project, Run, bed, unique};

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::deploy::Container;
+use crate::engine::{Container, docker};
 use crate::gates;
 use crate::parity::Forest;
 use crate::servers::Server;
@@ -37,14 +37,6 @@ fn sha256(bytes: &[u8]) -> String {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()
-}
-
-fn docker(arguments: &[&str]) -> String {
-    let output = Command::new(bed("DOCKER"))
-        .args(arguments)
-        .output()
-        .unwrap();
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 /// The labels of a pushed image.

@@ -4,7 +4,8 @@
 use serde_json::Value;
 
 use crate::cluster::Namespace;
-use crate::deploy::{Container, SERVE, manifest};
+use crate::deploy::{SERVE, manifest};
+use crate::engine::Container;
 use crate::gates::{ask, prepared, project};
 use crate::github::GitHub;
 use crate::ports::free_port;

@@ -1,8 +1,7 @@
 //! `deploy` and `verify` alone, against a real API server with a real kubelet, and against the engine.
 
-use std::process::Command;
-
 use crate::cluster::{Namespace, kubectl};
+use crate::engine::{Container, docker, pushed};
 use crate::ports::free_port;
 use crate::support::{Ended, Project, Run, bed, unique};
 
@@ -229,44 +228,6 @@ fn a_signal_ends_the_wait_and_says_what_was_left() {
     assert_eq!(ended.status, 143, "{}", ended.stdout);
     let ended = ended.says("generation 1 is applied");
     assert!(ended.took.as_secs() < 6);
-}
-
-/// A container of the engine that is removed with the test.
-pub(crate) struct Container(pub(crate) String);
-
-impl Drop for Container {
-    fn drop(&mut self) {
-        for suffix in ["", "-next", "-previous"] {
-            docker(&["rm", "-f", &format!("{}{suffix}", self.0)]);
-        }
-    }
-}
-
-pub(crate) fn docker(arguments: &[&str]) -> String {
-    let output = Command::new(bed("DOCKER"))
-        .args(arguments)
-        .env("DOCKER_BUILDKIT", "1")
-        .output()
-        .unwrap();
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
-}
-
-/// Builds and pushes an image and returns it by digest.
-pub(crate) fn pushed(name: &str, command: &str) -> String {
-    let project = Project::new().file(
-        "Dockerfile",
-        &format!("FROM {}\nEXPOSE 8080\nCMD {command}\n", bed("BASE")),
-    );
-    let image = format!("{}/it/{name}:1", bed("REGISTRY"));
-    docker(&[
-        "build",
-        "-q",
-        "-t",
-        &image,
-        &project.path().display().to_string(),
-    ]);
-    docker(&["push", &image]);
-    docker(&["inspect", "-f", "{{index .RepoDigests 0}}", &image])
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::browser::{shown, sound, texts};
 use crate::cluster::{Namespace, kubectl};
-use crate::deploy::Container;
+use crate::engine::Container;
 use crate::ports::free_port;
 use crate::support::{Ended, Project, bed, checkout, unique};
 

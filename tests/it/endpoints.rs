@@ -3,8 +3,8 @@
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::process::Command;
 
+use crate::engine::docker;
 use crate::ports::free_port;
 use crate::servers::{Authority, Server};
 use crate::support::{Project, Run, bed, unique};
@@ -16,14 +16,6 @@ fn socket() -> String {
         .strip_prefix("unix://")
         .unwrap_or_else(|| panic!("the engine of the bed must be a socket, not {engine}"))
         .to_owned()
-}
-
-fn docker(arguments: &[&str]) -> String {
-    let output = Command::new(bed("DOCKER"))
-        .args(arguments)
-        .output()
-        .unwrap();
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// Builds with progress and a secret, pushes, and runs the image, all through the endpoint that `prepare` sets.

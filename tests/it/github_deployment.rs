@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::deploy::{Container, docker, pushed};
+use crate::engine::{Container, docker, pushed};
 use crate::github::{GitHub, TOKEN};
 use crate::ports::free_port;
 use crate::support::{Ended, Project, Run, bed, unique};

@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::act::action_image;
-use crate::deploy::Container;
+use crate::engine::Container;
 use crate::formats::files;
 use crate::ports::free_port;
 use crate::servers::Server;

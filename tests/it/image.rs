@@ -4,6 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::engine::docker;
 use crate::support::{Project, Run, bed, unique};
 
 /// An image of one test; its tags leave the engine when the test ends.
@@ -43,15 +44,6 @@ impl Drop for Image {
             docker(&["rmi", "--force", tag]);
         }
     }
-}
-
-/// What the engine's own client prints.
-fn docker(arguments: &[&str]) -> String {
-    let output = Command::new(bed("DOCKER"))
-        .args(arguments)
-        .output()
-        .unwrap();
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// What `skopeo` sees in the registry.

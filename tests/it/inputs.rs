@@ -132,6 +132,11 @@ fn what_is_missing_or_set_twice_says_what_to_do_in_that_place() {
     ] {
         lonely(run).says("input-missing").says(message).says(help);
     }
+    // Who has an identity of Azure alone means no cluster of EKS.
+    let lost = project.ml_deploy("plan").flag("manifests", "k8s");
+    let lost = lost.flag("cluster-name", "wine").flag("client-id", ID);
+    let lost = lost.flag("tenant-id", ID).run().expect(2);
+    lost.says("input `resource-group` is not set");
     let twice = run().flag("kubeconfig", "k").flag("location", "here").run();
     let twice = twice.expect(2).says("leave one of them out");
     twice
@@ -383,4 +388,39 @@ fn a_pull_request_without_a_kubeconfig_has_its_manifests_read() {
         let left = "deploy, verify (this is a pull request&#58; nothing is pushed or deployed)";
         assert!(ended.summary.contains(left), "{}", ended.summary);
     }
+    // The cluster is named, and a fork has nothing to reach it with; nor is the registry asked for what nobody deploys.
+    let project = Project::new().file("k8s/app.yaml", good).file(
+        "event.json",
+        r#"{"pull_request": {"head": {"sha": "abc", "repo": {"full_name": "fork/wine"}}}}"#,
+    );
+    let event = project.path().join("event.json").display().to_string();
+    let run = project.ml_deploy("run").input("manifests", "k8s");
+    let run = run
+        .input("cluster-name", "wine")
+        .input("resource-group", "rg");
+    run.input("creds", "")
+        .env("GITHUB_EVENT_NAME", "pull_request")
+        .env("GITHUB_EVENT_PATH", &event)
+        .run()
+        .expect(0)
+        .says("only read, not tried: this run has no secrets to reach the cluster with");
+    let run = project.ml_deploy("deploy").input("target", "sagemaker");
+    let run = run
+        .input("endpoint-name", "wine")
+        .input("aws-region", "eu-west-1");
+    let run = run
+        .input("execution-role", "wine")
+        .input("instance-type", "ml.m5.large");
+    run.input(
+        "image-ref",
+        "123456789012.dkr.ecr.eu-west-1.amazonaws.com/wine:1",
+    )
+    .env("AWS_CONFIG_FILE", "/dev/null")
+    .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    .env("AWS_EC2_METADATA_DISABLED", "true")
+    .env("GITHUB_EVENT_NAME", "pull_request")
+    .env("GITHUB_EVENT_PATH", &event)
+    .run()
+    .expect(0)
+    .says("is not known in this pull request");
 }

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::deploy::Container;
+use crate::engine::Container;
 use crate::formats::files;
 use crate::ports::free_port;
 use crate::support::{Project, bed, checkout, eventually, unique};

@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use crate::deploy::docker;
+use crate::engine::docker;
 use crate::ports::free_port;
 use crate::support::{Project, bed, unique};
 

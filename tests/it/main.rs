@@ -34,6 +34,7 @@ mod documents;
 mod e2e;
 mod early;
 mod endpoints;
+mod engine;
 mod environment;
 mod explain;
 mod formats;

@@ -6,7 +6,8 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::cluster::Namespace;
-use crate::deploy::{docker, manifest};
+use crate::deploy::manifest;
+use crate::engine::docker;
 use crate::support::{Ended, Project, Run, bed, unique};
 
 const DOCKERFILE: &str = "FROM python:3.11-slim\nCOPY requirements-serve.txt serve.py ./\nEXPOSE 8080\nCMD [\"python3\", \"-u\", \"serve.py\"]\n";

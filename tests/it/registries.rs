@@ -5,20 +5,12 @@ use std::process::Command;
 use base64::Engine as _;
 use serde_json::Value;
 
-use crate::deploy::Container;
+use crate::engine::{Container, docker};
 use crate::ports::free_port;
 use crate::servers::Server;
 use crate::support::{Ended, Project, Run, bed, unique};
 
 pub(crate) const SMALL: &str = "FROM scratch\nCOPY Dockerfile /\n";
-
-fn docker(arguments: &[&str]) -> String {
-    let output = Command::new(bed("DOCKER"))
-        .args(arguments)
-        .output()
-        .unwrap();
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
 
 /// A repository; its tags leave the engine with the test.
 pub(crate) struct Repository(pub(crate) String);

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::deploy::docker;
+use crate::engine::docker;
 use crate::secrecy::nowhere;
-use crate::support::{Ended, Project, Run, bed, unique};
+use crate::support::{Ended, Project, Run, bed, checkout, unique};
 
 /// Everything that the tests ask of the bed's own routes.
 pub(crate) fn control(method: &str, path: &str, body: &Value) -> Value {
@@ -168,9 +168,28 @@ pub(crate) fn images() -> &'static [String; 2] {
     })
 }
 
+/// The least rights as `docs/sagemaker.md` and, for the push, `docs/aws.md` have them. The endpoint's name is another one here,
+/// so only the actions are held against what is done.
+fn documented() -> Value {
+    let mut statements = Vec::new();
+    for (page, with) in [("sagemaker", "sagemaker:"), ("aws", "ecr:PutImage")] {
+        let text = std::fs::read_to_string(checkout().join(format!("docs/{page}.md"))).unwrap();
+        let blocks = text.split("```json").skip(1);
+        let mut blocks = blocks.map(|block| block.split("```").next().unwrap());
+        let policy = blocks.find(|block| block.contains(with)).unwrap();
+        let policy: Value = serde_json::from_str(policy).unwrap();
+        for statement in policy["Statement"].as_array().unwrap() {
+            statements
+                .push(json!({"Effect": "Allow", "Action": statement["Action"], "Resource": "*"}));
+        }
+    }
+    json!({"Version": "2012-10-17", "Statement": statements})
+}
+
 #[test]
 fn an_image_is_tried_served_and_taken_back_when_it_answers_otherwise() {
-    let endpoint = Endpoint::new(&Value::Null);
+    // All of it with no more than the rights that the guide tells people to give.
+    let endpoint = Endpoint::with(&Value::Null, &documented());
     let name = format!("{}/{}", bed("REGISTRY"), unique("ml-deploy-test/served"));
     let project = Project::new()
         .file("Dockerfile", "FROM python:3.11-slim\nCOPY serve.py model ./\nENTRYPOINT [\"python3\", \"-u\", \"serve.py\"]\n")
@@ -230,11 +249,13 @@ fn an_image_is_tried_served_and_taken_back_when_it_answers_otherwise() {
     // One that does not even start is gone back from by SageMaker itself, which calls it InService.
     let broken = endpoint.run(job("broken", "deploy").input("image-ref", &image));
     let broken = broken.expect(50).code("endpoint-old-config");
-    broken
+    let broken = broken
         .says("did not pass the ping health check")
         .says("No module named 'sklearn'")
         .says(&format!("`{first}`"));
     let status = endpoint.run(endpoint.command(&project, "status")).expect(0);
+    let lacks = [&ended, &wrong, &broken, &status].map(|ended| ended.stdout.contains("lacks `"));
+    assert_eq!(lacks, [false; 4], "{}", ended.stdout);
     status
         .says(&format!("on configuration `{first}`"))
         .says("commit 0123456789abcdef");
@@ -269,13 +290,14 @@ fn a_slow_update_with_throttled_late_and_missing_answers_ends_well() {
     // While requests move, nobody answers for longer than one question is asked again.
     let out = json!({"after": 2, "times": 5, "status": 503, "headers": {"Retry-After": "0"}});
     endpoint.fault("DescribeEndpoint", "ServiceUnavailable", &out);
+    let alarm = format!("{}-errors", endpoint.name);
+    let made = json!({"region": "eu-west-1", "name": alarm});
+    control("POST", "alarm", &made);
     let run = endpoint.deploy(&project, v2).input("instance-count", "2");
     let run = run
         .input("update-policy", "canary: 50%")
         .input("update-wait", "20s");
-    let ended = endpoint
-        .run(run.input("update-alarms", "wine-errors"))
-        .expect(0);
+    let ended = endpoint.run(run.input("update-alarms", &alarm)).expect(0);
     assert!(ended.took >= Duration::from_secs(4));
     let ended = ended.says(": Updating").says("ThrottlingException");
     let ended = ended.says("Could not find endpoint configuration");
@@ -291,7 +313,7 @@ fn a_slow_update_with_throttled_late_and_missing_answers_ends_well() {
     assert_eq!(routing["WaitIntervalInSeconds"], 20);
     assert_eq!(
         update["DeploymentConfig"]["AutoRollbackConfiguration"]["Alarms"][0]["AlarmName"],
-        "wine-errors"
+        alarm.as_str()
     );
 }
 

@@ -33,7 +33,8 @@ fn a_silent_return_to_the_old_configuration_is_a_failure() {
 fn an_endpoint_that_cannot_be_made_says_why() {
     let reason = "The primary container for production variant AllTraffic did not pass the ping health check.";
     let failing = json!({"address": "http://127.0.0.1:1", "create": {"seconds": 0.2, "end": "failed", "reason": reason},
-        "log": ["Traceback (most recent call last):", "  File \"/app/serve.py\", line 3, in <module>", "    import sklearn", "ModuleNotFoundError: No module named 'sklearn'"]});
+        // There are more machines that have served than one answer lists.
+        "others": 60, "log": ["Traceback (most recent call last):", "  File \"/app/serve.py\", line 3, in <module>", "    import sklearn", "ModuleNotFoundError: No module named 'sklearn'"]});
     let endpoint = Endpoint::new(&failing);
     let project = Project::new().file("requirements.txt", "pandas\n");
     let [v1, _] = images();
@@ -43,12 +44,20 @@ fn an_endpoint_that_cannot_be_made_says_why() {
         .says(reason)
         .says("No module named 'sklearn'");
     ended.says("is left to be looked at");
-    // It serves nobody, so it is made anew, and this time removed.
+    // It serves nobody, so it is made anew, and this time removed. That its log may not be read hides nothing.
+    let denied = json!({"message": "not authorized to perform: logs:DescribeLogStreams"});
+    endpoint.fault("DescribeLogStreams", "AccessDeniedException", &denied);
     let run = endpoint
         .deploy(&project, v1)
         .input("on-first-failure", "remove");
     let ended = endpoint.run(run).expect(50);
+    let ended = ended.code("endpoint-failed").says(reason);
+    let ended = ended
+        .says("failed to read the log")
+        .says("logs:DescribeLogStreams");
     ended.says("it is made anew").says("is removed");
+    assert_eq!(endpoint.called("DeleteEndpointConfig").len(), 1);
+    assert_eq!(endpoint.called("DeleteModel").len(), 1);
     let gone = endpoint
         .run(endpoint.command(&project, "status"))
         .expect(10);
@@ -128,6 +137,22 @@ fn a_missing_right_is_named() {
         .expect(10)
         .code("cloud-denied");
     ended.says("sagemaker:DescribeEndpoint");
+    // Keys that nobody takes are one thing to mend, and no right of theirs is said to be missing.
+    let mut stranger = Endpoint::with(&script, &blind);
+    stranger.secret = "wrong-secret-of-the-key".to_owned();
+    let ended = stranger
+        .run(stranger.deploy(&project, v1))
+        .expect(10)
+        .code("cloud-denied")
+        .says("AWS does not take the keys of the inputs");
+    let told = ended.stdout.matches("::error").count();
+    assert_eq!(told, 1, "{}", ended.stdout);
+    assert!(!ended.stdout.contains("lacks `iam:"), "{}", ended.stdout);
+    // Whoever only looks need not say what only a deployment needs.
+    let ended = endpoint.command(&project, "verify").run().expect(60);
+    ended
+        .code("verify-health")
+        .says(&format!("there is no endpoint `{}`", endpoint.name));
 }
 
 #[test]
@@ -181,6 +206,7 @@ fn what_sagemaker_does_not_take_is_found_before_anything_is_made() {
         ("data-capture-percent", "10"),
         ("update-wait", "1m"),
         ("container-env", "1X=2"),
+        ("platforms", "linux/arm64"),
     ];
     for (name, value) in wrong {
         let ended = endpoint.run(endpoint.deploy(&project, v1).input(name, value));
@@ -216,4 +242,29 @@ fn what_sagemaker_does_not_take_is_found_before_anything_is_made() {
             .iter()
             .any(|(name, _)| name.starts_with("Create"))
     );
+}
+
+#[test]
+fn what_served_before_is_never_removed_as_a_first_deployment() {
+    let endpoint = Endpoint::new(&json!({"address": "http://127.0.0.1:1"}));
+    let project = Project::new();
+    let [v1, _] = images();
+    let deploy = || {
+        let run = endpoint.deploy(&project, v1);
+        endpoint.run(run.input("on-first-failure", "remove"))
+    };
+    deploy().expect(0);
+    // The same again; while it is looked at, the right to look is taken away.
+    let denied =
+        json!({"after": 2, "message": "not authorized to perform: sagemaker:DescribeEndpoint"});
+    endpoint.fault("DescribeEndpoint", "AccessDeniedException", &denied);
+    let ended = deploy().expect(10).code("cloud-denied");
+    ended
+        .says("serves this configuration already")
+        .says("nothing was changed");
+    for action in ["DeleteEndpoint", "DeleteEndpointConfig", "DeleteModel"] {
+        assert_eq!(endpoint.called(action).len(), 0, "{action}");
+    }
+    let status = endpoint.run(endpoint.command(&project, "status"));
+    status.expect(0).says("InService");
 }

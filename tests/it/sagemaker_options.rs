@@ -174,5 +174,75 @@ fn every_variant_serves_and_each_is_asked() {
         .code("input-invalid")
         .says("SageMaker guards no update that renames them");
     assert_eq!(endpoint.called("UpdateEndpoint").len(), 4);
-    assert_eq!(endpoint.called("CreateEndpointConfig").len(), 2);
+    // What was gone back from was removed, and made again for the next try.
+    assert_eq!(endpoint.called("CreateEndpointConfig").len(), 3);
+}
+
+#[test]
+fn a_watched_update_passes_or_is_turned_back_by_an_alarm_that_is_named() {
+    let endpoint = Endpoint::new(&json!({"address": "http://127.0.0.1:1"}));
+    let project = Project::new();
+    let [v1, v2] = images();
+    let deploy = |image: &str, policy: &str, alarms: &str| {
+        let run = endpoint.deploy(&project, image);
+        let run = run.input("instance-count", "2").input("update-wait", "20s");
+        let run = run.input("update-policy", policy);
+        endpoint.run(run.input("update-alarms", alarms))
+    };
+    // An endpoint that is made is not watched, so its alarms may come later.
+    let [errors, slow] = ["errors", "slow"].map(|name| format!("{}-{name}", endpoint.name));
+    deploy(v1, "canary: 50%", &errors).expect(0);
+    let alarm = |name: &str| json!({"region": "eu-west-1", "name": name});
+    control("POST", "alarm", &alarm(&errors));
+    let ended = deploy(v2, "canary: 50%", &format!("{errors}\n{slow}"));
+    let ended = ended.expect(2).code("input-invalid");
+    ended.says(&format!(
+        "names `{slow}`, and CloudWatch has no such alarm in eu-west-1"
+    ));
+    assert_eq!(endpoint.called("CreateModel").len(), 1);
+
+    control("POST", "alarm", &alarm(&slow));
+    let both = format!("{errors}\n{slow}");
+    endpoint.script(&json!({"address": "http://127.0.0.1:1", "update": {"bake": 2}}));
+    let ended = deploy(v2, "canary: 50%", &both).expect(0);
+    let ended = ended.says("Updating (Creating)").says("Updating (Baking)");
+    ended.says("is InService on configuration");
+    let verified = endpoint.last_config();
+
+    // One of them goes off while the first machines bake: it is named, and what was made is gone.
+    endpoint.script(
+        &json!({"address": "http://127.0.0.1:1", "log": ["ValueError: unknown grape"],
+        "update": {"bake": 2, "trips": errors, "back": 1}}),
+    );
+    let third = deploy(v1, "linear: 50%", &both);
+    let third = third.expect(50).code("endpoint-old-config");
+    let third = third
+        .says("Updating (Baking)")
+        .says("RollingBack")
+        .says(&format!("is InService on the configuration `{verified}`"))
+        .says(&format!("in ALARM meanwhile: `{errors}`"))
+        .says("was greater than the threshold")
+        .says("unknown grape")
+        .says("see in CloudWatch why the alarm went off");
+    assert!(!third.stdout.contains(&format!("`{slow}`")));
+    assert_eq!(third.output("rolled-back"), "true");
+    // Its configuration is that of the first deployment, which was verified and stays.
+    assert_eq!(endpoint.called("DeleteEndpointConfig").len(), 0);
+    let status = endpoint.run(endpoint.command(&project, "status")).expect(0);
+    status.says(&format!("on configuration `{verified}`"));
+
+    // It is in ALARM still, which is said beforehand; what nobody has verified goes.
+    let run = endpoint.deploy(&project, v1).input("instance-count", "4");
+    let run = run.input("update-alarms", &errors);
+    let ended = endpoint.run(run.input("update-wait", "20s"));
+    let ended = ended.expect(50).code("endpoint-old-config");
+    let ended = ended.says(&format!("alarm `{errors}` is in ALARM now"));
+    let made = endpoint.called("CreateEndpointConfig").pop().unwrap()["EndpointConfigName"].clone();
+    ended.says(&format!("removed configuration {made}").replace('"', "`"));
+    assert_eq!(
+        endpoint.called("DeleteEndpointConfig"),
+        [json!({"EndpointConfigName": made})]
+    );
+    // The model is also that of the first deployment.
+    assert_eq!(endpoint.called("DeleteModel").len(), 0);
 }

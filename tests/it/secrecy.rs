@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::deploy::docker;
+use crate::engine::docker;
 use crate::support::{Ended, Project, bed, unique};
 
 pub(crate) fn nowhere(ended: &Ended, secret: &str) {

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::cluster::{Namespace, kubectl};
-use crate::deploy::{SERVE, manifest, pushed};
+use crate::deploy::{SERVE, manifest};
+use crate::engine::pushed;
 use crate::support::{Ended, Project, Run, bed};
 
 pub(crate) const CANARY: &str = "canary: 50%";

@@ -4,7 +4,7 @@ use crate::gates::{ask, project};
 use crate::support::{Ended, Project, bed, unique};
 
 /// Trains with an accuracy and a loss, in an experiment, with a rule that compares with the alias.
-fn trained(server: &str, experiment: &str, metrics: &str) -> Ended {
+pub(crate) fn trained(server: &str, experiment: &str, metrics: &str) -> Ended {
     project(metrics, "pass")
         .ml_deploy("train")
         .input("train", "python train.py")

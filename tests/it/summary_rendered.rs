@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::browser::{shown, sound, texts};
 use crate::gates::crown;
-use crate::gates::project;
-use crate::support::{Ended, Project, bed, unique};
+use crate::summary::trained;
+use crate::support::{Project, bed, unique};
 
 /// The diagrams of a kind.
 fn of<'a>(seen: &'a Value, kind: &str) -> Vec<&'a Value> {
@@ -17,27 +17,15 @@ fn first(seen: &Value) -> &str {
     seen["first"].as_str().unwrap()
 }
 
-fn trained(server: &str, experiment: &str, metrics: &str) -> Ended {
-    project(metrics, "pass")
-        .ml_deploy("train")
-        .input("train", "python train.py")
-        .input("mlflow-tracking-uri", server)
-        .input("mlflow-experiment-name", experiment)
-        .input("register-model", experiment)
-        .input("gates", "accuracy >= champion - 0.01")
-        .run()
-        .expect(0)
-}
-
 #[test]
 fn charts_and_tables_are_drawn_and_metric_names_stay_text() {
     let (server, experiment) = (bed("MLFLOW"), unique("it-rendered"));
-    let before = trained(&server, &experiment, "'accuracy': 0.9, 'loss': 0.5");
+    let before = trained(&server, &experiment, "'accuracy': 0.9, 'loss': 0.5").expect(0);
     crown(&server, &experiment, before.output("run-id"));
     // All that MLflow takes as a name; the hostile ones are gated to be drawn first.
     let metrics = "'accuracy': 14/15, 'x:/ click _b_': 1, 'a - b/c.d': 1e-30";
-    trained(&server, &experiment, metrics);
-    let seen = shown(&trained(&server, &experiment, metrics).summary);
+    trained(&server, &experiment, metrics).expect(0);
+    let seen = shown(&trained(&server, &experiment, metrics).expect(0).summary);
     sound(&seen);
     assert!(first(&seen).starts_with("✅ "), "{}", first(&seen));
     let charts = of(&seen, "xychart-beta");

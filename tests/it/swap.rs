@@ -1,6 +1,6 @@
 //! A run that ends in the middle of replacing a container: whatever happens then, the one that served before serves again.
 
-use crate::deploy::{Container, docker, pushed};
+use crate::engine::{Container, docker, pushed};
 use crate::ports::free_port;
 use crate::support::{Ended, Project, Run, unique};
 

@@ -1,6 +1,6 @@
 //! A container's replacement that is broken off: what is left, and that the next run finds the way back.
 
-use crate::deploy::{docker, pushed};
+use crate::engine::{docker, pushed};
 use crate::ports::free_port;
 use crate::support::{Ended, Project, Run, unique};
 

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::deploy::{Container, docker};
+use crate::engine::{Container, docker};
 use crate::support::{bed, checkout, unique};
 
 #[test]

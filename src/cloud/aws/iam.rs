@@ -30,7 +30,7 @@ impl SageMaker {
     /// Looks at a role, by ARN or by name.
     ///
     /// # Errors
-    /// Those of finding the identity, `CloudUnreachable`.
+    /// Those of finding the identity, `CloudDenied` when its keys are refused, `CloudUnreachable`.
     pub(crate) async fn role(&self, role: &str) -> Outcome<Role> {
         let name = role.rsplit('/').next().unwrap_or(role);
         let tried = format!("look at the role `{role}`");
@@ -48,6 +48,11 @@ impl SageMaker {
                 }
             }
             Err(refused) if refused.kind == "NoSuchEntity" => Role::Missing,
+            // Keys that nobody takes are another matter, and other questions tell it.
+            Err(refused) if refused.is_about_keys() => {
+                let keys = self.aws().keys().await?;
+                return Err(refused.failure(&tried, &keys, ("iam:GetRole", role)));
+            }
             Err(_) => Role::Unknown,
         })
     }

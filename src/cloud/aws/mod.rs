@@ -1,5 +1,6 @@
 //! Who we are at AWS, and what it hands out for it: logins of registries, addresses and tokens of clusters.
 
+mod alarms;
 mod call;
 mod ecr;
 mod eks;
@@ -21,6 +22,7 @@ use std::sync::atomic::AtomicI64;
 
 use tokio::sync::Mutex;
 
+pub(crate) use self::alarms::Alarm;
 pub(crate) use self::iam::Role;
 use self::keys::Keys;
 pub(crate) use self::sagemaker::{ImagePlace, SageMaker, Thing};

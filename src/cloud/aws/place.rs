@@ -51,6 +51,7 @@ pub(crate) enum Service {
     SageMaker,
     SageMakerRuntime,
     Logs,
+    CloudWatch,
 }
 
 impl Service {
@@ -64,6 +65,15 @@ impl Service {
             Self::Iam => "iam",
             Self::SageMaker | Self::SageMakerRuntime => "sagemaker",
             Self::Logs => "logs",
+            Self::CloudWatch => "monitoring",
+        }
+    }
+
+    /// The version of AWS's JSON that the service speaks.
+    pub(super) fn json(self) -> &'static str {
+        match self {
+            Self::CloudWatch => "application/x-amz-json-1.0",
+            _ => "application/x-amz-json-1.1",
         }
     }
 
@@ -84,7 +94,7 @@ impl Service {
             Self::EcrPublic => "api.ecr-public",
             Self::SageMaker => "api.sagemaker",
             Self::SageMakerRuntime => "runtime.sagemaker",
-            Self::Eks | Self::Sts | Self::Iam | Self::Logs => self.signs_as(),
+            Self::Eks | Self::Sts | Self::Iam | Self::Logs | Self::CloudWatch => self.signs_as(),
         }
     }
 
@@ -99,6 +109,7 @@ impl Service {
             Self::SageMaker => "SAGEMAKER",
             Self::SageMakerRuntime => "SAGEMAKER_RUNTIME",
             Self::Logs => "CLOUDWATCH_LOGS",
+            Self::CloudWatch => "CLOUDWATCH",
         }
     }
 }

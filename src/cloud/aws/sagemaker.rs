@@ -15,8 +15,6 @@ use crate::cloud::Clouds;
 use crate::code::Code;
 use crate::failure::{Failure, Outcome};
 
-const JSON: &str = "application/x-amz-json-1.1";
-
 /// Most pages of a list that are read: each has a hundred names.
 const PAGES: usize = 20;
 
@@ -263,7 +261,7 @@ impl SageMaker {
             region: &region,
             method: Method::POST,
             path: "/",
-            headers: &[("content-type", JSON), ("x-amz-target", &target)],
+            headers: &[("content-type", service.json()), ("x-amz-target", &target)],
             body: body.to_string().into_bytes(),
             tried,
         };

@@ -54,7 +54,7 @@ impl Azure {
                 Code::InputMissing,
                 "input `subscription-id` is not set: neither `creds` nor AZURE_SUBSCRIPTION_ID says which subscription it is",
             )
-            .help("set it; `az account show --query id` prints it")
+            .help("set `creds` with a `subscriptionId`, or `subscription-id`, which `az account show --query id` prints; a secret whose name is misspelt, and every secret in a run from a fork, is empty")
         })
     }
 

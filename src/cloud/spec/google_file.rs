@@ -2,14 +2,13 @@
 //! of an error.
 //! Sources: google.aip.dev/auth/4110 to 4117, and the files that google-github-actions/auth and gcloud write.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 
 use super::google::{
     GoogleCredentials, GoogleExternal, GoogleKind, GooglePlace, GoogleSource, UNIVERSE,
 };
+use super::pasted;
 use super::url::{is_next_door, may_carry_secrets};
 
 /// Where an own account's tokens are had when its file does not say.
@@ -17,16 +16,20 @@ const TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
 impl GoogleCredentials {
     /// Reads JSON, or its base64 form. An error completes "input `credentials-json` …" and "file `…` …".
     pub(crate) fn read(text: &SecretString) -> Result<Self, String> {
-        let text = plain(text.expose_secret());
+        let text = pasted::json(text.expose_secret());
         let file = match serde_json::from_str(&text) {
             Ok(Value::Object(file)) => File(file),
-            Ok(_) => return Err("is JSON, but not an object with `type`".to_owned()),
+            Ok(_) => {
+                let why = pasted::why_no_json(&text);
+                return Err(format!("is JSON, but not an object with `type`{why}"));
+            }
             // The parser's own words may quote what it read.
             Err(error) => {
                 return Err(format!(
-                    "is neither JSON nor its base64 form (line {}, column {}): expected the file of a service account's key or of a workload identity federation (the value is not shown)",
+                    "is neither JSON nor its base64 form (line {}, column {}){}; expected the file of a service account's key or of a workload identity federation (the value is not shown)",
                     error.line(),
-                    error.column()
+                    error.column(),
+                    pasted::why_no_json(&text)
                 ));
             }
         };
@@ -51,18 +54,6 @@ impl GoogleCredentials {
             universe: file.text("universe_domain").unwrap_or(UNIVERSE).to_owned(),
         })
     }
-}
-
-/// The text, or what stands in it as base64.
-fn plain(text: &str) -> String {
-    let text = text.trim();
-    if text.starts_with('{') {
-        return text.to_owned();
-    }
-    let packed: String = text.split_whitespace().collect();
-    let bytes = STANDARD.decode(packed).ok();
-    let unpacked = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    unpacked.map_or_else(|| text.to_owned(), |text| text.trim().to_owned())
 }
 
 /// The keys and values of a file.
@@ -177,6 +168,9 @@ impl File {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
 
     const KEY: &str = r#"{"type": "service_account", "project_id": "wine", "private_key_id": "k1", "client_email": "ci@wine.iam.gserviceaccount.com",

@@ -2,6 +2,7 @@
 
 mod google;
 mod google_file;
+pub(crate) mod pasted;
 mod url;
 
 use secrecy::SecretString;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::before::Tags;
-use super::provision::{LINES, log};
+use super::provision::log;
 use super::remove::{REMOVAL, remove};
 use super::work::Work;
 use super::{How, Rollout, traffic};
@@ -41,13 +41,12 @@ pub(crate) async fn undo(
     }
     // A deployment that did not become ready has its log already.
     let failure = if failure.code().exit() == Code::VerifyHealth.exit() {
-        let lines = log(&work, name).await;
-        let surplus = lines.len().saturating_sub(LINES);
-        failure.evidence(lines.into_iter().skip(surplus))
+        failure.evidence(log(&work, name).await.shown())
     } else {
         failure
     };
-    let Some(old) = rollout.before.live() else {
+    let before = rollout.before.traffic();
+    let Some(old) = before.keys().max_by_key(|name| before.get(*name)) else {
         return first(&work.within(REMOVAL), rollout, failure).await;
     };
     if spec.on_failure == OnFailure::Keep {
@@ -57,14 +56,13 @@ pub(crate) async fn undo(
         ));
     }
     let work = work.unstopped();
-    let before = rollout.before.traffic();
     match give_back(ctx, &work, rollout).await {
         Some(Ok(())) => {}
         Some(Err(back)) => return not_put_back(&work, &before, name, &back, failure).await,
         None => return out_of_time(spec, &before, name, failure),
     }
     let to = rollout.before.image.clone();
-    let to = to.unwrap_or_else(|| format!("deployment {}", old.name));
+    let to = to.unwrap_or_else(|| format!("deployment {old}"));
     let served = format!(
         "endpoint `{}` sends its traffic to {} as before: `{to}`",
         spec.endpoint,
@@ -166,7 +164,7 @@ pub(super) async fn retreat(
     failure: Failure,
 ) -> Failure {
     let work = Work::new(ctx, spec).unstopped();
-    if rollout.before.live().is_none() || spec.on_failure == OnFailure::Keep {
+    if rollout.before.traffic().is_empty() || spec.on_failure == OnFailure::Keep {
         return cancelled(&work, rollout, failure).await;
     }
     let before = rollout.before.traffic();

@@ -1,12 +1,14 @@
 //! An endpoint of SageMaker as a target: a model and a configuration are made, the endpoint is moved to them, and what it
 //! really serves then is read back. It knows SageMaker through `cloud` only.
 
+mod alarms;
 mod change;
 mod finish;
 mod history;
 mod image;
 mod judge;
 mod preflight;
+mod prune;
 mod status;
 mod undo;
 mod wait;
@@ -44,9 +46,10 @@ const ARGUMENT: &str = "serve";
 #[derive(Debug)]
 pub(crate) struct Rollout {
     deployment: Deployment,
-    /// The configuration that serves now, and its model; empty when it was not made by this run.
+    /// The configuration that serves now.
     config: String,
-    model: String,
+    /// It was gone back to, and was not made by this run.
+    back: bool,
     /// Tags for the endpoint.
     tags: Value,
     /// What served before this run; `None`: nothing did.
@@ -168,12 +171,13 @@ pub(crate) async fn run(
         goal,
         deadline,
         since,
+        alarms: &spec.alarms,
     };
     let waiting = wait(ctx, &aws, spec, waited).await;
     let rollout = Rollout {
         deployment: deployment(spec, &aws, Some(shown)),
         config: wanted.config,
-        model: wanted.model,
+        back: false,
         tags: wanted.tags,
         before,
         changed,
@@ -227,13 +231,14 @@ pub(crate) async fn rollback(ctx: &Context, spec: &SageMakerSpec) -> Outcome<Rol
         goal: Goal::earlier(&to.name),
         deadline,
         since,
+        alarms: &[],
     };
     let described = wait(ctx, &aws, spec, waited).await?;
     let image = image(&described).map(str::to_owned);
     let rollout = Rollout {
         deployment: deployment(spec, &aws, image),
         config: to.name.clone(),
-        model: String::new(),
+        back: true,
         tags: json!([]),
         before: Some(before),
         changed: true,

@@ -3,9 +3,9 @@
 
 use serde_json::Value;
 
-use super::image;
 use super::judge::{names, text, variants};
 use super::wanted::prefix;
+use super::{alarms, image};
 use crate::cloud::{Role, Thing};
 use crate::code::Code;
 use crate::context::Context;
@@ -94,7 +94,7 @@ async fn endpoint(ctx: &Context, spec: &SageMakerSpec) -> Outcome<()> {
         Some((code, why, help)) => {
             Err(Failure::new(code, format!("endpoint `{name}` {why}")).help(help))
         }
-        None => Ok(()),
+        None => alarms::preflight(ctx, &aws, spec).await,
     }
 }
 

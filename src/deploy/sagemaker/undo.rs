@@ -6,7 +6,9 @@ use std::time::SystemTime;
 use tokio::time::Instant;
 
 use super::change::{Change, change};
+use super::finish::warn;
 use super::judge::{Goal, text};
+use super::prune::discard;
 use super::wait::{Waited, settled, wait};
 use super::{Before, Rollout};
 use crate::artifact::RolledBack;
@@ -44,7 +46,11 @@ pub(crate) async fn undo(
         return failure;
     }
     match back(ctx, &aws, spec, before).await {
-        Ok(()) => rolled_back(ctx, spec, before, failure).await,
+        Ok(()) => {
+            let failure = rolled_back(ctx, spec, before, failure).await;
+            tidy(ctx, &aws, spec, rollout).await;
+            failure
+        }
         Err(why) => not_back(ctx, spec, before, why, failure),
     }
 }
@@ -57,10 +63,18 @@ pub(super) async fn not_there(
     rollout: &Rollout,
     failure: Failure,
 ) -> Failure {
+    if !rollout.changed && rollout.before.is_none() {
+        return failure.also("; nothing was changed");
+    }
     match (&rollout.before, failure.code()) {
         // SageMaker cannot be told to stop, and a cancel undoes nothing.
         (_, Code::Interrupted | Code::RolloutDeadline | Code::RollbackFailed) => failure,
-        (Some(before), Code::EndpointOldConfig) => rolled_back(ctx, spec, before, failure).await,
+        (Some(before), Code::EndpointOldConfig) => {
+            if spec.on_failure == OnFailure::Rollback {
+                tidy(ctx, aws, spec, rollout).await;
+            }
+            rolled_back(ctx, spec, before, failure).await
+        }
         (Some(before), _) => down(aws, spec, before, failure).await,
         (None, _) => first(ctx, aws, spec, rollout, failure).await,
     }
@@ -100,8 +114,25 @@ async fn back(
         goal: Goal::earlier(&before.config),
         deadline,
         since,
+        alarms: &[],
     };
     wait(ctx, aws, spec, waited).await.map(drop)
+}
+
+/// What failed serves nobody any more: its configuration and model go, unless they were verified by an earlier run.
+async fn tidy(ctx: &Context, aws: &SageMaker, spec: &SageMakerSpec, rollout: &Rollout) {
+    let name = &rollout.config;
+    match discard(aws, spec, name).await {
+        Ok(true) => {
+            let note = format!("removed configuration `{name}`, which was never verified");
+            ctx.events.note(note).await;
+        }
+        Ok(false) => {}
+        Err(failure) => {
+            let what = format!("configuration `{name}`, which failed, is left");
+            warn(ctx, &what, &failure).await;
+        }
+    }
 }
 
 async fn rolled_back(
@@ -162,14 +193,15 @@ async fn first(
     let removed = async {
         let until = Instant::now() + spec.deadline;
         settled(ctx, aws, spec, until).await?;
-        aws.delete(Thing::Endpoint, name).await?;
-        aws.delete(Thing::Config, &rollout.config).await?;
-        aws.delete(Thing::Model, &rollout.model).await
+        aws.delete(Thing::Endpoint, name).await
     };
     match removed.await {
-        Ok(()) => failure.also(format!(
-            "; nothing was live before: endpoint `{name}` is removed"
-        )),
+        Ok(()) => {
+            tidy(ctx, aws, spec, rollout).await;
+            failure.also(format!(
+                "; nothing was live before: endpoint `{name}` is removed"
+            ))
+        }
         Err(why) => {
             let why = why.findings().next();
             let why = why.map_or("", |finding| finding.message.as_str());

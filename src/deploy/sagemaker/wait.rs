@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::judge::{Goal, Judged, busy, judge};
+use super::alarms::{firing, named};
+use super::judge::{Goal, Judged, busy, judge, text};
 use crate::causes::{Seen, recognise, resolve};
 use crate::cloud::{SageMaker, Thing};
 use crate::code::Code;
@@ -30,6 +31,8 @@ pub(super) struct Waited<'a> {
     pub(super) deadline: Instant,
     /// When the change began: logs of containers that were there before say nothing of it.
     pub(super) since: SystemTime,
+    /// CloudWatch alarms that may turn it back.
+    pub(super) alarms: &'a [String],
 }
 
 /// Waits; returns the last description.
@@ -45,6 +48,7 @@ pub(super) async fn wait(
     let name = &spec.endpoint;
     let began = Instant::now();
     let (mut pause, mut said, mut seen_busy) = (FIRST_PAUSE, String::new(), false);
+    let mut turned = Vec::new();
     loop {
         let described = look_patiently(ctx, aws, name, waited.deadline).await?;
         let Some(described) = described else {
@@ -60,10 +64,18 @@ pub(super) async fn wait(
             Judged::Done => return Ok(described),
             Judged::Failed { code, why } => {
                 let message = format!("endpoint `{name}` {why}");
-                return Err(explain(ctx, aws, spec, waited.since, code, message).await);
+                if code == Code::EndpointOldConfig && turned.is_empty() {
+                    turned = firing(aws, waited.alarms).await;
+                }
+                let failure = explain(ctx, aws, spec, waited.since, code, message).await;
+                return Err(named(failure, &turned));
             }
             Judged::Going(going) => going,
         };
+        // The alarm may be over when the old machines have all requests again.
+        if text(&described, "EndpointStatus") == "RollingBack" && turned.is_empty() {
+            turned = firing(aws, waited.alarms).await;
+        }
         if going != said {
             ctx.events.note(format!("endpoint `{name}`: {going}")).await;
             said = going;

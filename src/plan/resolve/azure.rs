@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::super::*;
 use super::Resolver;
+use crate::cloud::spec::pasted;
 
 /// Keys without which nobody can log in.
 const NEEDED: &[&str] = &["clientId", "clientSecret", "tenantId"];
@@ -102,7 +103,7 @@ impl Resolver<'_> {
 
 /// The secret inside of `creds`, to be hidden by itself too.
 pub(super) fn secret_of(creds: &SecretString) -> Option<String> {
-    let document: Value = serde_json::from_str(creds.expose_secret()).ok()?;
+    let document: Value = serde_json::from_str(&pasted::json(creds.expose_secret())).ok()?;
     let secret = document.get("clientSecret").and_then(Value::as_str);
     secret.map(str::to_owned)
 }
@@ -114,20 +115,23 @@ struct Principal(Map<String, Value>);
 impl Principal {
     /// Reads it; the findings complete "input `creds` …".
     fn read(creds: &SecretString) -> Result<Self, Vec<String>> {
-        let document = match serde_json::from_str(creds.expose_secret()) {
+        let text = pasted::json(creds.expose_secret());
+        let document = match serde_json::from_str(&text) {
             Ok(Value::Object(document)) => document,
             Ok(_) => {
                 return Err(vec![format!(
-                    "is JSON, but not an object with {}",
-                    all(NEEDED)
+                    "is JSON, but not an object with {}{}",
+                    all(NEEDED),
+                    pasted::why_no_json(&text)
                 )]);
             }
             // The parser's own words may quote what it read.
             Err(error) => {
                 return Err(vec![format!(
-                    "is not JSON at line {}, column {}: expected what `az ad sp create-for-rbac --json-auth` prints (the value is not shown)",
+                    "is not JSON at line {}, column {}{}; expected what `az ad sp create-for-rbac --json-auth` prints (the value is not shown)",
                     error.line(),
-                    error.column()
+                    error.column(),
+                    pasted::why_no_json(&text)
                 )]);
             }
         };
@@ -275,7 +279,12 @@ mod tests {
         assert_eq!(spec.authority.as_deref(), Some("http://127.0.0.1:4000/"));
         assert!(matches!(spec.identity, Some(AzureIdentity::Secret { .. })));
         assert!(!format!("{spec:?}").contains("s~3"));
-        assert_eq!(secret_of(&text.into()).as_deref(), Some("s~3"));
+        use base64::Engine as _;
+        let packed = base64::engine::general_purpose::STANDARD.encode(&text);
+        assert!(read(&packed).is_ok());
+        for text in [text, packed] {
+            assert_eq!(secret_of(&text.into()).as_deref(), Some("s~3"));
+        }
     }
 
     #[test]
@@ -283,6 +292,7 @@ mod tests {
         for (text, expected) in [
             ("hunter22-secret", "is not JSON at line 1"),
             ("\"hunter22-secret\"", "not an object"),
+            ("{'clientSecret': 'hunter22-secret'}", "its quotes are `'`"),
             (
                 r#"{"clientSecret":"hunter22-secret"}"#,
                 "lacks `clientId`, `tenantId`",

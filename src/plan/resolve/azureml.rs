@@ -12,6 +12,8 @@ use crate::cloud::Clouds;
 const PORT: u16 = 8080;
 const ANSWER: Duration = Duration::from_secs(60);
 const LONGEST_ANSWER: Duration = Duration::from_secs(180);
+/// How long a container may take to start when the input does not say: what Azure's own probes allow.
+const STARTUP: Duration = Duration::from_secs(300);
 
 impl Resolver<'_> {
     pub(super) fn azureml(
@@ -20,12 +22,18 @@ impl Resolver<'_> {
         clouds: &Arc<Clouds>,
     ) -> Option<AzureMlSpec> {
         let inputs = self.inputs;
-        let runs = self.task == Task::Run;
+        let deploys = self.deploys;
         let (own, endpoint) = (inputs.azureml.clone(), inputs.endpoint.clone());
-        if runs && image.is_none() {
+        if deploys && image.is_none() {
             self.missing("image", "target azureml needs to know which image to run");
         }
         let workspace = self.needed("workspace", own.workspace, "it has the endpoint");
+        if let Some(given) = workspace.as_deref().filter(|name| !is_workspace(name)) {
+            let why = format!(
+                "is `{given}`, and the name of a workspace has 3 to 33 letters, digits, `_` and `-`; it is the name alone, not its ID or URL"
+            );
+            self.invalid("workspace", why);
+        }
         let group = self.needed(
             "resource-group",
             inputs.cluster.resource_group.clone(),
@@ -40,7 +48,7 @@ impl Resolver<'_> {
             self.invalid("endpoint-name", why);
         }
         let instance_type = match endpoint.instance_type {
-            None if runs => self.needed(
+            None if deploys => self.needed(
                 "instance-type",
                 None,
                 "target azureml needs to know on what machines the endpoint runs, such as Standard_DS3_v2",
@@ -48,13 +56,15 @@ impl Resolver<'_> {
             given => Some(given.unwrap_or_default()),
         };
         let health_path = match inputs.health_path.clone() {
-            None if runs => self.needed(
+            None if deploys => self.needed(
                 "health-path",
                 None,
                 "Azure asks a path of the container whether it lives and is ready",
             ),
             given => Some(given.unwrap_or_default()),
         };
+        // No machine that Azure ML offers for endpoints has another processor.
+        self.built_for("amd64", "Azure ML's machines");
         let request_timeout = own.request_timeout.unwrap_or(ANSWER);
         if request_timeout > LONGEST_ANSWER {
             self.invalid(
@@ -62,6 +72,7 @@ impl Resolver<'_> {
                 "is above 3m, the longest that Azure allows",
             );
         }
+        let startup = self.startup();
         let step = self.step(own.traffic_step.as_deref());
         let environment = self
             .pairs("container-env", &inputs.container_env)
@@ -82,6 +93,8 @@ impl Resolver<'_> {
             health_path: health_path?,
             predict_path: inputs.predict_path.clone(),
             request_timeout,
+            concurrency: own.max_concurrent_requests,
+            startup,
             keep_old: own.keep_old,
             step,
             on_failure,
@@ -89,6 +102,22 @@ impl Resolver<'_> {
             deadline: inputs.deploy_timeout,
             commit: self.host.commit.clone(),
         })
+    }
+
+    /// A start that lasts as long as the whole deployment may would be seen to fail by nobody.
+    fn startup(&mut self) -> Duration {
+        let whole = self.inputs.deploy_timeout;
+        match self.inputs.endpoint.startup_timeout {
+            Some(given) if given >= whole => {
+                let seconds = whole.as_secs();
+                self.invalid(
+                    "startup-timeout",
+                    format!("is not shorter than `deploy-timeout`, which is {seconds} s and has it in it"),
+                );
+                given
+            }
+            given => given.unwrap_or(STARTUP).min(whole),
+        }
     }
 
     /// An input that the target cannot do without.
@@ -112,6 +141,14 @@ impl Resolver<'_> {
             }
         }
     }
+}
+
+/// `[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}`. Source: Azure's description of Machine Learning Services, `workspaceName`.
+fn is_workspace(name: &str) -> bool {
+    let inside = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    (3..=33).contains(&name.len())
+        && name.chars().all(inside)
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
 }
 
 /// Why Azure takes no endpoint of this name.
@@ -142,6 +179,11 @@ mod tests {
         }
         for bad in ["ab", "1abc", "wine_v2", "wine-", &"a".repeat(33), "wein-ß"] {
             assert!(bad_name(bad).is_some(), "{bad}");
+        }
+        assert!(is_workspace("ml-prod_2") && is_workspace(&"a".repeat(33)));
+        let id = "/subscriptions/1/resourceGroups/ml/providers/x/workspaces/w";
+        for bad in ["ws", "-ws1", id, &"a".repeat(34)] {
+            assert!(!is_workspace(bad), "{bad}");
         }
     }
 }

@@ -52,7 +52,8 @@ impl Resolver<'_> {
         let cluster = !inputs.manifests.is_empty()
             || inputs.deployment_name.is_some()
             || inputs.namespace.is_some()
-            || inputs.kubeconfig.is_some();
+            || inputs.kubeconfig.is_some()
+            || inputs.cluster.cluster_name.is_some();
         match inputs.target.as_deref() {
             None if cluster => Some("kubernetes"),
             None => inputs.container_name.as_ref().map(|_| "docker"),

@@ -28,7 +28,7 @@ impl Resolver<'_> {
         }
         let help = match self.host.kind {
             _ if self.host.without_secrets => {
-                "this run comes from a fork or from Dependabot, where every secret is empty"
+                "set the input; if it is a secret: this run comes from a fork or from Dependabot, where every secret is empty"
                     .to_owned()
             }
             Kind::GitHub => {

@@ -180,6 +180,21 @@ impl Resolver<'_> {
         })
     }
 
+    /// An image for another processor than that of the machines that will run it would be refused after the training.
+    pub(super) fn built_for(&mut self, architecture: &str, machines: &str) {
+        let platforms = values::list(&self.inputs.platforms, true);
+        let given = platforms.first().filter(|_| self.deploys);
+        let parts = given.and_then(|given| given.split('/').nth(1));
+        if let Some(given) = given
+            && parts.is_some_and(|other| other != architecture)
+        {
+            self.invalid(
+                "platforms",
+                format!("is `{given}`, and {machines} run linux/{architecture}"),
+            );
+        }
+    }
+
     pub(super) fn pairs(&mut self, name: &str, lines: &[String]) -> BTreeMap<String, String> {
         match pairs(&values::list(lines, false)) {
             Ok(pairs) => pairs.into_iter().collect(),

@@ -101,6 +101,7 @@ pub(crate) fn resolve(
 ) -> Result<Plan, Vec<Diagnostic>> {
     let mut resolver = Resolver {
         task,
+        deploys: task == Task::Run && only.is_none_or(|only| only.contains(&Stage::Deploy)),
         inputs,
         sources,
         host: &host,
@@ -210,6 +211,8 @@ fn comes_with(stage: Stage) -> Stage {
 
 struct Resolver<'a> {
     task: Task,
+    /// Whether the subcommand may deploy: what only a deployment needs is not asked of others.
+    deploys: bool,
     inputs: &'a Inputs,
     sources: &'a Sources,
     host: &'a Host,

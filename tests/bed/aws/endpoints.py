@@ -1,6 +1,10 @@
 """What moto leaves out of SageMaker: endpoints take time, may fail, may come back with their old configuration, and answer with
 the model's own container. States and texts are those of AWS's description (botocore) and of its documentation.
 
+An update that is guarded (DeploymentConfig) moves requests step by step once the new machines are there: each step activates
+traffic and bakes, and meanwhile the alarms that it names are looked at as CloudWatch has them. One in ALARM turns all of it back.
+A step bakes for `bake` seconds in place of WaitIntervalInSeconds, which is for people.
+
 A test scripts an endpoint before it acts (see server.py); without a script the image of the model runs on the local engine, as
 `docker run IMAGE serve`, and is asked on /ping and /invocations.
 """
@@ -13,7 +17,9 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from datetime import timedelta
 
+from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
 from moto.iam.models import iam_backends
@@ -28,6 +34,8 @@ SCRIPTS = {}  # endpoint name → what the test wants of it
 STEPS = {}  # endpoint name → the change under way
 RUNNING = {}  # endpoint configuration → container that serves it
 LABEL = "ml-deploy-bed.aws"
+ACTIVATES = 0.2  # seconds until a step has its traffic
+TURNED = "The deployment was rolled back: an alarm of the automatic rollback configuration went into ALARM."
 PING = "did not pass the ping health check. Please check CloudWatch logs for this endpoint."
 Backend = models.SageMakerModelBackend
 
@@ -37,26 +45,46 @@ def docker(*arguments):
 
 
 class Step:
-    """One change of an endpoint: it ends by time, or when the container has shown what it is."""
+    """One change of an endpoint: it ends by time, or when the container has shown what it is; a guarded one after its last step."""
 
-    def __init__(self, backend, endpoint, config, kind):
+    def __init__(self, backend, endpoint, config, kind, guard=None):
         script = SCRIPTS.get(endpoint.endpoint_name, {})
         mine = script.get(kind, {})
         self.config, self.kind = config, kind
         self.end, self.reason = mine.get("end", "ok"), mine.get("reason")
         self.until = time.monotonic() + mine.get("seconds", 0.5)
-        self.back = self.until + mine.get("back", 0)
+        self.turning = mine.get("back", 0)
+        self.back = self.until + self.turning
+        self.alarms = [one["AlarmName"] for one in (guard or {}).get("AutoRollbackConfiguration", {}).get("Alarms", [])]
+        self.steps, self.bake, self.trips = steps(guard), mine.get("bake", 0.3), mine.get("trips")
+        self.ready = None  # when the new machines were there
         self.thread = None
         if not script:
             self.thread = threading.Thread(target=self.run, args=(backend, endpoint.endpoint_name), daemon=True)
             self.thread.start()
         elif script.get("log"):
-            write_log(backend, endpoint.endpoint_name, script["log"])
+            write_log(backend, endpoint.endpoint_name, script["log"], script.get("others", 0))
 
-    def over(self):
-        if self.thread:
-            return not self.thread.is_alive()
-        return time.monotonic() >= self.until
+    def stage(self):
+        """What the new variants are doing, as AWS's description calls it; None: nothing any more."""
+        if self.thread.is_alive() if self.thread else time.monotonic() < self.until:
+            return "Creating"
+        if self.end not in ("ok", "short") or not self.steps:
+            return None
+        self.ready = self.ready or time.monotonic()
+        number, into = divmod(time.monotonic() - self.ready, ACTIVATES + self.bake)
+        if number >= self.steps:
+            return None
+        return "ActivatingTraffic" if into < ACTIVATES else "Baking"
+
+    def watch(self, alarms):
+        """While requests move: an alarm of the configuration that is in ALARM turns the update back."""
+        if self.trips and time.monotonic() > self.ready + ACTIVATES + self.bake / 2:
+            alarms[self.trips].update_state("Threshold Crossed: 1 datapoint (9.0) was greater than the threshold (1.0).", "{}", "ALARM")
+            self.trips = None
+        if any(name in alarms and alarms[name].state_value == "ALARM" for name in self.alarms):
+            self.end, self.reason = "old-config", TURNED
+            self.back = time.monotonic() + self.turning
 
     def run(self, backend, name):
         container, why = start(backend, self.config)
@@ -74,6 +102,14 @@ class Step:
         write_log(backend, name, logs(container))
         self.reason = why or f"The primary container for production variant {variant} {PING}"
         self.end = "failed" if self.kind == "create" else "old-config"
+
+
+def steps(guard):
+    """In how many steps requests move."""
+    if not guard:
+        return 0
+    routing = guard["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]
+    return {"ALL_AT_ONCE": 1, "CANARY": 2, "LINEAR": -(-100 // routing.get("LinearStepSize", {}).get("Value", 100))}[routing["Type"]]
 
 
 def start(backend, config):
@@ -101,7 +137,8 @@ def stop(config_name):
         docker("rm", "-f", container)
 
 
-def write_log(backend, name, lines):
+def write_log(backend, name, lines, others=0):
+    """`others` streams are of machines that served before and go on logging, so that they stand before the new one."""
     logs_backend = logs_backends[backend.account_id][backend.region_name]
     group, stream = f"/aws/sagemaker/Endpoints/{name}", f"AllTraffic/i-0{secrets.token_hex(8)}"
     if group not in logs_backend.groups:
@@ -112,6 +149,13 @@ def write_log(backend, name, lines):
     events = [{"timestamp": now, "message": line} for line in lines if line]
     if events:
         logs_backend.put_log_events(group, stream, events)
+    for number in range(others):
+        older = f"AllTraffic/i-1{number:016x}"
+        if older in logs_backend.groups[group].streams:
+            continue
+        logs_backend.create_log_stream(group, older)
+        logs_backend.groups[group].streams[older].creation_time = utcnow() - timedelta(hours=1)
+        logs_backend.put_log_events(group, older, [{"timestamp": now + 60_000, "message": "GET /ping 200"}])
 
 
 def ask(base, method, path, body, headers):
@@ -133,7 +177,11 @@ def settle(backend, endpoint):
     """Moves the endpoint on to where it stands now."""
     name = endpoint.endpoint_name
     step = STEPS.get(name)
-    if not step or not step.over():
+    if not step:
+        return
+    if step.stage() in ("ActivatingTraffic", "Baking"):
+        step.watch(cloudwatch_backends[backend.account_id][backend.region_name].alarms)
+    if step.stage():
         return
     if step.end == "old-config" and time.monotonic() < step.back:
         endpoint.endpoint_status = "RollingBack"
@@ -259,7 +307,8 @@ def extend():
             variant["DeployedImages"] = [{"SpecifiedImage": image, "ResolvedImage": image}]
         step = STEPS.get(endpoint_name)
         if step and step.kind == "update":
-            variants = [{"VariantName": v["VariantName"]} for v in step.config["ProductionVariants"]]
+            stage = step.stage() or "Deleting"
+            variants = [{"VariantName": v["VariantName"], "VariantStatus": [{"Status": stage}]} for v in step.config["ProductionVariants"]]
             answer["PendingDeploymentSummary"] = {"EndpointConfigName": step.config["EndpointConfigName"], "ProductionVariants": variants}
         if step and step.kind == "create":
             answer.pop("ProductionVariants", None)
@@ -276,9 +325,10 @@ def extend():
             raise ValidationError("The new endpoint configuration must have the same variant names for a blue/green deployment.")
         if "ServerlessConfig" in new[0] and "CurrentServerlessConfig" not in old[0]:
             raise ValidationError("An endpoint with instances cannot be updated to a serverless one.")
+        guard = self._get_param("DeploymentConfig")
         endpoint.endpoint_status, endpoint.failure_reason = "Updating", None
-        endpoint.last_deployment_config = self._get_param("DeploymentConfig")
-        STEPS[name] = Step(backend, endpoint, config, "update")
+        endpoint.last_deployment_config = guard
+        STEPS[name] = Step(backend, endpoint, config, "update", guard)
         return ActionResult({"EndpointArn": endpoint.arn})
 
     def removed(self, endpoint_name):

@@ -4,8 +4,10 @@ its own names, so that tests do not disturb each other:
 
   POST   /_bed/identity         {"policy": {…}}                 → a user's keys; without a policy it may do everything
   POST   /_bed/role             {"name", "path", "trust", "policy"} → the role's ARN
-  POST   /_bed/endpoint/NAME    {"address", "log", "create": {"seconds", "end", "reason"}, "update": {…, "back"}}
+  POST   /_bed/endpoint/NAME    {"address", "log", "others" (streams of older machines), "create": {"seconds", "end", "reason"}, "update": {…, "back"}}
                                 end: ok, short (an instance is missing), old-config, failed, rollback-failed
+                                update also: "bake" (seconds of each step of a guarded update), "trips" (an alarm, while the first bakes)
+  POST   /_bed/alarm            {"region", "name"}            → a CloudWatch alarm that is OK
   DELETE /_bed/endpoint/NAME    ends its containers
                                 address: where it answers, or {variant or part of an image: where}
   POST   /_bed/faults           {"key", "action", "code", "status", "message", "after", "times", "headers"}
@@ -76,6 +78,11 @@ def control(method, path, query, body):
                 for config in list(backend.endpoint_configs):
                     if config.startswith(name):
                         endpoints.stop(config)
+            return {}
+        case "POST", "alarm":
+            backend = endpoints.cloudwatch_backends[ACCOUNT][wanted["region"]]
+            made = backend.put_metric_alarm(wanted["name"], "AWS/SageMaker", "Invocation5XXErrors", "GreaterThanThreshold", 1, 60, 1.0, "Sum", "", [], [])
+            made.update_state("No datapoint was above the threshold.", "{}", "OK")
             return {}
         case "POST", "faults":
             with LOCK:

@@ -5,6 +5,7 @@ Of the script it reads:
   workspace   properties over those of the workspace `wine-ws`; null: there is none
   location    `westeurope` by default
   fail        {"code", "message"}: the next deployment that is made fails so, with `log` as its log
+  declined    {"code", "message"}: the next deployment that is made is not even begun
   traffic     "stuck": endpoints take another traffic and keep their own; "refused": they do not take it; "once": they take one more, then none
   moves       so many seconds another traffic takes; until then the endpoint shows its old one and takes no other
   slow        a deployment is not ready before so many seconds
@@ -316,6 +317,9 @@ def deployment(mine, method, scope, name, one, key, body, refused):
             raise refused(409, "Conflict", f"Endpoint {name} is in state {one.state}.")
         if found and found.state == "Creating":
             raise refused(409, "Conflict", f"Deployment {key} is being created.")
+        declined = mine.script.pop("declined", None)
+        if declined:
+            raise refused(400, declined["code"], declined["message"])
         environment = mine.state.get("ids", {}).get(body["properties"].get("environmentId"))
         if environment is None:
             raise refused(400, "UserError", "The environment is not there.")

@@ -129,8 +129,12 @@ pub(crate) async fn on_paper(
         hidden::announce(ctx, objects).await;
     }
     let objects = loaded.and_then(|objects| with_image(objects, spec, image));
+    let why = match spec.cluster.cloud {
+        Some(_) => "this run has no secrets to reach the cluster with",
+        None => "no `kubeconfig` is given",
+    };
     ctx.events
-        .note("the manifests are only read, not tried: no `kubeconfig` is given")
+        .note(format!("the manifests are only read, not tried: {why}"))
         .await;
     objects.map_or_else(|found| found, |objects| strategy::check(spec, &objects))
 }

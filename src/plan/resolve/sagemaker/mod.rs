@@ -37,7 +37,7 @@ impl Resolver<'_> {
         if !is_name(&endpoint) {
             self.invalid("endpoint-name", name_rule(&endpoint));
         }
-        let deploys = self.task == Task::Run;
+        let deploys = self.deploys;
         if deploys && !image {
             self.missing("image", "target sagemaker needs to know which image to run");
         }
@@ -48,9 +48,13 @@ impl Resolver<'_> {
             );
         }
         let variants = self.variants(deploys);
+        self.built_for(
+            variants.first().map_or("amd64", Variant::architecture),
+            "the endpoint's machines",
+        );
         let update = self.update(&variants);
         let capture = self.capture();
-        let startup = own.startup_timeout;
+        let startup = self.inputs.endpoint.startup_timeout;
         if startup.is_some_and(|time| !(60..=3600).contains(&time.as_secs())) {
             self.invalid(
                 "startup-timeout",
