@@ -310,3 +310,38 @@ fn a_login_that_is_new_each_time_is_not_tried_for_ever() {
         ended.report
     );
 }
+
+#[test]
+fn who_asks_for_a_repository_that_is_not_made_is_told() {
+    let project = Project::new().file("Dockerfile", "FROM scratch\n");
+    let project = project.file("model", "m");
+    let plan = |host: &str, create: &str| {
+        let run = project.ml_deploy("plan").terminal();
+        let run = run.flag("image", &format!("{host}/wine/model"));
+        run.flag("create-repository", create)
+    };
+    let ecr = "210987654321.dkr.ecr.eu-central-1.amazonaws.com";
+    let line = |host: &str| {
+        format!(
+            "not used    create-repository: it makes repositories of ECR, and `{host}` is no registry of AWS\n"
+        )
+    };
+    for host in ["ghcr.io", "europe-docker.pkg.dev", "wine.azurecr.io"] {
+        plan(host, "true").run().expect(0).says(&line(host));
+    }
+    let image = format!("{ecr}/wine@sha256:{}", "a".repeat(64));
+    for silent in [
+        plan(ecr, "true"),
+        plan("public.ecr.aws", "true"),
+        plan("ghcr.io", "false"),
+        // A job that pushes nothing shares its inputs with one that does.
+        plan("ghcr.io", "true").flag("stages", "build"),
+        plan("ghcr.io", "true")
+            .flag("stages", "deploy")
+            .flag("image-ref", &image)
+            .flag("target", "docker"),
+    ] {
+        let ended = silent.run().expect(0);
+        assert!(!ended.stdout.contains("not used"), "{}", ended.stdout);
+    }
+}
