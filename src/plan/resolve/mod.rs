@@ -121,6 +121,7 @@ pub(crate) fn resolve(
         .filter(|_| matches!(task, Task::Parity | Task::Trace));
     let clouds = resolver.clouds(places);
     let login = resolver.login(looked_at.or(named.as_ref()), places, clouds.clone());
+    let known = login.clone();
     let login = Some(login);
     let tracking = resolver.tracking(&workspace, places);
     let gates = resolver.gate_spec(&workspace, tracking.clone());
@@ -191,6 +192,7 @@ pub(crate) fn resolve(
         verify,
         trial,
         image_ref,
+        login: known,
         clouds,
         report,
         reuse: inputs.reuse,
