@@ -112,7 +112,7 @@ pub(crate) async fn growth(
         return;
     };
     let ctx = ctx.stage(Stage::Build);
-    let login = plan.push.as_ref().and_then(|push| push.login.as_ref());
+    let login = Some(&plan.login);
     let asked = async {
         let ours: Reference = image.repository.parse().map_err(anyhow::Error::msg)?;
         let live = champion::live(plan, &ctx, Some(engine))

@@ -76,8 +76,9 @@ pub(crate) async fn run_id(
     let pushed = pushed.filter(|_| !plan.runs(Stage::Train))?;
     let reference = format!("{}@{}", pushed.repository, pushed.digest);
     let reference: Reference = reference.parse().ok()?;
-    let login = plan.push.as_ref().and_then(|push| push.login.as_ref());
     // Without the label the deployment only says less of itself.
-    let labels = registry::labels(&reference, login).await.ok()??;
+    let labels = registry::labels(&reference, Some(&plan.login))
+        .await
+        .ok()??;
     labels.get(label::RUN_ID).cloned()
 }

@@ -7,7 +7,7 @@ use crate::engine::Engine;
 use crate::event::Stage;
 use crate::failure::Outcome;
 use crate::gate::metrics::{self, Before, Serving, Verified};
-use crate::plan::{Plan, RegistryLogin};
+use crate::plan::Plan;
 use crate::stage::stage;
 use crate::target;
 
@@ -34,7 +34,7 @@ pub(crate) async fn gate(
     stage(plan, ctx, Stage::Gates, async |ctx| {
         let serving = Serving {
             live: live(plan, ctx, engine).await,
-            login: login(plan),
+            login: Some(&plan.login),
         };
         metrics::run(ctx, &plan.gates, model, before, serving).await
     })
@@ -52,14 +52,10 @@ pub(crate) async fn crown(
         let verified = Verified {
             model,
             pushed,
-            login: login(plan),
+            login: Some(&plan.login),
         };
         metrics::record(&ctx.stage(Stage::Verify), &plan.gates, verified).await;
     }
-}
-
-fn login(plan: &Plan) -> Option<&RegistryLogin> {
-    plan.push.as_ref().and_then(|push| push.login.as_ref())
 }
 
 /// What serves where the plan deploys to, also when this run does not deploy.

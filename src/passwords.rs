@@ -1,4 +1,5 @@
-//! What is secret whatever it is called: passwords within URLs and in a netrc, keys in AWS's shared files, private keys. Pure.
+//! What is secret whatever it is called: passwords and signatures within URLs, passwords in a netrc, keys in AWS's shared files,
+//! private keys. Pure.
 
 /// Passwords within the URLs of a text, as written and with `%xx` undone.
 pub(crate) fn in_urls(text: &str) -> Vec<String> {
@@ -23,6 +24,25 @@ pub(crate) fn in_urls(text: &str) -> Vec<String> {
         }
     }
     found
+}
+
+/// The text without the queries of its URLs: an address that is signed is as good as a password.
+pub(crate) fn without_queries(text: &str) -> String {
+    let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>');
+    let (mut clean, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some((before, after)) = rest.split_once("://") {
+        let url = after.split(ends).next().unwrap_or_default();
+        rest = &after[url.len()..];
+        clean.extend([before, "://"]);
+        let Some((place, query)) = url.split_once('?') else {
+            clean.push_str(url);
+            continue;
+        };
+        // The sentence around it goes on.
+        let signs = query.trim_end_matches([':', ',', ';', ')', ']']).len();
+        clean.extend([place, "?…", &query[signs..]]);
+    }
+    clean + rest
 }
 
 /// Passwords of a netrc, which names them so.
@@ -82,6 +102,24 @@ mod tests {
             r#"{"private_key": "-----BEGIN RSA PRIVATE KEY-----\nMII"}"#
         ));
         assert!(!holds_key("-----BEGIN CERTIFICATE-----"));
+    }
+
+    #[test]
+    fn queries_of_urls_are_left_out() {
+        for (text, clean) in [
+            (
+                r#"Get "https://s3.example/b/x?X-Amz-Date=1&X-Amz-Signature=ab": EOF"#,
+                r#"Get "https://s3.example/b/x?…": EOF"#,
+            ),
+            (
+                "PUT http://r/v2/x?_state=a%2Fb: 503, then (https://h/y?sig=c) and https://h/z",
+                "PUT http://r/v2/x?…: 503, then (https://h/y?…) and https://h/z",
+            ),
+            ("why? see https://h/a", "why? see https://h/a"),
+            ("is it denied?", "is it denied?"),
+        ] {
+            assert_eq!(without_queries(text), clean);
+        }
     }
 
     #[test]

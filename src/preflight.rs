@@ -101,9 +101,8 @@ async fn engine(plan: &Plan, mark: &str) -> Option<Outcome<Engine>> {
     let docker = matches!(plan.deploy, Some(DeploySpec::Docker(_))) && delivers;
     if plan.runs(Stage::Build) || plan.runs(Stage::Push) || docker {
         let engine = Engine::connect().await;
-        let login = plan.push.as_ref().and_then(|push| push.login.as_ref());
-        if let (Ok(engine), Some(login)) = (&engine, login) {
-            login.plain.tell(engine.insecure_registries().await);
+        if let Ok(engine) = &engine {
+            engine.tell(&plan.login.plain).await;
         }
         return Some(engine.map(|engine| engine.marked(mark)));
     }

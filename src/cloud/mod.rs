@@ -22,6 +22,8 @@ pub(crate) use cluster::{Address, Bearer, Described, Unattached};
 pub(crate) use environment::Environment;
 pub(crate) use registry::Login;
 
+use secrecy::SecretString;
+
 use self::oidc::JobIdentity;
 use self::voice::Voice;
 use crate::cloud::spec::CloudSpec;
@@ -82,5 +84,10 @@ impl Clouds {
     /// From now on secrets are masked there as soon as they exist, and renewals are told.
     pub(crate) fn listen(&self, events: &Events) {
         self.voice.speak_to(events);
+    }
+
+    /// Hides from now on what was had in exchange for a login: a registry's own tokens.
+    pub(crate) async fn mask(&self, secret: &SecretString) {
+        self.voice.mask(secret).await;
     }
 }

@@ -34,6 +34,11 @@ impl Clouds {
         self.google.registry(host, named).await
     }
 
+    /// Whether a registry may be one whose repositories are made here when they are missing.
+    pub(crate) fn makes_repositories(&self, host: &str) -> bool {
+        self.aws.has_registry(host)
+    }
+
     /// Sees that a repository is there, where one has to be made before the first push; with `create` makes it when it is not.
     /// Returns what was made.
     ///

@@ -12,7 +12,7 @@ use crate::engine::{Engine, ImageInfo};
 use crate::event::Stage;
 use crate::failure::Outcome;
 use crate::gate::parity;
-use crate::plan::{ParityMode, ParitySpec, Plan, RegistryLogin};
+use crate::plan::{ParityMode, ParitySpec, Plan};
 use crate::stage::{Ended, stage};
 
 /// What was asked for beside the inputs.
@@ -31,6 +31,7 @@ pub(crate) struct Asked {
 pub(crate) async fn run(plan: &Plan, ctx: &Context, asked: &Asked) -> Outcome<Ended> {
     stage(plan, ctx, Stage::Parity, async |ctx| {
         let engine = Engine::connect().await?;
+        engine.tell(&plan.login.plain).await;
         let subject = subject(plan, ctx, &engine, asked).await?;
         let (trained, from) = trained(plan, ctx, asked, &subject).await?;
         ctx.events
@@ -56,10 +57,6 @@ fn spec(given: &ParitySpec) -> ParitySpec {
         mode,
         ..given.clone()
     }
-}
-
-fn login(plan: &Plan) -> Option<&RegistryLogin> {
-    plan.push.as_ref().and_then(|push| push.login.as_ref())
 }
 
 /// Where the image's own labels say that this is not what trained its model.

@@ -1,6 +1,6 @@
 //! The image that is compared: named, or found as what is live; in the engine, or pulled through it.
 
-use super::{Asked, login};
+use super::Asked;
 use crate::code::Code;
 use crate::context::Context;
 use crate::engine::{Engine, ImageInfo};
@@ -99,7 +99,7 @@ async fn pulled(plan: &Plan, ctx: &Context, engine: &Engine, name: &str) -> Outc
             format!("failed to find the image `{name}`: the engine has none, and as a reference it {why}"),
         )
     })?;
-    let login = credentials(reference.host(), login(plan)).await?;
+    let login = credentials(reference.host(), Some(&plan.login)).await?;
     if let Some(login) = &login {
         ctx.events.mask(&login.secret).await;
     }

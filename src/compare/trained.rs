@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use super::Asked;
 use super::subject::Subject;
-use super::{Asked, login};
 use crate::artifact::{FREEZE_PATH, FREEZE_TYPE, Freeze, label};
 use crate::code::Code;
 use crate::context::Context;
@@ -89,7 +89,7 @@ async fn of_image(plan: &Plan, ctx: &Context, subject: &Subject) -> Outcome<(Fre
 
 /// The document attached to the image; in words why it could not be read.
 async fn attached(plan: &Plan, image: &Reference) -> Result<Option<Freeze>, String> {
-    let found = registry::attached(image, login(plan), FREEZE_TYPE).await;
+    let found = registry::attached(image, Some(&plan.login), FREEZE_TYPE).await;
     let found = found.map_err(|failure| {
         let findings = failure.into_findings().into_iter();
         findings

@@ -344,7 +344,7 @@ fn published(ports: Option<HashMap<String, Option<Vec<PortBinding>>>>) -> Vec<Pu
 /// The client library's answer with the engine's own words.
 pub(super) fn answered<T>(result: Result<T, Error>) -> anyhow::Result<T> {
     result.map_err(|error| match error {
-        Error::DockerResponseServerError { message, .. } => EngineError { message }.into(),
+        Error::DockerResponseServerError { message, .. } => EngineError::new(&message).into(),
         Error::RequestTimeoutError => anyhow::anyhow!("the engine does not answer"),
         other => other.into(),
     })

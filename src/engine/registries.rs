@@ -3,14 +3,19 @@
 use std::time::Duration;
 
 use super::connect::Engine;
-use crate::registry::Insecure;
+use crate::registry::{Insecure, Plain};
 
 /// How long the engine may take to say it.
 const ANSWER: Duration = Duration::from_secs(10);
 
 impl Engine {
-    /// Which registries it asks without TLS; none when it does not say.
-    pub(crate) async fn insecure_registries(&self) -> Insecure {
+    /// Tells which registries it asks without TLS: then we ask them so too.
+    pub(crate) async fn tell(&self, plain: &Plain) {
+        plain.tell(self.insecure_registries().await);
+    }
+
+    /// None when it does not say.
+    async fn insecure_registries(&self) -> Insecure {
         // A busy engine may take its time; most registries have TLS.
         let told = tokio::time::timeout(ANSWER, self.docker.info()).await;
         let told = told.ok().and_then(Result::ok);

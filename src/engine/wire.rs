@@ -17,6 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::connect::Engine;
 use super::silence::Heard;
+use crate::passwords::without_queries;
 use crate::registry::{Credentials, HUB};
 
 /// Longest message that a stream may carry; a longer one is not the engine's.
@@ -25,8 +26,16 @@ const LONGEST: usize = 64 << 20;
 /// What the engine answered instead of doing it.
 #[derive(Clone, Debug)]
 pub(crate) struct EngineError {
-    /// The engine's own words. Untrusted text.
+    /// The engine's own words. Untrusted text, but without the queries of addresses: registries lead to signed ones.
     pub(crate) message: String,
+}
+
+impl EngineError {
+    pub(super) fn new(words: &str) -> Self {
+        Self {
+            message: without_queries(words),
+        }
+    }
 }
 
 impl std::fmt::Display for EngineError {
@@ -126,12 +135,10 @@ pub(super) async fn rejected(answer: Answer) -> EngineError {
         .ok()
         .and_then(|value| value["message"].as_str().map(str::to_owned))
         .unwrap_or(text);
-    EngineError {
-        message: if message.is_empty() {
-            status.to_string()
-        } else {
-            message
-        },
+    if message.is_empty() {
+        EngineError::new(&status.to_string())
+    } else {
+        EngineError::new(&message)
     }
 }
 
@@ -206,7 +213,7 @@ fn parse(line: &[u8]) -> anyhow::Result<Message> {
         .map(|detail| detail.message.clone())
         .or_else(|| message.error.clone());
     match error {
-        Some(message) => Err(EngineError { message }.into()),
+        Some(message) => Err(EngineError::new(&message).into()),
         None => Ok(message),
     }
 }
@@ -263,6 +270,9 @@ mod tests {
         let error = parse(br#"{"errorDetail":{"message":"denied"},"error":"denied"}"#).unwrap_err();
         let error = error.downcast_ref::<EngineError>().unwrap();
         assert_eq!(error.message, "denied");
+        let signed = br#"{"error":"Get \"https://s3.example/x?sig=hunter22\": EOF"}"#;
+        let error = parse(signed).unwrap_err().to_string();
+        assert_eq!(error, "Get \"https://s3.example/x?…\": EOF");
     }
 
     #[test]

@@ -15,6 +15,9 @@ pub(crate) struct AzureMlInputs {
     /// Longest time for one answer of the endpoint, at most 3m; 60s by default
     #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Deployment to Azure ML")]
     pub(crate) request_timeout: Option<Duration>,
+    /// Requests that each machine answers at a time; more wait, or are refused with 429. Azure's own 1 by default
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Deployment to Azure ML")]
+    pub(crate) max_concurrent_requests: Option<u32>,
     /// Keep the version that was replaced, without traffic, so that `ml-deploy rollback` takes seconds; its machines are paid for
     #[arg(long, value_name = "BOOL", default_value = "false", value_parser = boolean, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Deployment to Azure ML")]
     pub(crate) keep_old: bool,

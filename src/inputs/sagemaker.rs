@@ -56,9 +56,6 @@ pub(crate) struct SageMakerInputs {
     /// Security groups of the containers in those subnets
     #[arg(long, value_name = "LIST", help_heading = "Deployment to SageMaker")]
     pub(crate) vpc_security_groups: Vec<String>,
-    /// How long a container may take until /ping answers 200, 1m to 1h; by default SageMaker's own 8m
-    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Deployment to SageMaker")]
-    pub(crate) startup_timeout: Option<Duration>,
     /// Endpoint configurations of ours that are kept to go back to, beside the one that is live
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=100), default_value = "3", help_heading = "Deployment to SageMaker")]
     pub(crate) keep_configs: u32,

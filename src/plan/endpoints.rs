@@ -23,6 +23,10 @@ pub(crate) struct AzureMlSpec {
     pub(crate) health_path: String,
     pub(crate) predict_path: Option<String>,
     pub(crate) request_timeout: Duration,
+    /// Requests that each machine answers at a time; `None`: as many as Azure says.
+    pub(crate) concurrency: Option<u32>,
+    /// How long a container may take until it answers its health path.
+    pub(crate) startup: Duration,
     pub(crate) keep_old: bool,
     /// Share of the traffic that moves at a time, 1 to 100.
     pub(crate) step: u8,

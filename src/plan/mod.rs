@@ -66,6 +66,8 @@ pub(crate) struct Plan {
     /// `None`: the image is not tried before it is pushed.
     pub(crate) trial: Option<TrialSpec>,
     pub(crate) image_ref: Option<Reference>,
+    /// For every registry that is asked, whatever is pushed.
+    pub(crate) login: RegistryLogin,
     pub(crate) clouds: Arc<Clouds>,
     pub(crate) report: PathBuf,
     pub(crate) reuse: bool,

@@ -5,7 +5,7 @@ use crate::diagnostic::Diagnostic;
 use crate::event::Stage;
 
 impl Plan {
-    /// One line a stage: what it will do, or why it is left out. The last line names inputs that nothing comes of.
+    /// One line a stage: what it will do, or why it is left out. The last lines name inputs that nothing comes of.
     pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = self
             .stages
@@ -25,6 +25,16 @@ impl Plan {
         if !self.unused.is_empty() {
             let names = self.unused.join(", ");
             lines.push(format!("not used    {names}: for another target"));
+        }
+        let creates = self
+            .push
+            .as_ref()
+            .filter(|push| push.create && self.runs(Stage::Push));
+        let host = creates.map(|push| push.repository.host());
+        if let Some(host) = host.filter(|host| !self.clouds.makes_repositories(host)) {
+            lines.push(format!(
+                "not used    create-repository: it makes repositories of ECR, and `{host}` is no registry of AWS"
+            ));
         }
         lines
     }

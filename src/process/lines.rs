@@ -1,7 +1,11 @@
 //! Cuts a stream of bytes into whole lines of text, fast and with bounded memory. Pure.
 
-/// Longer lines are cut into pieces of at most this many bytes.
+/// Longer lines are cut into pieces of at most this many bytes, with marks where they are cut.
 const LONGEST: usize = 64 * 1024;
+
+/// Says that a line goes on, at the end of a piece and at the beginning of the next: who hides secrets knows by it that one may
+/// stand on both sides.
+const CUT: &str = "…";
 
 /// Splits at `\n`, `\r\n` and bare `\r` (a progress bar's repaint becomes a line). What is not UTF-8 is replaced.
 #[derive(Debug, Default)]
@@ -56,16 +60,19 @@ impl Lines {
 
     /// Adds to the pending line; pieces that are too long go out with a line end of ours.
     fn append(&mut self, mut part: &[u8], out: &mut Vec<u8>) {
-        while self.pending.len() + part.len() > LONGEST {
-            let mut cut = LONGEST - self.pending.len();
+        const ROOM: usize = LONGEST - CUT.len();
+        while self.pending.len() + part.len() > ROOM {
+            let mut cut = ROOM - self.pending.len();
             // Not within a character: at most three bytes back to its first.
-            while cut > 0 && LONGEST - self.pending.len() - cut < 3 && is_continuation(part[cut]) {
+            while cut > 0 && ROOM - self.pending.len() - cut < 3 && is_continuation(part[cut]) {
                 cut -= 1;
             }
             out.append(&mut self.pending);
             out.extend_from_slice(&part[..cut]);
+            out.extend_from_slice(CUT.as_bytes());
             out.push(b'\n');
             part = &part[cut..];
+            self.pending.extend_from_slice(CUT.as_bytes());
         }
         self.pending.extend_from_slice(part);
     }
@@ -85,7 +92,7 @@ fn text(bytes: Vec<u8>) -> Option<String> {
     })
 }
 
-/// The end of the output: at least the last 128 KiB of it, of which 200 lines are given out.
+/// The end of the output: the whole lines in at least the last 128 KiB of it, of which 200 are given out.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
     text: String,
@@ -100,7 +107,9 @@ impl Tail {
         // Cutting rarely makes the copying negligible.
         if self.text.len() > 4 * Self::KEPT {
             let from = self.text.floor_char_boundary(self.text.len() - Self::KEPT);
-            self.text.drain(..from);
+            // Half a line may begin with half a secret.
+            let line = self.text[from..].find('\n').map_or(0, |end| end + 1);
+            self.text.drain(..from + line);
         }
     }
 
@@ -150,7 +159,10 @@ mod tests {
         let out = split(&[long.as_bytes(), b"\nend\n"]);
         assert!(out.lines().all(|line| line.len() <= LONGEST));
         assert!(!out.contains('\u{fffd}'));
-        assert_eq!(out.replace('\n', ""), format!("{long}end"));
+        assert_eq!(out.replace("…\n…", ""), format!("{long}\nend\n"));
+        let (whole, more) = ("a".repeat(LONGEST - 3), "a".repeat(LONGEST - 2));
+        assert_eq!(split(&[whole.as_bytes()]), format!("{whole}\n"));
+        assert_eq!(split(&[more.as_bytes()]), format!("{whole}…\n…a\n"));
     }
 
     #[test]
@@ -162,5 +174,15 @@ mod tests {
         let lines = tail.into_lines();
         assert_eq!(lines.len(), 200);
         assert_eq!(lines[199], "line 99999");
+    }
+
+    #[test]
+    fn the_tail_begins_with_a_whole_line() {
+        let mut tail = Tail::default();
+        for n in 0..9 {
+            tail.push(&format!("begin {n} {}\n", "x".repeat(LONGEST - 20)));
+        }
+        let lines = tail.into_lines();
+        assert!(lines.len() < 9 && lines.iter().all(|line| line.starts_with("begin ")));
     }
 }

@@ -1,6 +1,7 @@
 //! Requests to a registry over its HTTP API. What is asked and what an answer means stands in the files beside this one.
 //! Source: opencontainers/distribution-spec.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use super::login::Credentials;
 use super::plain::is_local;
 use super::refusal::{Fault, answered, unreachable};
 use super::token::{Asked, Identity};
+use crate::cloud::Clouds;
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::failure::{Failure, Outcome, chain};
@@ -49,6 +51,8 @@ pub(super) struct Registry<'a> {
     /// Where it answers.
     base: Url,
     login: Option<Credentials>,
+    /// They hide what the registry hands out.
+    clouds: Option<Arc<Clouds>>,
 }
 
 impl<'a> Registry<'a> {
@@ -84,11 +88,17 @@ impl<'a> Registry<'a> {
         };
         let scheme = if plain { "http" } else { "https" };
         let base = Url::parse(&format!("{scheme}://{host}"));
+        let clouds = login.map(|login| login.clouds.clone());
+        let login = credentials(reference.host(), login).await?;
+        if let (Some(clouds), Some(login)) = (&clouds, &login) {
+            clouds.mask(&login.secret).await;
+        }
         Ok(Self {
             base: base.map_err(|error| failed(error.to_string()))?,
             client,
             reference,
-            login: credentials(reference.host(), login).await?,
+            login,
+            clouds,
         })
     }
 
@@ -162,6 +172,7 @@ impl<'a> Registry<'a> {
             base: &self.base,
             reference: self.reference,
             login: self.login.as_ref(),
+            clouds: self.clouds.as_deref(),
         };
         let asked = challenges(answer.headers());
         match identity.answer(&asked, actions).await? {
@@ -227,4 +238,21 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 /// A name that is not known, a refused connection or a bad certificate stays so; the rest may pass.
 fn is_transient(error: &reqwest::Error) -> bool {
     error.is_timeout() || (error.is_request() && !error.is_connect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_says_in_seconds_how_long_to_wait() {
+        let asked = |text: &'static str| {
+            let value = http::HeaderValue::from_static(text);
+            retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value)]))
+        };
+        assert_eq!(asked(" 7"), Some(Duration::from_secs(7)));
+        assert_eq!(asked("Wed, 21 Oct 2026 07:28:00 GMT"), None);
+        assert_eq!(asked("-1"), None);
+        assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
 }

@@ -257,6 +257,70 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_signed_address_is_not_told() {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let store = listener.local_addr().unwrap();
+        drop(listener);
+        let base = "https://r.example".parse().unwrap();
+        let url = format!("http://{store}/blob?X-Amz-Signature=hunter22-signed");
+        let refused = client.get(url).send().await.unwrap_err();
+        let finding = unreachable("r.example", &base, refused);
+        assert!(!format!("{finding:?}").contains("hunter22"), "{finding:?}");
+        assert_eq!(finding.code, Code::RegistryUnreachable);
+        assert_eq!(
+            finding.message,
+            "failed to reach `127.0.0.1`, to which registry `r.example` leads: nothing listens there"
+        );
+    }
+
+    #[test]
+    fn who_may_not_push_is_told_what_gives_the_right() {
+        let login = |origin: &str, right: Option<&str>| Credentials {
+            username: "u".to_owned(),
+            secret: "s".into(),
+            identity_token: false,
+            origin: origin.to_owned(),
+            right: right.map(str::to_owned),
+        };
+        let ecr = "1.dkr.ecr.eu-west-1.amazonaws.com";
+        for (host, login, advice) in [
+            ("ghcr.io", login("the inputs", None), "packages: write"),
+            ("ghcr.io", login(OF_JOB, None), "packages: write"),
+            (
+                "containers.wine.ghe.com",
+                login(OF_JOB, None),
+                "packages: write",
+            ),
+            ("registry.gitlab.example", login(OF_JOB, None), "Job token"),
+            (ecr, login("ECR for the inputs", None), "docs/aws.md"),
+            (
+                "wine.azurecr.io",
+                login("it", Some("give it AcrPush")),
+                "give it AcrPush",
+            ),
+            (
+                "harbor.example",
+                login("the inputs", None),
+                "the right to push",
+            ),
+        ] {
+            let finding = denied(Code::RegistryDenied, "failed", host, Some(&login));
+            assert!(finding.advice().contains(advice), "{host}: {finding:?}");
+            assert!(finding.message.contains(host), "{finding:?}");
+        }
+        // Where the job's token is not for GitHub's own registry, no permission of the job helps.
+        let finding = denied(
+            Code::RegistryDenied,
+            "failed",
+            "containers.example",
+            Some(&login("the inputs", None)),
+        );
+        assert!(!finding.advice().contains("packages: write"));
+    }
+
     #[test]
     fn a_registry_s_own_words_are_evidence() {
         let said = |body: &str| words(body.as_bytes());

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::challenge::Challenge;
 use super::refusal::Fault;
 use super::{Credentials, Reference};
+use crate::cloud::Clouds;
 use crate::cloud::spec::may_carry_secrets;
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
@@ -30,6 +31,9 @@ struct Token {
     token: String,
     #[serde(default)]
     access_token: String,
+    /// Some give a longer one along, which we do not need.
+    #[serde(default)]
+    refresh_token: String,
 }
 
 /// Who we are, where.
@@ -39,6 +43,8 @@ pub(super) struct Identity<'a> {
     pub(super) base: &'a Url,
     pub(super) reference: &'a Reference,
     pub(super) login: Option<&'a Credentials>,
+    /// They hide the tokens that we are given.
+    pub(super) clouds: Option<&'a Clouds>,
 }
 
 impl Identity<'_> {
@@ -99,6 +105,11 @@ impl Identity<'_> {
             });
         }
         let token: Token = answer.json().await?;
+        if let Some(clouds) = self.clouds {
+            for text in [&token.token, &token.access_token, &token.refresh_token] {
+                clouds.mask(&text.as_str().into()).await;
+            }
+        }
         let text = if token.token.is_empty() {
             token.access_token
         } else {
@@ -161,6 +172,7 @@ mod tests {
             base: &base,
             reference: &reference,
             login: has_login.then_some(&login),
+            clouds: None,
         };
         match identity.place(realm) {
             Ok(url) => Some(url.to_string()),

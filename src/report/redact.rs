@@ -13,8 +13,8 @@ use super::telling;
 const HIDDEN: &str = "***";
 /// Where a text was cut, before anybody could see that a secret stood there.
 const CUT: char = '…';
-/// So many bytes of a secret are taken for its beginning, and none of one that is not longer than twice that.
-const BEGINNING: usize = 6;
+/// So many bytes of a secret are taken for its beginning or its end, and none of one that is not longer than twice that.
+const PART: usize = 6;
 /// Below this many bytes of patterns the fastest automaton still fits into a few megabytes.
 const LARGEST_DFA: usize = 8192;
 
@@ -26,7 +26,7 @@ pub(super) struct Redactor {
     automaton: Option<AhoCorasick>,
     /// By number of the pattern.
     wide: Vec<bool>,
-    /// What is recognised by its beginning too: words, no documents, whose beginnings are ordinary.
+    /// What is recognised by its beginning and its end too: words, no documents, whose beginnings are ordinary.
     words: Vec<String>,
 }
 
@@ -42,14 +42,15 @@ impl Redactor {
                 }
                 changed = true;
                 let shapes = shapes(&value);
+                let word = |shape: &&String| {
+                    let document = shape.contains(|c: char| c.is_whitespace() || c == '{');
+                    shape.len() > 2 * PART && !document && !shape.contains("://")
+                };
+                let all = shapes.exact.iter().chain(&shapes.pieces);
+                self.words.extend(all.filter(word).cloned());
                 for piece in shapes.pieces {
                     self.patterns.entry(piece).or_insert(true);
                 }
-                let word = |shape: &&String| {
-                    let document = shape.contains(|c: char| c.is_whitespace() || c == '{');
-                    shape.len() > 2 * BEGINNING && !document && !shape.contains("://")
-                };
-                self.words.extend(shapes.exact.iter().filter(word).cloned());
                 self.patterns
                     .extend(shapes.exact.into_iter().map(|shape| (shape, false)));
                 if !value.contains(['\n', '\r']) {
@@ -70,35 +71,50 @@ impl Redactor {
         if !clean.contains(CUT) {
             return clean;
         }
-        match self.without_begun(&clean) {
+        match self.without_parts(&clean) {
             Some(clean) => Cow::Owned(clean),
             None => clean,
         }
     }
 
-    /// Hides what stands before a cut and is the beginning of a secret.
-    fn without_begun(&self, text: &str) -> Option<String> {
+    /// Hides what stands before a cut and is the beginning of a secret, and what stands behind one and is the end of one.
+    fn without_parts(&self, text: &str) -> Option<String> {
         let (mut clean, mut from) = (String::new(), 0);
-        for (at, _) in text.match_indices(CUT) {
-            let before = &text[from..at];
-            let begun = |word: &String| {
-                let longest = before.len().min(word.len() - 1);
-                let ends =
-                    |length: &usize| before.as_bytes().ends_with(&word.as_bytes()[..*length]);
-                (BEGINNING..=longest).rev().find(ends)
-            };
-            let Some(length) = self.words.iter().filter_map(begun).max() else {
+        for (at, cut) in text.match_indices(CUT) {
+            let (before, behind) = (&text[from..at], &text[at + cut.len()..]);
+            // No blank is in a word.
+            let last = before.rsplit(char::is_whitespace).next().unwrap_or(before);
+            let first = behind.split(char::is_whitespace).next().unwrap_or(behind);
+            let begun = self.part(last.len(), |word, length| {
+                let begin = word.get(..length);
+                begin.is_some_and(|begin| last.ends_with(begin))
+            });
+            let ended = self.part(first.len(), |word, length| {
+                let end = word.get(word.len() - length..);
+                end.is_some_and(|end| first.starts_with(end))
+            });
+            if begun == 0 && ended == 0 {
                 continue;
-            };
-            clean.push_str(&before[..before.len() - length]);
-            clean.push_str(HIDDEN);
-            from = at;
+            }
+            let hidden = |part: usize| if part > 0 { HIDDEN } else { "" };
+            clean.push_str(&before[..before.len() - begun]);
+            clean.extend([hidden(begun), cut, hidden(ended)]);
+            from = at + cut.len() + ended;
         }
         if from == 0 {
             return None;
         }
         clean.push_str(&text[from..]);
         Some(clean)
+    }
+
+    /// The length of the longest part of a secret that is there; 0 when there is none. A part ends within no character.
+    fn part(&self, room: usize, is_there: impl Fn(&str, usize) -> bool) -> usize {
+        let longest = |word: &String| {
+            let lengths = PART..=room.min(word.len() - 1);
+            lengths.rev().find(|length| is_there(word, *length))
+        };
+        self.words.iter().filter_map(longest).max().unwrap_or(0)
     }
 
     fn without_whole<'a>(&self, text: &'a str) -> Cow<'a, str> {
@@ -239,6 +255,58 @@ mod tests {
             "waits…",
         ] {
             assert_eq!(redactor.redact(plain), plain);
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_secret_behind_a_cut_is_hidden() {
+        let redactor = redactor(&["hunter22/secret-ü-value"]);
+        assert_eq!(
+            redactor.redact("…ret-ü-value&x=1 and …ü-value."),
+            "…***&x=1 and …***."
+        );
+        // A line that was broken within it.
+        assert_eq!(
+            redactor.redact("p=hunter22/sec…\n…ret-ü-value, q"),
+            "p=***…\n…***, q"
+        );
+        for plain in ["…value", "-ü-value", "… ü-value and", "ü-value…"] {
+            assert_eq!(redactor.redact(plain), plain);
+        }
+    }
+
+    #[test]
+    fn a_secret_in_a_long_base64_text_is_hidden_wherever_that_is_cut() {
+        let short = "hunter22-secret-value";
+        let long = "hunter22-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        for secret in [short, long] {
+            let redactor = redactor(&[secret]);
+            let around = "0123 some other text ".repeat(20);
+            let text = format!("{around}{secret}{around}");
+            let packed = STANDARD.encode(&text);
+            let plain = |part: &str| {
+                // What base64 tells from here, whatever stands before.
+                let found = (0..4).filter_map(|skip| {
+                    let whole = part.get(skip..)?.len() / 4 * 4;
+                    STANDARD.decode(&part[skip..skip + whole]).ok()
+                });
+                let texts = found.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+                texts.collect::<Vec<_>>().join(" ")
+            };
+            for at in 0..packed.len() {
+                let cut = format!("{}…\n…{}", &packed[..at], &packed[at..]);
+                let shown = redactor.redact(&cut);
+                let told = shown.split(['…', '\n', '*']).map(plain);
+                let told: Vec<_> = told.collect();
+                // So much may be left of it as would be left without base64.
+                for part in secret.as_bytes().windows(PART) {
+                    let part = std::str::from_utf8(part).unwrap();
+                    assert!(
+                        !told.iter().any(|text| text.contains(part)),
+                        "{at}: {shown}"
+                    );
+                }
+            }
         }
     }
 

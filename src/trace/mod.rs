@@ -13,6 +13,7 @@ use crate::artifact::Link;
 use crate::code::Code;
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
+use crate::engine::Engine;
 use crate::event::Stage;
 use crate::failure::{Failure, Outcome};
 use crate::plan::Plan;
@@ -35,6 +36,10 @@ pub(crate) fn image(text: &str) -> Option<&str> {
 /// `TraceUnknown` when no place knows it.
 pub(crate) async fn run(plan: &Plan, ctx: &Context, asked: &str) -> Outcome<Ended> {
     stage(plan, ctx, Stage::Verify, async |ctx| {
+        // Where there is an engine, it knows which registries have no TLS.
+        if let Ok(engine) = Engine::connect().await {
+            engine.tell(&plan.login.plain).await;
+        }
         let mut links = Links::default();
         let subject = subject::read(asked, plan.gates.register_model.as_deref());
         let mut places = Places::new(plan, ctx);

@@ -89,7 +89,7 @@ impl<'a> Places<'a> {
     }
 
     fn login(&self) -> Option<&'a RegistryLogin> {
-        self.plan.push.as_ref().and_then(|push| push.login.as_ref())
+        Some(&self.plan.login)
     }
 
     /// Whether this was not asked before.

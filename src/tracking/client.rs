@@ -328,13 +328,11 @@ pub(super) async fn said(response: Response) -> String {
         .ok()
         .and_then(|answer| Some(answer.get("message")?.as_str()?.to_owned()))
         .unwrap_or(text);
-    let line: String = message
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .take(200)
-        .collect();
+    let line = message.lines().next().unwrap_or_default();
+    let line = match line.char_indices().nth(200) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    };
     if line.is_empty() {
         status.to_string()
     } else {

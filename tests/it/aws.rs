@@ -129,7 +129,7 @@ impl Aws {
     }
 
     /// Everything that it has handed out and nobody may see.
-    fn secrets(&self) -> Vec<String> {
+    pub(crate) fn secrets(&self) -> Vec<String> {
         let text = get(&format!("{}/-/secrets", self.url()));
         serde_json::from_str(&text).unwrap()
     }
@@ -322,6 +322,26 @@ fn another_registry_on_this_machine_is_none_of_an_emulator_s_business() {
             .args(["rmi", "--force", &tag])
             .output(),
     );
+}
+
+#[test]
+fn a_right_that_is_taken_away_during_a_slow_push_ends_it() {
+    let aws = Aws::start(&json!({"login_seconds": 5, "slow": true, "only": 1}));
+    let repository = Repository::at(&aws);
+    let project = Project::new().file("Dockerfile", SMALL);
+    let admin = Person::admin();
+    let run = admin.give(repository.build(aws.run(&project, "build")));
+    let run = run.input("create-repository", "true");
+    let ended = run.run().expect(10).code("cloud-denied");
+    let log = aws.log();
+    let held = |line: &str| line.starts_with("PATCH") && line.ends_with("401");
+    assert!(log.lines().any(held), "{log}");
+    let ended = ended
+        .says("the inputs may not do `ecr:GetAuthorizationToken`")
+        .says("add to the identity's policy");
+    assert_eq!(aws.asked("GetAuthorizationToken"), 2, "{log}");
+    assert_eq!(repository.digest(), "");
+    aws.nothing_shown(&ended, &[&admin.secret]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::aws::{Aws, CONTAINER, Person, RUNNER, Repository, SMALL, job, role};
+use crate::secrecy::masked;
 use crate::support::{Project, Run};
 
 #[test]
@@ -162,6 +163,7 @@ fn the_surroundings_have_keys_in_the_order_of_aws_s_own_tools() {
         let ended = run.run().expect(0);
         assert_eq!(ended.output("digest"), repository.digest());
         aws.nothing_shown(&ended, &[&person.secret]);
+        ended
     };
     pushed(
         run()
@@ -184,10 +186,16 @@ fn the_surroundings_have_keys_in_the_order_of_aws_s_own_tools() {
             .env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &path("token")),
     );
     assert!(aws.log().contains("GET /container - 200"));
-    pushed(
+    let ended = pushed(
         run()
             .env("AWS_EC2_METADATA_DISABLED", "false")
             .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &aws.url()),
     );
+    let secrets = aws.secrets().into_iter();
+    let sessions: Vec<_> = secrets.filter(|one| one.starts_with("metadata-")).collect();
+    assert!(!sessions.is_empty());
+    for session in sessions {
+        masked(&ended, &session);
+    }
     assert!(aws.log().contains("PUT /latest/api/token - 200"));
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::azure::{APP, Azure, JOB, SECRET, without_tools};
 use crate::engine::docker;
-use crate::secrecy::nowhere;
+use crate::secrecy::{masked, nowhere};
 use crate::servers::{Authority, Registry, Server};
 use crate::support::{Ended, Project, Run, bed, unique};
 
@@ -91,6 +91,9 @@ impl Acr {
         assert!(!log.contains("VIOLATION"), "{log}");
         for token in self.read("tokens").lines() {
             nowhere(ended, token);
+        }
+        for token in self.read("ours").lines() {
+            masked(ended, token);
         }
     }
 }
@@ -222,6 +225,73 @@ fn a_job_pushes_without_any_stored_secret() {
         .run()
         .expect(0);
     nowhere(&ended, &token("system:serviceaccount:ci:runner"));
+}
+
+#[test]
+fn a_registry_that_repeats_a_token_tells_nobody() {
+    let azure = Azure::new(&json!({"client_id": APP, "secret": SECRET}));
+    let project = Project::new().file("Dockerfile", SMALL);
+    let acr = Acr::new(&azure, &json!({"repeats": true}));
+    let run = acr.build(&project).input("creds", &azure.creds(SECRET));
+    let ended = run.run().expect(10).code("registry-denied");
+    let ended = ended.says("UNAUTHORIZED: no: ***");
+    // One to get in with, one to push with.
+    assert_eq!(acr.read("ours").lines().count(), 2);
+    acr.judge(&ended);
+    azure.hides(&ended);
+}
+
+#[test]
+fn a_registry_of_another_tenant_does_not_let_us_in() {
+    let azure = Azure::new(&json!({"client_id": APP, "secret": SECRET}));
+    let other = Azure::new(&json!({"client_id": APP, "secret": "planted-other-secret"}));
+    let project = Project::new().file("Dockerfile", SMALL);
+    // The directory gives a token, which the registry does not take.
+    let acr = Acr::new(&other, &json!({}));
+    let run = acr.build(&project).input("creds", &azure.creds(SECRET));
+    let ended = run.run().expect(10).code("cloud-denied");
+    let ended = ended
+        .says(&format!(
+            "failed to log in to registry `{}`",
+            acr.front.address()
+        ))
+        .says("it answers 401 Unauthorized")
+        .says("--role AcrPush");
+    azure.hides(&ended);
+    assert_eq!(acr.read("tokens"), "");
+
+    // Nor does it take a login of its own that it has never given.
+    let login = json!({"auths": {acr.front.address(): {"auth": "MDAwMDAwMDA6", "identitytoken": "planted-stale-login"}}});
+    let project = project.file("docker/config.json", &login.to_string());
+    let folder = project.path().join("docker");
+    let run = acr.build(&project);
+    let run = run.env("DOCKER_CONFIG", &folder.to_string_lossy());
+    let ended = run.run().expect(10).code("registry-denied");
+    nowhere(&ended, "planted-stale-login");
+    ended
+        .says("docker/config.json")
+        .says("the refresh token has expired");
+}
+
+#[test]
+fn a_role_that_is_taken_away_during_a_slow_push_ends_it() {
+    let azure = Azure::new(&json!({"client_id": APP, "secret": SECRET}));
+    let project = Project::new().file("Dockerfile", SMALL);
+    let acr = Acr::new(&azure, &json!({"life": 6, "slow": 7, "only": 1}));
+    let run = acr.build(&project).input("creds", &azure.creds(SECRET));
+    let ended = run.run().expect(10).code("cloud-denied");
+    let ended = ended
+        .says("failed to log in to registry")
+        .says("authentication required, visit https://aka.ms/acr/authorization")
+        .says("--role AcrPush");
+    acr.judge(&ended);
+    azure.hides(&ended);
+    let log = acr.read("log");
+    assert_eq!(log.matches("/oauth2/exchange").count(), 2, "{log}");
+    assert!(
+        log.contains("POST /v2/") && acr.stored().is_empty(),
+        "{log}"
+    );
 }
 
 #[test]

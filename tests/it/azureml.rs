@@ -95,6 +95,7 @@ impl Azure {
             .input("health-path", "/health")
             .input("predict-path", "/predict")
             .input("golden", "golden.jsonl")
+            .input("startup-timeout", "30s")
             .input("deploy-timeout", "60s")
     }
 
@@ -213,6 +214,9 @@ fn a_new_version_takes_over_only_after_it_has_answered_beside_the_old_one() {
         blue["properties"]["requestSettings"]["requestTimeout"],
         "PT60S"
     );
+    // A container that dies is found long before the deployment may end.
+    assert_eq!(blue["properties"]["livenessProbe"]["failureThreshold"], 9);
+    assert_eq!(blue["properties"]["livenessProbe"]["initialDelay"], "PT30S");
     assert_eq!(blue["sku"]["capacity"], 1);
     let scored = azure.log()["scored"].to_string();
     // Rows by the header come first, and those of everybody last.
@@ -235,6 +239,8 @@ fn a_new_version_takes_over_only_after_it_has_answered_beside_the_old_one() {
         .input("keep-old", "true")
         .input("traffic-step", "50%")
         .input("instance-count", "2")
+        .input("max-concurrent-requests", "4")
+        .input("request-timeout", "90s")
         .run()
         .expect(0);
     azure.held(
@@ -245,7 +251,12 @@ fn a_new_version_takes_over_only_after_it_has_answered_beside_the_old_one() {
     let updated = azure.endpoint();
     assert_eq!(updated["traffic"], json!({"green": 100}));
     assert_eq!(updated["deployments"]["blue"]["state"], "Succeeded");
-    assert_eq!(updated["deployments"]["green"]["sku"]["capacity"], 2);
+    let green = &updated["deployments"]["green"];
+    assert_eq!(green["sku"]["capacity"], 2);
+    assert_eq!(
+        green["properties"]["requestSettings"],
+        json!({"requestTimeout": "PT90S", "maxConcurrentRequestsPerInstance": 4})
+    );
 
     let status = azure.held(azure.command("status").run().expect(0));
     status

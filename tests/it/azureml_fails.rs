@@ -76,6 +76,27 @@ fn a_deployment_that_fails_is_told_with_its_log() {
         let ended = azure.deploy("noisy").run().expect(50).code(ours);
         serves_as_before(&azure, ended.says(words).says("ERROR: no space").says(code));
     }
+    // Azure may also refuse to begin, in words alone.
+    let said = "Not enough quota available for Standard_DS2_v2 in SubscriptionId s. Current usage/limit: 4/4. Additional needed: 2";
+    azure.script(json!({"declined": {"code": "BadRequest", "message": said}}));
+    let run = azure.deploy("noisy").input("on-first-failure", "remove");
+    let ended = run.run().expect(50).code("quota-exceeded");
+    let ended = ended
+        .says("failed to make deployment `green` of endpoint `wine`: the quota does not suffice")
+        .says("ask for more quota")
+        .says(said);
+    serves_as_before(&azure, ended);
+    // A log that may not be read hides nothing, and what served before is no first deployment.
+    let logs =
+        "Microsoft.MachineLearningServices/workspaces/onlineEndpoints/deployments/getLogs/action";
+    azure.script(json!({"deny": [logs]}));
+    let run = azure.deploy("exits").input("on-first-failure", "remove");
+    let ended = run.run().expect(50).code("not-ready");
+    let ended = ended
+        .says("the container ended, or did not answer its health path")
+        .says("(the server's log is not shown: failed to read the log of deployment `green`")
+        .says(&format!("the identity lacks the right `{logs}`"));
+    serves_as_before(&azure, ended);
 }
 
 #[test]
@@ -110,15 +131,18 @@ fn traffic_that_does_not_move_is_a_failure_named_so() {
 #[test]
 fn what_is_denied_or_missing_is_said_before_anything_is_changed() {
     let right = |name: &str| format!("Microsoft.MachineLearningServices/workspaces/{name}");
-    let (write, logs) = (
+    let (write, delete, environments) = (
         right("onlineEndpoints/deployments/write"),
         right("onlineEndpoints/deployments/delete"),
+        right("environments/*"),
     );
-    let azure =
-        Azure::new(json!({"deny": [write, logs], "usages": {"standardDSv2Family": [3, 4]}}));
+    let azure = Azure::new(
+        json!({"deny": [write, delete, environments], "usages": {"standardDSv2Family": [3, 4]}}),
+    );
     let ended = azure.deploy("good").run().expect(10).code("cloud-denied");
     let ended = ended
-        .says(&format!("lacks the right `{write}` and 1 more"))
+        .says(&format!("lacks the right `{write}` and 3 more"))
+        .says(&right("environments/write"))
         .says("AzureML Data Scientist")
         // All at once.
         .says(
@@ -148,9 +172,15 @@ fn what_is_denied_or_missing_is_said_before_anything_is_changed() {
     let named = azure
         .deploy("good")
         .input("endpoint-name", "wine_1")
-        .input("traffic-step", "0%");
+        .input("traffic-step", "0%")
+        .input("startup-timeout", "60s");
     let named = named.run().expect(2).code("input-invalid");
+    let named = named.says("`startup-timeout` is not shorter than `deploy-timeout`");
     named.says("hyphens").says("`traffic-step` is `0");
+    // What the target lacks is said, and nothing of other targets.
+    let bare = azure.command("deploy").run().expect(2);
+    let bare = bare.says("`health-path` is not set");
+    assert!(!bare.stdout.contains("`manifests`"), "{}", bare.stdout);
 }
 
 #[test]
@@ -243,9 +273,18 @@ fn a_first_deployment_that_fails_leaves_what_the_inputs_say() {
     let rollback = azure.command("rollback").run().expect(10);
     azure.held(rollback.code("revision-missing"));
 
+    let remove = |azure: &Azure| {
+        let run = azure.deploy("exits").input("on-first-failure", "remove");
+        azure.held(run.run().expect(50))
+    };
     let other = Azure::new(json!({}));
-    let run = other.deploy("exits").input("on-first-failure", "remove");
-    let ended = run.run().expect(50).says("endpoint `wine` is removed");
-    other.held(ended);
+    remove(&other).says("endpoint `wine` is removed");
     assert!(other.endpoint().is_null());
+    let locked = Azure::new(json!({"locked": true}));
+    remove(&locked).says("endpoint `wine` is left: The scope cannot perform delete operation");
+
+    // Somebody else's endpoint stays, whatever came of the first deployment on it.
+    let foreign = Azure::new(json!({"endpoint": {"authMode": "Key"}}));
+    remove(&foreign).says("endpoint `wine` stays, without traffic");
+    assert_eq!(foreign.endpoint()["deployments"], json!({}));
 }

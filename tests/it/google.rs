@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::registries::skopeo;
+use crate::secrecy::masked;
 use crate::servers::{Authority, Registry, Server};
 use crate::support::{Ended, Project, Run, bed, unique};
 
@@ -114,6 +115,12 @@ impl Google {
             .chain(self.tokens())
             .collect::<Vec<_>>();
         assert!(secrets.len() > 20);
+        // What the run before was told is gone from this one.
+        let beside = self.folder().join("tokens.beside");
+        for token in std::fs::read_to_string(&beside).unwrap_or_default().lines() {
+            masked(ended, token);
+        }
+        drop(std::fs::remove_file(beside));
         // The runner swallows the lines that tell it what to hide.
         let log = ended.stdout.lines();
         let log: Vec<_> = log

@@ -94,6 +94,14 @@ fn what_passes_is_tried_again_until_it_has() {
 }
 
 #[test]
+fn a_registry_that_says_when_it_has_time_is_not_asked_before() {
+    let (ended, log) = through("POST", "/uploads/", "", 1, "429-later");
+    ended.expect(0);
+    assert_eq!(faults(&log, "429-later"), 1, "{log:?}");
+    assert_eq!(faults(&log, "EARLY"), 0, "{log:?}");
+}
+
+#[test]
 fn what_does_not_pass_is_not_waited_for_for_ever() {
     let (ended, log) = through("POST", "/uploads/", "", 1000, "503");
     let ended = ended.expect(10).code("registry-unreachable");

@@ -4,6 +4,7 @@
 use std::process::Command;
 
 use crate::registries::{Repository, SMALL, log_of, skopeo};
+use crate::secrecy::nowhere;
 use crate::servers::{Registry, Server, bridge};
 use crate::support::{Project, bed, path_with_uv, unique};
 
@@ -134,6 +135,16 @@ fn a_registry_without_tls_is_asked_as_the_engine_asks_it() {
     let ended = push(&repository).expect(0);
     let seen = skopeo(&repository.0, "robot:hunter22-plain");
     assert_eq!(seen["Digest"], ended.output("digest"));
+    // Also when nothing is built there: it is looked at in the same way.
+    let image = format!("{}:v1", repository.0);
+    let look = |subcommand: &str| {
+        let run = project.ml_deploy(subcommand).word(&image);
+        run.env("NO_PROXY", "*").run()
+    };
+    let traced = look("trace").expect(0);
+    traced.says(ended.output("digest"));
+    let compared = look("parity").expect(30).code("parity-unknown");
+    compared.says("nothing is attached to");
 
     // To any other nothing is said without TLS: it hears the first byte of a handshake.
     let listener = std::net::TcpListener::bind((bridge().as_str(), 0)).unwrap();
@@ -240,6 +251,24 @@ fn a_place_for_uploads_never_learns_who_we_are() {
 }
 
 #[test]
+fn a_signed_address_is_told_nowhere() {
+    let server = Server::start("away.py", &["robot:hunter22-away"]);
+    let project = Project::new().file(
+        "docker/config.json",
+        &format!(
+            r#"{{"auths":{{"{}":{{"username":"robot","password":"hunter22-away"}}}}}}"#,
+            server.address()
+        ),
+    );
+    let image = format!("{}/team/wine:v1", server.address());
+    let folder = project.path().join("docker");
+    let run = project.ml_deploy("trace").word(&image);
+    let run = run.env("DOCKER_CONFIG", &folder.to_string_lossy());
+    let ended = run.run().expect(0).says("nothing listens there");
+    nowhere(&ended, "hunter22");
+}
+
+#[test]
 fn a_login_that_is_new_each_time_is_not_tried_for_ever() {
     let proxy = Server::start(
         "proxy.py",
@@ -280,4 +309,39 @@ fn a_login_that_is_new_each_time_is_not_tried_for_ever() {
         "{}",
         ended.report
     );
+}
+
+#[test]
+fn who_asks_for_a_repository_that_is_not_made_is_told() {
+    let project = Project::new().file("Dockerfile", "FROM scratch\n");
+    let project = project.file("model", "m");
+    let plan = |host: &str, create: &str| {
+        let run = project.ml_deploy("plan").terminal();
+        let run = run.flag("image", &format!("{host}/wine/model"));
+        run.flag("create-repository", create)
+    };
+    let ecr = "210987654321.dkr.ecr.eu-central-1.amazonaws.com";
+    let line = |host: &str| {
+        format!(
+            "not used    create-repository: it makes repositories of ECR, and `{host}` is no registry of AWS\n"
+        )
+    };
+    for host in ["ghcr.io", "europe-docker.pkg.dev", "wine.azurecr.io"] {
+        plan(host, "true").run().expect(0).says(&line(host));
+    }
+    let image = format!("{ecr}/wine@sha256:{}", "a".repeat(64));
+    for silent in [
+        plan(ecr, "true"),
+        plan("public.ecr.aws", "true"),
+        plan("ghcr.io", "false"),
+        // A job that pushes nothing shares its inputs with one that does.
+        plan("ghcr.io", "true").flag("stages", "build"),
+        plan("ghcr.io", "true")
+            .flag("stages", "deploy")
+            .flag("image-ref", &image)
+            .flag("target", "docker"),
+    ] {
+        let ended = silent.run().expect(0);
+        assert!(!ended.stdout.contains("not used"), "{}", ended.stdout);
+    }
 }

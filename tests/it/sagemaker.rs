@@ -269,6 +269,13 @@ fn an_image_is_tried_served_and_taken_back_when_it_answers_otherwise() {
     deaf.expect(30)
         .code("container-unready")
         .says("POST /invocations answers 404");
+    // So is one for another processor than that of the machines.
+    let job = job("good", "build").input("instance-type", "ml.m6g.large");
+    let other = endpoint.run(job.input("golden", ""));
+    other
+        .expect(10)
+        .code("endpoint-image")
+        .says("it is for linux/amd64, and they need linux/arm64");
     docker(&["rmi", "--force", &format!("{name}:v1")]);
 }
 

@@ -27,13 +27,30 @@ fn a_silent_return_to_the_old_configuration_is_a_failure() {
     assert_ne!(ended.output("rolled-back"), "");
     let second = endpoint.last_config();
     assert_ne!(first, second);
+    // What AWS refuses to begin leaves as little behind.
+    let limit = json!({"message": "The account-level service limit 'ml.m5.large for endpoint usage' is 1 Instances"});
+    endpoint.fault("UpdateEndpoint", "ResourceLimitExceeded", &limit);
+    let ended = endpoint.run(endpoint.deploy(&project, v2)).expect(50);
+    let ended = ended.code("endpoint-failed").says("Service Quotas");
+    ended.says(&format!("removed configuration `{second}`"));
+    let deleted = [
+        json!({"EndpointConfigName": second}),
+        json!({"EndpointConfigName": second}),
+    ];
+    assert_eq!(endpoint.called("DeleteEndpointConfig"), deleted);
+    assert_eq!(endpoint.called("DeleteModel").len(), 2);
+    // With `on-failure: keep` it stays.
+    let run = endpoint.deploy(&project, v2).input("on-failure", "keep");
+    endpoint.run(run).expect(50).code("endpoint-old-config");
+    assert_eq!(endpoint.called("DeleteModel").len(), 2);
 }
 
 #[test]
 fn an_endpoint_that_cannot_be_made_says_why() {
     let reason = "The primary container for production variant AllTraffic did not pass the ping health check.";
     let failing = json!({"address": "http://127.0.0.1:1", "create": {"seconds": 0.2, "end": "failed", "reason": reason},
-        "log": ["Traceback (most recent call last):", "  File \"/app/serve.py\", line 3, in <module>", "    import sklearn", "ModuleNotFoundError: No module named 'sklearn'"]});
+        // There are more machines that have served than one answer lists.
+        "others": 60, "log": ["Traceback (most recent call last):", "  File \"/app/serve.py\", line 3, in <module>", "    import sklearn", "ModuleNotFoundError: No module named 'sklearn'"]});
     let endpoint = Endpoint::new(&failing);
     let project = Project::new().file("requirements.txt", "pandas\n");
     let [v1, _] = images();
@@ -47,39 +64,45 @@ fn an_endpoint_that_cannot_be_made_says_why() {
     let asked = endpoint.run(endpoint.command(&project, "status"));
     let asked = asked.expect(60).code("verify-health");
     asked.says("is not healthy").says(reason);
-    // It serves nobody, so it is made anew, and this time removed.
+    // It serves nobody, so it is made anew, and this time removed. That its log may not be read hides nothing.
+    let denied = json!({"message": "not authorized to perform: logs:DescribeLogStreams"});
+    endpoint.fault("DescribeLogStreams", "AccessDeniedException", &denied);
     let run = endpoint
         .deploy(&project, v1)
         .input("on-first-failure", "remove");
     let ended = endpoint.run(run).expect(50);
+    let ended = ended.code("endpoint-failed").says(reason);
+    let ended = ended
+        .says("failed to read the log")
+        .says("logs:DescribeLogStreams");
     ended.says("it is made anew").says("is removed");
+    assert_eq!(endpoint.called("DeleteEndpointConfig").len(), 1);
+    assert_eq!(endpoint.called("DeleteModel").len(), 1);
     let gone = endpoint
         .run(endpoint.command(&project, "status"))
         .expect(10);
     gone.code("revision-missing");
 
-    // More machines than the account may have is nothing that time mends.
-    let limit = json!({"status": 400, "message": "The account-level service limit 'ml.m5.large for endpoint usage' is 0 Instances"});
-    endpoint.fault("CreateEndpoint", "ResourceLimitExceeded", &limit);
-    let ended = endpoint.run(endpoint.deploy(&project, v1)).expect(50);
-    ended
-        .code("endpoint-failed")
-        .says("service limit 'ml.m5.large for endpoint usage' is 0")
-        .says("ask for a higher quota in Service Quotas");
-
-    // A type that is misspelt, to which AWS answers with all that it has.
-    let run = endpoint
-        .deploy(&project, v1)
-        .input("instance-type", "ml.m5.larg");
-    let ended = endpoint.run(run).expect(50).code("endpoint-failed");
-    let ended = ended.says("did you mean `ml.m5.large`?");
-    assert!(!ended.stdout.contains("ml.c5.xlarge"), "{}", ended.stdout);
+    // Removals take their time: the next run waits, as it does before it makes a failed one anew.
+    let slow = json!({"address": "http://127.0.0.1:1", "create": {"seconds": 0.2, "end": "failed", "reason": reason}, "delete": {"looks": 4}});
+    endpoint.script(&slow);
+    endpoint.run(endpoint.deploy(&project, v1)).expect(50);
+    let remove = || {
+        let run = endpoint.deploy(&project, v1);
+        endpoint
+            .run(run.input("on-first-failure", "remove"))
+            .expect(50)
+    };
+    remove().says("it is made anew").says("is removed");
+    remove()
+        .says("is Deleting by another run; waiting")
+        .says("is removed");
 
     // Fewer machines than asked for are no success, although the status says so.
     endpoint.script(
         &json!({"address": "http://127.0.0.1:1", "create": {"seconds": 0.2, "end": "short"}}),
     );
-    let run = endpoint.deploy(&project, v1).input("deploy-timeout", "2s");
+    let run = endpoint.deploy(&project, v1).input("deploy-timeout", "5s");
     let ended = endpoint.run(run).expect(50).code("rollout-deadline");
     ended.says("0 of 1 instances of `AllTraffic` serve");
 }
@@ -221,6 +244,22 @@ fn what_sagemaker_does_not_take_is_found_before_anything_is_made() {
     let run = run.input("execution-role", role["arn"].as_str().unwrap());
     let ended = endpoint.run(run).expect(10).code("endpoint-role");
     ended.says("its trust policy does not name `sagemaker.amazonaws.com`");
+    // More machines than the account may have is nothing that time mends.
+    let limit = json!({"status": 400, "message": "The account-level service limit 'ml.m5.large for endpoint usage' is 0 Instances"});
+    endpoint.fault("CreateEndpoint", "ResourceLimitExceeded", &limit);
+    let ended = endpoint.run(endpoint.deploy(&project, v1)).expect(50);
+    ended
+        .code("endpoint-failed")
+        .says("service limit 'ml.m5.large for endpoint usage' is 0")
+        .says("ask for a higher quota in Service Quotas");
+
+    // A type that is misspelt, to which AWS answers with all that it has.
+    let run = endpoint
+        .deploy(&project, v1)
+        .input("instance-type", "ml.m5.larg");
+    let ended = endpoint.run(run).expect(50).code("endpoint-failed");
+    let ended = ended.says("did you mean `ml.m5.large`?");
+    assert!(!ended.stdout.contains("ml.c5.xlarge"), "{}", ended.stdout);
     let wrong = [
         ("instance-type", "m5.large"),
         ("serverless-memory", "2048"),
@@ -270,4 +309,29 @@ fn what_sagemaker_does_not_take_is_found_before_anything_is_made() {
             .iter()
             .any(|(name, _)| name.starts_with("Create"))
     );
+}
+
+#[test]
+fn what_served_before_is_never_removed_as_a_first_deployment() {
+    let endpoint = Endpoint::new(&json!({"address": "http://127.0.0.1:1"}));
+    let project = Project::new();
+    let [v1, _] = images();
+    let deploy = || {
+        let run = endpoint.deploy(&project, v1);
+        endpoint.run(run.input("on-first-failure", "remove"))
+    };
+    deploy().expect(0);
+    // The same again; while it is looked at, the right to look is taken away.
+    let denied =
+        json!({"after": 2, "message": "not authorized to perform: sagemaker:DescribeEndpoint"});
+    endpoint.fault("DescribeEndpoint", "AccessDeniedException", &denied);
+    let ended = deploy().expect(10).code("cloud-denied");
+    ended
+        .says("serves this configuration already")
+        .says("nothing was changed");
+    for action in ["DeleteEndpoint", "DeleteEndpointConfig", "DeleteModel"] {
+        assert_eq!(endpoint.called(action).len(), 0, "{action}");
+    }
+    let status = endpoint.run(endpoint.command(&project, "status"));
+    status.expect(0).says("InService");
 }

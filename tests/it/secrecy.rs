@@ -18,6 +18,13 @@ pub(crate) fn nowhere(ended: &Ended, secret: &str) {
     assert!(!ended.report.to_string().contains(secret));
 }
 
+/// Whether the host was told to hide it, before anything else could say it.
+pub(crate) fn masked(ended: &Ended, secret: &str) {
+    let line = format!("::add-mask::{secret}");
+    let told = ended.stdout.lines().any(|one| one == line);
+    assert!(told, "`{secret}` is not masked in\n{}", ended.stdout);
+}
+
 #[test]
 fn a_misspelt_secret_of_the_configuration_is_not_shown() {
     let project = Project::new().file(
@@ -82,6 +89,25 @@ fn the_printed_plan_hides_secrets_and_gives_no_commands() {
         "{}",
         ended.stdout
     );
+}
+
+#[test]
+fn a_secret_where_a_long_line_is_broken_is_not_shown() {
+    // Lines longer than 64 KiB are broken, here within the secret.
+    let script = "import base64\nsecret = b'hunter22-secret-value'\nprint('x' * 65523 + secret.decode() + '&' + 'y' * 90)\n\
+        print(base64.b64encode(b'x' * 49140 + secret + b'y' * 90).decode())\nopen('model', 'w').write('m')\n";
+    let project = Project::new().file("train.py", script);
+    let run = project.ml_deploy("train").input("train", "python train.py");
+    let ended = run.env("DB_PASSWORD", "hunter22-secret-value").run();
+    let ended = ended.expect(0).says("xxx***…").says("…***&yyy");
+    for part in [
+        "hunter22-s",
+        "ecret-value",
+        "aHVudGVyMjItc",
+        "2VjcmV0LXZhbHVl",
+    ] {
+        nowhere(&ended, part);
+    }
 }
 
 #[test]

@@ -175,6 +175,11 @@ impl Aws {
         self.ask(&call).await
     }
 
+    /// Whether a registry is AWS's, or may be that of an emulator of it.
+    pub(in crate::cloud) fn has_registry(&self, host: &str) -> bool {
+        Registry::of(host, &self.around.environment).is_some()
+    }
+
     /// Sees that a repository is there; with `create` makes it when it is not. What may not be looked at is let pass: the
     /// registry itself is asked next. Returns what was made.
     ///

@@ -65,6 +65,8 @@ impl Aws {
         let http = &self.around.http;
         let mut request = http.client().get(url);
         if let Some(token) = self.container_token()? {
+            // The file may hold another one than at the beginning.
+            self.around.voice.mask(&token).await;
             request = request.header("authorization", token.expose_secret());
         }
         let answer = http
@@ -111,11 +113,15 @@ impl Aws {
         let begin = client
             .put(format!("{base}/latest/api/token"))
             .header("x-aws-ec2-metadata-token-ttl-seconds", "21600");
-        let Some(token) = self.near(begin).await else {
+        let Some(token) = self.near(begin).await.map(SecretString::from) else {
             return Ok(None);
         };
+        self.around.voice.mask(&token).await;
         let roles = format!("{base}/latest/meta-data/iam/security-credentials/");
-        let ask = |url: &str| client.get(url).header("x-aws-ec2-metadata-token", &token);
+        let ask = |url: &str| {
+            let request = client.get(url);
+            request.header("x-aws-ec2-metadata-token", token.expose_secret())
+        };
         let Some(role) = self.near(ask(&roles)).await else {
             return Ok(None);
         };

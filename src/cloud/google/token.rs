@@ -115,6 +115,12 @@ pub(super) async fn fresh(around: &Surroundings, who: &Who) -> Outcome<Fresh<Sec
             }
         }
     };
+    // Beside the token that we need may stand others.
+    for name in ["id_token", "refresh_token"] {
+        if let Some(other) = answer.get(name).and_then(Value::as_str) {
+            around.voice.mask(&other.into()).await;
+        }
+    }
     let text = ["access_token", "accessToken"]
         .iter()
         .find_map(|name| answer.get(name)?.as_str());

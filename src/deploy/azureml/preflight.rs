@@ -19,6 +19,13 @@ const RIGHTS: [&str; 5] = [
     "deployments/delete",
 ];
 
+/// What a deployment needs in the workspace, to make the image an environment. A role may hold it for environments, or for
+/// their versions alone.
+const ENVIRONMENTS: [[&str; 2]; 2] = [
+    ["environments/read", "environments/versions/read"],
+    ["environments/write", "environments/versions/write"],
+];
+
 /// What proves at the endpoint that we may ask it.
 fn asking(auth: Auth) -> &'static str {
     match auth {
@@ -78,22 +85,27 @@ fn no_place(before: &Before) -> Option<Diagnostic> {
 }
 
 /// Rights that no role of the identity holds. Resource Manager says so itself, to whoever may read there. A role may hold for the
-/// endpoint alone.
+/// endpoint alone; environments belong to the workspace.
 async fn rights(work: &Work<'_>, there: Option<&Endpoint>) -> Vec<Diagnostic> {
-    let endpoint = there.map(|_| work.spec.endpoint.as_str());
-    let Ok(permissions) = work.stoppable(work.ml.permissions(endpoint)).await else {
-        return Vec::new();
-    };
+    let name = there.map(|_| work.spec.endpoint.as_str());
+    let (endpoint, workspace) = tokio::join!(
+        work.stoppable(work.ml.permissions(name)),
+        work.stoppable(work.ml.permissions(None))
+    );
     // A new one is made with a key.
     let auth = there.map_or(Auth::Key, |endpoint| endpoint.auth);
-    let missing: Vec<String> = RIGHTS
-        .into_iter()
-        .chain([asking(auth)])
-        .map(|right| {
-            format!("Microsoft.MachineLearningServices/workspaces/onlineEndpoints/{right}")
-        })
-        .filter(|right| !permissions.allow(right))
-        .collect();
+    // What may not be asked is not missing.
+    let mut missing = Vec::new();
+    if let Ok(permissions) = endpoint {
+        let needed = RIGHTS.into_iter().chain([asking(auth)]);
+        let needed = needed.map(|right| below_workspace(&format!("onlineEndpoints/{right}")));
+        missing.extend(needed.filter(|right| !permissions.allow(right)));
+    }
+    if let Ok(permissions) = workspace {
+        let needed = ENVIRONMENTS.map(|either| either.map(below_workspace));
+        let lacks = |either: &[String; 2]| !either.iter().any(|right| permissions.allow(right));
+        missing.extend(needed.into_iter().filter(lacks).map(|[right, _]| right));
+    }
     let Some(first) = missing.first() else {
         return Vec::new();
     };
@@ -107,6 +119,10 @@ async fn rights(work: &Work<'_>, there: Option<&Endpoint>) -> Vec<Diagnostic> {
     );
     let finding = Diagnostic::error(Code::CloudDenied, message);
     vec![finding.help(work.ml.give()).evidence(missing)]
+}
+
+fn below_workspace(right: &str) -> String {
+    format!("Microsoft.MachineLearningServices/workspaces/{right}")
 }
 
 fn unknown(spec: &AzureMlSpec, location: &str, nearest: &[String]) -> Diagnostic {

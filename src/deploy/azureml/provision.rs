@@ -10,12 +10,12 @@ use super::place::Place;
 use super::words::{Wrong, failed};
 use super::work::{Work, stopped};
 use crate::artifact::Pushed;
-use crate::cloud::azure_ml::{Ended, Endpoint, Workspace};
+use crate::cloud::azure_ml::{Container, Ended, Endpoint, Workspace};
 use crate::code::Code;
 use crate::failure::{Failure, Outcome};
 
 /// Log lines that are kept of a deployment that fails.
-pub(super) const LINES: usize = 40;
+const LINES: usize = 40;
 
 /// Makes the endpoint, or removes what an earlier run has left where the new deployment goes.
 pub(super) async fn make_room(
@@ -117,7 +117,7 @@ pub(super) async fn deployment(
         }
         Ended::Late => {
             let log = log(work, name).await;
-            return Err(late(work, &what).evidence(log));
+            return Err(late(work, &what).evidence(log.shown()));
         }
         Ended::Stopped => {
             return Err(Failure::new(
@@ -141,21 +141,47 @@ pub(super) async fn deployment(
     Ok(())
 }
 
-fn told(work: &Work<'_>, name: &str, error: &Value, log: Vec<String>) -> Failure {
+fn told(work: &Work<'_>, name: &str, error: &Value, log: Log) -> Failure {
     let what = format!("deployment `{name}` of endpoint `{}`", work.spec.endpoint);
-    let failure = failed(&wrong(work, &what, error, &log));
-    failure.evidence(log)
+    let failure = failed(&wrong(work, &what, error, &log.lines));
+    failure.evidence(log.shown())
 }
 
-/// The end of its log; that there is none is no failure of its own.
-pub(super) async fn log(work: &Work<'_>, name: &str) -> Vec<String> {
-    let asked = work.ml.log(&work.spec.endpoint, name, LINES);
-    match work.stoppable(asked).await {
-        Ok(lines) => lines,
-        Err(failure) => {
-            let why = failure.findings().next();
-            let why = why.map_or("", |finding| finding.message.as_str());
-            vec![format!("({why})")]
-        }
+/// The end of a deployment's log.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    lines: Vec<String>,
+    /// Why there is none of the server.
+    unread: Option<String>,
+}
+
+impl Log {
+    /// What is shown of it: at least why there is nothing.
+    pub(super) fn shown(self) -> impl Iterator<Item = String> {
+        self.lines.into_iter().chain(self.unread)
     }
+}
+
+/// The end of its log. That it cannot be read is no failure of its own, and hides none.
+pub(super) async fn log(work: &Work<'_>, name: &str) -> Log {
+    let ask = async |container| {
+        let asked = work.ml.log(&work.spec.endpoint, name, container, LINES);
+        work.stoppable(asked).await
+    };
+    // What went wrong before the server began stands in the first, which not every deployment has.
+    let (fetcher, server) = (ask(Container::Fetcher).await, ask(Container::Server).await);
+    let mut lines = fetcher.unwrap_or_default();
+    let unread = match server {
+        Ok(server) => {
+            lines.extend(server);
+            None
+        }
+        Err(failure) => Some(format!(
+            "(the server's log is not shown: {})",
+            failure.message()
+        )),
+    };
+    let surplus = lines.len().saturating_sub(LINES);
+    let lines = lines.split_off(surplus);
+    Log { lines, unread }
 }

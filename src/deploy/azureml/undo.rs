@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::before::Tags;
-use super::provision::{LINES, log};
-use super::remove::{REMOVAL, remove};
+use super::provision::log;
+use super::remove::{REMOVAL, remove, remove_endpoint};
 use super::work::Work;
 use super::{How, Rollout, traffic};
 use crate::artifact::RolledBack;
@@ -41,13 +41,12 @@ pub(crate) async fn undo(
     }
     // A deployment that did not become ready has its log already.
     let failure = if failure.code().exit() == Code::VerifyHealth.exit() {
-        let lines = log(&work, name).await;
-        let surplus = lines.len().saturating_sub(LINES);
-        failure.evidence(lines.into_iter().skip(surplus))
+        failure.evidence(log(&work, name).await.shown())
     } else {
         failure
     };
-    let Some(old) = rollout.before.live() else {
+    let before = rollout.before.traffic();
+    let Some(old) = before.keys().max_by_key(|name| before.get(*name)) else {
         return first(&work.within(REMOVAL), rollout, failure).await;
     };
     if spec.on_failure == OnFailure::Keep {
@@ -57,14 +56,13 @@ pub(crate) async fn undo(
         ));
     }
     let work = work.unstopped();
-    let before = rollout.before.traffic();
     match give_back(ctx, &work, rollout).await {
         Some(Ok(())) => {}
         Some(Err(back)) => return not_put_back(&work, &before, name, &back, failure).await,
         None => return out_of_time(spec, &before, name, failure),
     }
     let to = rollout.before.image.clone();
-    let to = to.unwrap_or_else(|| format!("deployment {}", old.name));
+    let to = to.unwrap_or_else(|| format!("deployment {old}"));
     let served = format!(
         "endpoint `{}` sends its traffic to {} as before: `{to}`",
         spec.endpoint,
@@ -142,19 +140,8 @@ async fn first(work: &Work<'_>, rollout: &Rollout, failure: Failure) -> Failure 
     }
     match remove_endpoint(work).await {
         Ok(()) => failure.also(format!("; endpoint `{}` is removed", spec.endpoint)),
-        Err(why) => {
-            let said = words(&why);
-            failure.also(format!("; endpoint `{}` is left: {said}", spec.endpoint))
-        }
+        Err(why) => failure.also(format!("; endpoint `{}` is left: {why}", spec.endpoint)),
     }
-}
-
-async fn remove_endpoint(work: &Work<'_>) -> Outcome<()> {
-    let name = work.spec.endpoint.as_str();
-    let operation = work.ml.delete_endpoint(name).await?;
-    work.wait(&format!("endpoint `{name}` is removed"), operation)
-        .await
-        .map(drop)
 }
 
 /// A cancel while the traffic moved: half of a move is the worst that can be left, so it goes back to who had it, as far as the time
@@ -166,7 +153,7 @@ pub(super) async fn retreat(
     failure: Failure,
 ) -> Failure {
     let work = Work::new(ctx, spec).unstopped();
-    if rollout.before.live().is_none() || spec.on_failure == OnFailure::Keep {
+    if rollout.before.traffic().is_empty() || spec.on_failure == OnFailure::Keep {
         return cancelled(&work, rollout, failure).await;
     }
     let before = rollout.before.traffic();
@@ -206,7 +193,7 @@ async fn leads(work: &Work<'_>) -> String {
             traffic::shown(&now.traffic)
         ),
         Ok(None) => format!("endpoint `{name}` is not there"),
-        Err(why) => format!("who has the traffic is not known: {}", words(&why)),
+        Err(why) => format!("who has the traffic is not known: {}", why.message()),
     }
 }
 
@@ -223,7 +210,7 @@ async fn not_put_back(
     let message = format!(
         "the traffic could not be moved back to {}: {}; {leads}",
         traffic::shown(before),
-        words(why)
+        why.message()
     );
     let evidence = why.findings().flat_map(|finding| finding.evidence.clone());
     let broken = Diagnostic::error(Code::RollbackFailed, message)
@@ -232,9 +219,7 @@ async fn not_put_back(
             by_hand(work.spec, before, name)
         ))
         .evidence(evidence.collect::<Vec<_>>());
-    let mut findings = vec![broken];
-    findings.extend(failure.into_findings());
-    Failure::all(findings).unwrap_or_else(|| Failure::new(Code::RollbackFailed, "no finding"))
+    failure.led_by(broken)
 }
 
 /// The line that gives the traffic back, with nothing for the new deployment.
@@ -252,9 +237,4 @@ fn by_hand(spec: &AzureMlSpec, before: &traffic::Traffic, new: &str) -> String {
         spec.endpoint,
         shares.join(" ")
     )
-}
-
-fn words(failure: &Failure) -> String {
-    let first = failure.findings().next();
-    first.map_or_else(String::new, |finding| finding.message.clone())
 }

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::causes::{Seen, recognise};
-use crate::cloud::azure_ml::{codes, said};
+use crate::cloud::azure_ml::{MORE_QUOTA, codes, lacks_quota, said};
 use crate::code::Code;
 use crate::failure::Failure;
 
@@ -23,7 +23,8 @@ pub(super) struct Wrong<'a> {
 /// The failure, with the cause that the log shows where it is one that we know.
 pub(super) fn failed(wrong: &Wrong<'_>) -> Failure {
     let (codes, said) = (codes(wrong.error), said(wrong.error));
-    let meaning = codes.iter().find_map(|code| meaning(code, &said, wrong));
+    let quota = lacks_quota(&codes, &said).then(|| out_of_quota(wrong));
+    let meaning = quota.or_else(|| codes.iter().find_map(|code| meaning(code, &said, wrong)));
     let seen = Seen {
         container: &Value::Null,
         pod: &Value::Null,
@@ -60,29 +61,30 @@ pub(super) fn failed(wrong: &Wrong<'_>) -> Failure {
     failure.evidence((!said.is_empty()).then(|| format!("{first}: {said}")))
 }
 
+fn machines(wrong: &Wrong<'_>) -> String {
+    format!("{} x `{}`", wrong.instances, wrong.instance_type)
+}
+
+fn out_of_quota(wrong: &Wrong<'_>) -> (Code, String, String) {
+    let why = format!("the quota does not suffice for {}", machines(wrong));
+    (Code::QuotaExceeded, why, MORE_QUOTA.to_owned())
+}
+
 /// Code, cause and advice for one of Azure's codes; `None`: it says nothing by itself.
 fn meaning(code: &str, said: &str, wrong: &Wrong<'_>) -> Option<(Code, String, String)> {
-    let Wrong {
-        instance_type,
-        instances,
-        ..
-    } = wrong;
-    let machines = format!("{instances} x `{instance_type}`");
     let pull = {
         let said = said.to_lowercase();
         ["pull", "container image", "container registry", "acrpull"]
             .iter()
             .any(|word| said.contains(word))
     };
+    // Azure has more than one code for a container that ended or was killed; its words tell it.
+    let dead = said.contains("container has crashed or terminated");
     let (code, why, help) = match code {
-        "OutOfQuota" => (
-            Code::QuotaExceeded,
-            format!("the quota does not suffice for {machines}"),
-            "ask for more quota of Azure Machine Learning in the region (Azure portal, Quotas), remove deployments that are not needed, or choose another `instance-type`; Azure takes a fifth more than asked for, for upgrades",
-        ),
+        "BadArgument" | "UserError" if dead => return meaning("ResourceNotReady", said, wrong),
         "OutOfCapacity" => (
             Code::QuotaExceeded,
-            format!("the region has no machines left for {machines}"),
+            format!("the region has no machines left for {}", machines(wrong)),
             "choose another `instance-type`, or run again later",
         ),
         "ImageBuildFailure" => (
@@ -113,7 +115,7 @@ fn meaning(code: &str, said: &str, wrong: &Wrong<'_>) -> Option<(Code, String, S
         | "ContainerCrash" => (
             Code::NotReady,
             "the container ended, or did not answer its health path".to_owned(),
-            "read its log above; `health-path` and `port` must be those of the image, and a model that loads for long needs a longer `deploy-timeout`",
+            "read its log above; `health-path` and `port` must be those of the image, and a model that loads for long needs a longer `startup-timeout`",
         ),
         "OperationCanceled" | "OperationCancelled" => (
             Code::EndpointFailed,
@@ -189,9 +191,22 @@ mod tests {
             assert!(found.message.contains(words), "{}", found.message);
             assert_eq!(found.evidence, [format!("{code}: It failed.")]);
         }
+        let words = json!({"code": "BadRequest", "message": "Not enough quota available for Standard_DS3_v2."});
+        let quota = of(&words, &[]);
+        assert_eq!(quota.code, Code::QuotaExceeded);
+        assert!(
+            quota
+                .message
+                .ends_with("the quota does not suffice for 2 x `Standard_DS3_v2`")
+        );
+        assert!(quota.advice().contains("ask for more quota"));
         let pull =
             json!({"code": "BadArgument", "message": "Unable to download user container image"});
         assert_eq!(of(&pull, &[]).code, Code::PullDenied);
+        let killed = json!({"code": "BadArgument", "message": "User container has crashed or terminated: Liveness probe failed: HTTP probe failed with statuscode: 502."});
+        let killed = of(&killed, &[]);
+        assert_eq!(killed.code, Code::NotReady);
+        assert!(killed.advice().contains("`startup-timeout`"));
         let registry = json!({"code": "ResourceNotFound", "message": "Container Registry authorization error"});
         assert_eq!(of(&registry, &[]).code, Code::PullDenied);
         let other = json!({"code": "ResourceNotFound", "message": "The storage account is gone."});

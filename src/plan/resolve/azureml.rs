@@ -12,6 +12,8 @@ use crate::cloud::Clouds;
 const PORT: u16 = 8080;
 const ANSWER: Duration = Duration::from_secs(60);
 const LONGEST_ANSWER: Duration = Duration::from_secs(180);
+/// How long a container may take to start when the input does not say: what Azure's own probes allow.
+const STARTUP: Duration = Duration::from_secs(300);
 
 impl Resolver<'_> {
     pub(super) fn azureml(
@@ -70,6 +72,7 @@ impl Resolver<'_> {
                 "is above 3m, the longest that Azure allows",
             );
         }
+        let startup = self.startup();
         let step = self.step(own.traffic_step.as_deref());
         let environment = self
             .pairs("container-env", &inputs.container_env)
@@ -90,6 +93,8 @@ impl Resolver<'_> {
             health_path: health_path?,
             predict_path: inputs.predict_path.clone(),
             request_timeout,
+            concurrency: own.max_concurrent_requests,
+            startup,
             keep_old: own.keep_old,
             step,
             on_failure,
@@ -97,6 +102,22 @@ impl Resolver<'_> {
             deadline: inputs.deploy_timeout,
             commit: self.host.commit.clone(),
         })
+    }
+
+    /// A start that lasts as long as the whole deployment may would be seen to fail by nobody.
+    fn startup(&mut self) -> Duration {
+        let whole = self.inputs.deploy_timeout;
+        match self.inputs.endpoint.startup_timeout {
+            Some(given) if given >= whole => {
+                let seconds = whole.as_secs();
+                self.invalid(
+                    "startup-timeout",
+                    format!("is not shorter than `deploy-timeout`, which is {seconds} s and has it in it"),
+                );
+                given
+            }
+            given => given.unwrap_or(STARTUP).min(whole),
+        }
     }
 
     /// An input that the target cannot do without.

@@ -121,6 +121,7 @@ pub(crate) fn resolve(
         .filter(|_| matches!(task, Task::Parity | Task::Trace));
     let clouds = resolver.clouds(places);
     let login = resolver.login(looked_at.or(named.as_ref()), places, clouds.clone());
+    let known = login.clone();
     let login = Some(login);
     let tracking = resolver.tracking(&workspace, places);
     let gates = resolver.gate_spec(&workspace, tracking.clone());
@@ -153,7 +154,8 @@ pub(crate) fn resolve(
         // One that cannot be used is another finding already.
         build.is_some() || inputs.image.is_some(),
         image_ref.is_some(),
-        deploy.is_some(),
+        // The same.
+        deploy.is_some() || target.is_some(),
     );
     resolver.registry(&gates, &stages);
     let model = workspace.folder.join(&inputs.model);
@@ -191,6 +193,7 @@ pub(crate) fn resolve(
         verify,
         trial,
         image_ref,
+        login: known,
         clouds,
         report,
         reuse: inputs.reuse,

@@ -17,6 +17,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from datetime import timedelta
 
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.responses import ActionResult
@@ -31,6 +32,7 @@ from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
 
 SCRIPTS = {}  # endpoint name → what the test wants of it
 STEPS = {}  # endpoint name → the change under way
+LEAVES = {}  # endpoint name → how often it is looked at until it is gone
 RUNNING = {}  # endpoint configuration → container that serves it
 LABEL = "ml-deploy-bed.aws"
 ACTIVATES = 0.2  # seconds until a step has its traffic
@@ -62,7 +64,7 @@ class Step:
             self.thread = threading.Thread(target=self.run, args=(backend, endpoint.endpoint_name), daemon=True)
             self.thread.start()
         elif script.get("log"):
-            write_log(backend, endpoint.endpoint_name, script["log"])
+            write_log(backend, endpoint.endpoint_name, script["log"], script.get("others", 0))
 
     def stage(self):
         """What the new variants are doing, as AWS's description calls it; None: nothing any more."""
@@ -136,7 +138,8 @@ def stop(config_name):
         docker("rm", "-f", container)
 
 
-def write_log(backend, name, lines):
+def write_log(backend, name, lines, others=0):
+    """`others` streams are of machines that served before and go on logging, so that they stand before the new one."""
     logs_backend = logs_backends[backend.account_id][backend.region_name]
     group, stream = f"/aws/sagemaker/Endpoints/{name}", f"AllTraffic/i-0{secrets.token_hex(8)}"
     if group not in logs_backend.groups:
@@ -147,6 +150,13 @@ def write_log(backend, name, lines):
     events = [{"timestamp": now, "message": line} for line in lines if line]
     if events:
         logs_backend.put_log_events(group, stream, events)
+    for number in range(others):
+        older = f"AllTraffic/i-1{number:016x}"
+        if older in logs_backend.groups[group].streams:
+            continue
+        logs_backend.create_log_stream(group, older)
+        logs_backend.groups[group].streams[older].creation_time = utcnow() - timedelta(hours=1)
+        logs_backend.put_log_events(group, older, [{"timestamp": now + 60_000, "message": "GET /ping 200"}])
 
 
 def ask(base, method, path, body, headers):
@@ -288,12 +298,24 @@ def extend():
         settle(self, self.endpoints[name])
         return self.endpoints[name]
 
+    def leave(self, name):
+        """One look at an endpoint that is being deleted: after the first it says so, and after the last it is gone."""
+        LEAVES[name] -= 1
+        if LEAVES[name] == 0:
+            del LEAVES[name]
+            delete(self, name)
+        else:
+            self.endpoints[name].endpoint_status = "Deleting"
+
     def described(self, endpoint_name):
         endpoint = found(self, endpoint_name)
         answer = describe(self, endpoint_name)
+        if endpoint_name in LEAVES:
+            leave(self, endpoint_name)
         for variant in answer.get("ProductionVariants", []):
-            config = self.endpoint_configs[endpoint.endpoint_config_name].production_variants
-            model = self._models.get(config[0].get("ModelName"))
+            # Of an endpoint that is being deleted the configuration may be gone.
+            config = self.endpoint_configs.get(endpoint.endpoint_config_name)
+            model = config and self._models.get(config.production_variants[0].get("ModelName"))
             image = model.primary_container.get("Image") if model else None
             variant["DeployedImages"] = [{"SpecifiedImage": image, "ResolvedImage": image}]
         step = STEPS.get(endpoint_name)
@@ -327,7 +349,11 @@ def extend():
         if endpoint.endpoint_status in ("Creating", "Updating", "RollingBack"):
             raise ValidationError(f'Cannot update in-progress endpoint "{endpoint.arn}".')
         stop(endpoint.endpoint_config_name)
-        delete(self, endpoint_name)
+        looks = SCRIPTS.get(endpoint_name, {}).get("delete", {}).get("looks", 0)
+        if looks:
+            LEAVES[endpoint_name] = looks
+        else:
+            delete(self, endpoint_name)
 
     def config_removed(self, endpoint_config_name):
         config_of(self, endpoint_config_name)

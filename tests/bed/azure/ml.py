@@ -5,7 +5,9 @@ Of the script it reads:
   workspace   properties over those of the workspace `wine-ws`; null: there is none
   location    `westeurope` by default
   fail        {"code", "message"}: the next deployment that is made fails so, with `log` as its log
+  declined    {"code", "message"}: the next deployment that is made is not even begun
   traffic     "stuck": endpoints take another traffic and keep their own; "refused": they do not take it; "once": they take one more, then none
+  locked      endpoints are not deleted
   moves       so many seconds another traffic takes; until then the endpoint shows its old one and takes no other
   slow        a deployment is not ready before so many seconds
   usages      what the quota request answers, in place of plenty
@@ -254,6 +256,9 @@ def endpoint(mine, method, scope, name, one, body, refused):
     if method == "DELETE":
         if one is None:
             return 204, None
+        if mine.script.get("locked"):
+            failed = {"code": "ScopeLocked", "message": "The scope cannot perform delete operation because following scope(s) are locked."}
+            return 202, None, {"Azure-AsyncOperation": mine.later(lambda _: ("Failed", failed))}
         one.end()
         del endpoints(mine)[name]
         return 202, None, {"Location": mine.later(lambda _: ("Succeeded", None), True)}
@@ -316,6 +321,9 @@ def deployment(mine, method, scope, name, one, key, body, refused):
             raise refused(409, "Conflict", f"Endpoint {name} is in state {one.state}.")
         if found and found.state == "Creating":
             raise refused(409, "Conflict", f"Deployment {key} is being created.")
+        declined = mine.script.pop("declined", None)
+        if declined:
+            raise refused(400, declined["code"], declined["message"])
         environment = mine.state.get("ids", {}).get(body["properties"].get("environmentId"))
         if environment is None:
             raise refused(400, "UserError", "The environment is not there.")

@@ -1,13 +1,15 @@
 """A registry of Azure: `acr.py CONFIG`, before a real one that trusts tokens of ours. CONFIG is JSON: `folder` (the real one's address is
-in its file `upstream`; `log` gets `METHOD PATH STATUS` and `tokens` what was handed out, one a line), `prism` (which holds requests for tokens to Azure's own
+in its file `upstream`; `log` gets `METHOD PATH STATUS`, `tokens` what was handed out and `ours` what of it went to ml-deploy itself, one a line), `prism` (which holds requests for tokens to Azure's own
 description), `review` (a URL that says whether a token of the directory is good), `cert` and `key` (what the real one trusts), `life`
-(seconds that logins live), `roles` (AcrPush, AcrPull or nothing), `slow` (seconds that the first upload of a layer takes)."""
+(seconds that logins live), `roles` (AcrPush, AcrPull or nothing), `slow` (seconds that the first upload of a layer takes), `only` (so many logins are
+given before the role is taken away), `repeats` (who begins an upload is refused, in words that repeat his token)."""
 import http.client, http.server, json, os, secrets, sys, threading, time, urllib.error, urllib.parse, urllib.request
 
 from signed import Signer, encode
 
 config = json.load(open(sys.argv[1]))
 folder, life, slow = config["folder"], config["life"], [config.get("slow", 0)]
+left = [config.get("only", 1000)]
 signer = Signer(config["cert"], config["key"])
 # What was handed out, and when it ends.
 ends, lock = {}, threading.Lock()
@@ -23,10 +25,12 @@ def ask(url, body, kind):
         return error.code, error.read()
 
 
-def handed_out(text):
-    with lock, open(folder + "/tokens", "a") as tokens:
+def handed_out(text, agent):
+    with lock:
         ends[text] = time.time() + life
-        tokens.write(text + "\n")
+        for name in ["tokens", "ours"][: 1 + ("ml-deploy" in agent)]:
+            with open(f"{folder}/{name}", "a") as tokens:
+                tokens.write(text + "\n")
     return text
 
 
@@ -57,6 +61,8 @@ class Registry(http.server.BaseHTTPRequestHandler):
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
         if token and not is_good(token):
             return self.refuse("authentication required, the token has expired")
+        if token and config.get("repeats") and self.command == "POST" and path.endswith("/uploads/"):
+            return self.refuse(f"no: {token}", 403)
         if slow[0] and self.command in ("PATCH", "PUT") and "/uploads/" in path:
             pause, slow[0] = slow[0], 0
             time.sleep(pause)
@@ -81,17 +87,19 @@ class Registry(http.server.BaseHTTPRequestHandler):
             return self.refuse("the service is another registry")
         if path == "/oauth2/exchange":
             asked = json.dumps({"token": form.get("access_token", ""), "for": "registry"}).encode()
-            if not config["roles"] or ask(config["review"], asked, "application/json")[0] != 200:
+            with lock:
+                left[0] -= 1
+            if left[0] < 0 or not config["roles"] or ask(config["review"], asked, "application/json")[0] != 200:
                 return self.refuse("authentication required, visit https://aka.ms/acr/authorization for more information.")
             now = int(time.time())
             claims = {"iss": "Azure Container Registry", "iat": now, "exp": now + life, "jti": secrets.token_hex(16), "grant_type": "refresh_token"}
             text = ".".join(encode(part) for part in (b'{"alg":"RS256"}', json.dumps(claims).encode(), secrets.token_bytes(32)))
-            return self.json(200, {"refresh_token": handed_out(text)})
+            return self.json(200, {"refresh_token": handed_out(text, self.headers.get("User-Agent", ""))})
         if not is_good(form["refresh_token"]):
             return self.refuse("authentication required, the refresh token has expired")
         allowed = lambda action: config["roles"] == "AcrPush" or action == "pull"
         text = signer.token("app", form["service"], form["scope"].split(" "), allowed)
-        self.json(200, {"access_token": handed_out(text)})
+        self.json(200, {"access_token": handed_out(text, self.headers.get("User-Agent", ""))})
 
     def body(self):
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
@@ -102,8 +110,8 @@ class Registry(http.server.BaseHTTPRequestHandler):
         elif length := int(self.headers.get("Content-Length", 0)):
             yield self.rfile.read(length)
 
-    def refuse(self, message):
-        self.json(401, {"errors": [{"code": "UNAUTHORIZED", "message": message}]})
+    def refuse(self, message, status=401):
+        self.json(status, {"errors": [{"code": "UNAUTHORIZED", "message": message}]})
 
     def json(self, status, value):
         self.reply(status, {"Content-Type": "application/json"}, json.dumps(value).encode())

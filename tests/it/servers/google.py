@@ -1,4 +1,5 @@
-"""Google as a job sees it: `google.py CONFIG`. What it hands out is written to `tokens`, a file with lines `TOKEN SECONDS-SINCE-EPOCH-WHEN-IT-ENDS`.
+"""Google as a job sees it: `google.py CONFIG`. What it hands out is written to `tokens`, a file with lines `TOKEN SECONDS-SINCE-EPOCH-WHEN-IT-ENDS`;
+what comes beside a token, one a line, to `tokens.beside`.
 
 CONFIG is JSON and read again for each request: `tokens`; `life` (seconds); `account`, `public` (a service account and the PEM of its key);
 `only` (so many tokens are given before the key is deleted);
@@ -24,6 +25,13 @@ def unpack(part):
 def live(token):
     known = [line.split() for line in open(config()["tokens"])]
     return any(one == token and time.time() < float(ends) for one, ends in known)
+
+
+def beside(kind):
+    token = f"{kind}-{secrets.token_urlsafe(48)}"
+    with open(config()["tokens"] + ".beside", "a") as file:
+        file.write(token + "\n")
+    return token
 
 
 class Refused(Exception):
@@ -74,7 +82,8 @@ class Google(http.server.BaseHTTPRequestHandler):
     def of_person(self, form):
         if {name: form[name] for name in ("client_id", "client_secret", "refresh_token")} != config()["user"]:
             raise Refused(400, "invalid_grant", "Token has been expired or revoked.")
-        return self.oauth()
+        # The token that says who he is and another to go on with come along.
+        return self.oauth() | {"id_token": beside("id"), "refresh_token": beside("refresh")}
 
     def exchange(self, form):
         known = config()

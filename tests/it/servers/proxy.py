@@ -1,14 +1,14 @@
 """In front of a registry: `proxy.py HOST:PORT METHOD PATH-PART AGENT COUNT FAULT`.
 
 The first COUNT requests (or, with `SKIP+COUNT`, those behind the first SKIP) of that method and path, by a client whose name holds AGENT, get FAULT: `503` as a gateway says it, `503-json` as a
-registry does, `reset`, or `silent` for a minute. The rest is handed on. With the FAULT `referrers` it is a registry that itself lists what is attached to an image. An empty word means any. `GET /-/log` answers with what was asked so far: `METHOD PATH STATUS`, one a line."""
-import hashlib, http, http.client, http.server, json, os, socket, struct, sys, threading
+registry does, `429-later` with two seconds to wait (`EARLY` stands in the log when that is not done), `reset`, or `silent` for a minute. The rest is handed on. With the FAULT `referrers` it is a registry that itself lists what is attached to an image. An empty word means any. `GET /-/log` answers with what was asked so far: `METHOD PATH STATUS`, one a line."""
+import hashlib, http, http.client, http.server, json, os, socket, struct, sys, threading, time
 
 target, method, part, agent, count, fault = sys.argv[1:]
 # `SKIP+COUNT` lets the first SKIP of them through.
 skip, _, count = count.rpartition("+")
 skip, left = int(skip or 0), int(count)
-log, lock, attached = [], threading.Lock(), {}
+log, lock, attached, due = [], threading.Lock(), {}, [0]
 CODES = {"401": "UNAUTHORIZED", "403": "DENIED", "404": "NAME_UNKNOWN", "429": "TOOMANYREQUESTS", "500": "UNKNOWN", "503": "UNAVAILABLE"}
 
 
@@ -39,6 +39,8 @@ class Proxy(http.server.BaseHTTPRequestHandler):
     def do(self):
         if self.path == "/-/log":
             return self.reply(200, {}, "\n".join(log).encode())
+        if part in self.path and time.monotonic() < due[0]:
+            log.append(f"{self.command} {self.path} EARLY")
         if self.faulty():
             log.append(f"{self.command} {self.path} {fault}")
             self.close_connection = True
@@ -49,12 +51,15 @@ class Proxy(http.server.BaseHTTPRequestHandler):
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.connection.close()
                 return
-            status = fault.removesuffix("-json")
+            status = fault.removesuffix("-json").removesuffix("-later")
             reason = http.HTTPStatus(int(status)).phrase
             body, kind = f"<html><h1>{status} {reason}</h1></html>", "text/html"
             if fault.endswith("-json"):
                 body, kind = '{"errors":[{"code":"%s","message":"%s"}]}' % (CODES[status], reason.lower()), "application/json"
-            return self.reply(int(status), {"Connection": "close", "Content-Type": kind}, body.encode())
+            headers = {"Connection": "close", "Content-Type": kind}
+            if fault.endswith("-later"):
+                headers["Retry-After"], due[0] = "2", time.monotonic() + 2
+            return self.reply(int(status), headers, body.encode())
         if fault == "referrers" and "/referrers/" in self.path:
             log.append(f"{self.command} {self.path} 200")
             index = {"schemaVersion": 2, "manifests": attached.get(self.path.rpartition("/")[2], [])}

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 pub(crate) use self::operation::{Ended, Operation, Patience};
-pub(crate) use self::read::{codes, said};
+pub(crate) use self::read::{MORE_QUOTA, codes, lacks_quota, said};
 pub(crate) use self::rights::Size;
 pub(crate) use self::types::{Auth, Endpoint, OnlineDeployment, Workspace, is_changing};
 
@@ -31,6 +31,15 @@ use crate::failure::{Failure, Outcome};
 pub(crate) struct MachineLearning {
     clouds: Arc<Clouds>,
     workspace: MlWorkspace,
+}
+
+/// A container of a deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Container {
+    /// The one that answers.
+    Server,
+    /// What fetches its files before; not every deployment has it.
+    Fetcher,
 }
 
 impl Clouds {
@@ -136,7 +145,7 @@ impl MachineLearning {
         Ok(Operation::of(&answer, &path))
     }
 
-    /// The end of a deployment's log, the server's or that of what fetched its files; empty when there is none.
+    /// The end of a deployment's log; empty when there is none.
     ///
     /// # Errors
     /// As [`Self::workspace`].
@@ -144,6 +153,7 @@ impl MachineLearning {
         &self,
         endpoint: &str,
         deployment: &str,
+        container: Container,
         lines: usize,
     ) -> Outcome<Vec<String>> {
         let tried = format!("read the log of deployment `{deployment}`");
@@ -154,25 +164,16 @@ impl MachineLearning {
             deployment,
             "getLogs",
         ];
-        // What went wrong before the server began stands in the other one, which not every deployment has.
-        let of = async |container: &str| {
-            let body = json!({"containerType": container, "tail": lines});
-            let answer = self.ask(&tried, Ask::post(&path, Some(&body))).await?;
-            let content = text(&answer.json(), "/content").to_owned();
-            Outcome::Ok(content)
+        let container = match container {
+            Container::Server => "InferenceServer",
+            Container::Fetcher => "StorageInitializer",
         };
-        let (first, server) = (of("StorageInitializer").await, of("InferenceServer").await);
-        let (first, server) = match (first, server) {
-            (Err(failure), Err(_)) => return Err(failure),
-            (first, server) => (first.unwrap_or_default(), server.unwrap_or_default()),
-        };
-        let mut all: Vec<String> = first
-            .lines()
-            .chain(server.lines())
-            .map(str::to_owned)
-            .collect();
-        let surplus = all.len().saturating_sub(lines);
-        Ok(all.split_off(surplus))
+        let body = json!({"containerType": container, "tail": lines});
+        let answer = self.ask(&tried, Ask::post(&path, Some(&body))).await?;
+        let answer = answer.json();
+        let all: Vec<_> = text(&answer, "/content").lines().collect();
+        let end = all.iter().skip(all.len().saturating_sub(lines));
+        Ok(end.map(|&line| line.to_owned()).collect())
     }
 
     /// Registers an image as a version of an environment, and returns its id. The same image may be registered again.

@@ -42,6 +42,15 @@ pub(crate) fn said(error: &Value) -> String {
     words.join(" ")
 }
 
+/// Whether the error is about quota. Azure has a code for it, and says it in words alone where it refuses the request itself.
+pub(crate) fn lacks_quota(codes: &[String], said: &str) -> bool {
+    let words = ["Not enough quota", "#error-outofquota"];
+    codes.iter().any(|code| code == "OutOfQuota") || words.iter().any(|one| said.contains(one))
+}
+
+/// What to do when the quota does not suffice.
+pub(crate) const MORE_QUOTA: &str = "ask for more quota of Azure Machine Learning in the region (Azure portal, Quotas), remove deployments that are not needed, or choose another `instance-type`; Azure takes a fifth more than asked for, for upgrades";
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -59,5 +68,14 @@ mod tests {
         assert_eq!(said(&error), "It failed.");
         assert_eq!(said(&Value::Null), "");
         assert!(codes(&json!([1, "code"])).is_empty());
+    }
+
+    #[test]
+    fn a_lack_of_quota_is_told_by_its_code_or_in_words() {
+        let code = |code: &str| vec![code.to_owned()];
+        assert!(lacks_quota(&code("OutOfQuota"), ""));
+        let words = "Not enough quota available for Standard_DS3_v2 in SubscriptionId s. Current usage/limit: 0/6. Additional needed: 8";
+        assert!(lacks_quota(&code("BadRequest"), words));
+        assert!(!lacks_quota(&code("BadRequest"), "The quota is fine."));
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::read::{codes, said};
+use super::read::{MORE_QUOTA, codes, lacks_quota, said};
 use crate::cloud::spec::MlWorkspace;
 use crate::code::Code;
 use crate::failure::Failure;
@@ -43,6 +43,11 @@ pub(super) fn refused(asked: &Asked<'_>, status: u16, body: &Value) -> Failure {
                 None => "the identity may not".to_owned(),
             },
             Some(give(asked)),
+        ),
+        _ if lacks_quota(&codes, &said) => (
+            Code::QuotaExceeded,
+            "the quota does not suffice".to_owned(),
+            Some(MORE_QUOTA.to_owned()),
         ),
         404 if has("ResourceGroupNotFound") => (
             Code::WorkspaceMissing,
@@ -170,6 +175,15 @@ mod tests {
             of(404, "UserError", "no endpoint").code,
             Code::EndpointFailed
         );
+    }
+
+    #[test]
+    fn a_refusal_for_want_of_quota_is_one() {
+        let text = "Not enough quota available for Standard_DS3_v2 in SubscriptionId s. Current usage/limit: 0/6. Additional needed: 8";
+        let found = of(400, "BadRequest", text);
+        assert_eq!(found.code, Code::QuotaExceeded);
+        assert!(found.advice().contains("ask for more quota"));
+        assert_eq!(found.evidence, [format!("BadRequest: {text}")]);
     }
 
     #[test]

@@ -54,6 +54,9 @@ impl MachineLearning {
         }
         let bearer = SecretString::from(found);
         self.clouds.voice.mask(&bearer).await;
+        // Beside the key that we take stands another that is as good.
+        let other = SecretString::from(text(&answer, "/secondaryKey"));
+        self.clouds.voice.mask(&other).await;
         Ok(Scoring { base, bearer })
     }
 }

@@ -80,7 +80,7 @@ impl Happening {
         Some(Self {
             uid: text(event, "/involvedObject/uid").to_owned(),
             reason: reason.to_owned(),
-            message: message[..message.floor_char_boundary(LONGEST)].to_owned(),
+            message: shortened(message),
             warning: text(event, "/type") != "Normal",
             container: container.unwrap_or_default().to_owned(),
             count: u32::try_from(count.max(1)).unwrap_or(u32::MAX),
@@ -153,6 +153,15 @@ impl Happenings {
         found.sort_by_key(|one| one.last);
         found
     }
+}
+
+/// A cut is marked: who hides secrets looks there for the beginning of one.
+fn shortened(text: &str) -> String {
+    if text.len() <= LONGEST {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(LONGEST - '…'.len_utf8());
+    format!("{}…", &text[..end])
 }
 
 #[cfg(test)]

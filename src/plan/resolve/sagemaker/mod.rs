@@ -54,7 +54,7 @@ impl Resolver<'_> {
         );
         let update = self.update(&variants);
         let capture = self.capture();
-        let startup = own.startup_timeout;
+        let startup = self.inputs.endpoint.startup_timeout;
         if startup.is_some_and(|time| !(60..=3600).contains(&time.as_secs())) {
             self.invalid(
                 "startup-timeout",

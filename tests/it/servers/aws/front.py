@@ -3,6 +3,7 @@
 CONFIG is JSON: `moto` (its URL), `admin` (id and secret of somebody who may do all), `registry` (host:port, user and password of the real one), and
   login_seconds    how long a login at the registry lives; ECR's own is twelve hours
   slow             the first layer is held until its login has ended, and is then refused
+  only             so many logins at the registry are given before the right to have one is taken away
   session_seconds  how long the keys of a role live
   trust            subject and audience that roles trust
   said             what a role that does not trust a job is told instead; {sent} is the job's token
@@ -171,6 +172,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.public(json.loads(body))
         if self.what == "GetAuthorizationToken" and config.pop("expired", False):
             return self.reply(400, {"__type": "ExpiredTokenException", "message": "The security token included in the request is expired"})
+        if self.what == "GetAuthorizationToken" and len(logins) >= config.get("only", 1000):
+            text = "User: arn:aws:iam::123456789012:user/ci is not authorized to perform: ecr:GetAuthorizationToken on resource: * because no identity-based policy allows the ecr:GetAuthorizationToken action"
+            return self.reply(400, {"__type": "AccessDeniedException", "message": text})
         if self.what == "AssumeRoleWithWebIdentity" and config.pop("hiccup", False):
             return self.reply(400, "<ErrorResponse><Error><Code>IDPCommunicationError</Code><Message>Error communicating with IdP</Message></Error></ErrorResponse>")
         if self.what == "AssumeRoleWithWebIdentity":
@@ -319,6 +323,8 @@ def by_admin(method, path, body):
     return {**dict(request.headers), "Host": moto.netloc}
 
 
+# A deployment asks for much at once.
+http.server.ThreadingHTTPServer.request_queue_size = 128
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 print(server.server_address[1], flush=True)
