@@ -215,7 +215,9 @@ fn an_input_of_another_target_is_told_and_stops_nothing() {
     let unused = "not used    manifests, namespace, cluster-name, container-name, health-path: for another target\n";
     sagemaker.run().expect(0).says(unused);
     let azure = endpoint("azureml", "Standard_DS2_v2").flag("resource-group", "rg");
-    let azure = azure.flag("workspace", "ws").flag("execution-role", "r");
+    let azure = azure
+        .flag("workspace", "wine-ws")
+        .flag("execution-role", "r");
     azure.run().expect(0).says(
         "not used    manifests, namespace, cluster-name, container-name, execution-role: for another target\n",
     );

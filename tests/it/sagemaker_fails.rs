@@ -244,22 +244,6 @@ fn what_sagemaker_does_not_take_is_found_before_anything_is_made() {
     let run = run.input("execution-role", role["arn"].as_str().unwrap());
     let ended = endpoint.run(run).expect(10).code("endpoint-role");
     ended.says("its trust policy does not name `sagemaker.amazonaws.com`");
-    // More machines than the account may have is nothing that time mends.
-    let limit = json!({"status": 400, "message": "The account-level service limit 'ml.m5.large for endpoint usage' is 0 Instances"});
-    endpoint.fault("CreateEndpoint", "ResourceLimitExceeded", &limit);
-    let ended = endpoint.run(endpoint.deploy(&project, v1)).expect(50);
-    ended
-        .code("endpoint-failed")
-        .says("service limit 'ml.m5.large for endpoint usage' is 0")
-        .says("ask for a higher quota in Service Quotas");
-
-    // A type that is misspelt, to which AWS answers with all that it has.
-    let run = endpoint
-        .deploy(&project, v1)
-        .input("instance-type", "ml.m5.larg");
-    let ended = endpoint.run(run).expect(50).code("endpoint-failed");
-    let ended = ended.says("did you mean `ml.m5.large`?");
-    assert!(!ended.stdout.contains("ml.c5.xlarge"), "{}", ended.stdout);
     let wrong = [
         ("instance-type", "m5.large"),
         ("serverless-memory", "2048"),
@@ -309,6 +293,23 @@ fn what_sagemaker_does_not_take_is_found_before_anything_is_made() {
             .iter()
             .any(|(name, _)| name.starts_with("Create"))
     );
+
+    // More machines than the account may have is nothing that time mends.
+    let limit = json!({"status": 400, "message": "The account-level service limit 'ml.m5.large for endpoint usage' is 0 Instances"});
+    endpoint.fault("CreateEndpoint", "ResourceLimitExceeded", &limit);
+    let ended = endpoint.run(endpoint.deploy(&project, v1)).expect(50);
+    ended
+        .code("endpoint-failed")
+        .says("service limit 'ml.m5.large for endpoint usage' is 0")
+        .says("ask for a higher quota in Service Quotas");
+
+    // A type that is misspelt, to which AWS answers with all that it has.
+    let run = endpoint
+        .deploy(&project, v1)
+        .input("instance-type", "ml.m5.larg");
+    let ended = endpoint.run(run).expect(50).code("endpoint-failed");
+    let ended = ended.says("did you mean `ml.m5.large`?");
+    assert!(!ended.stdout.contains("ml.c5.xlarge"), "{}", ended.stdout);
 }
 
 #[test]
