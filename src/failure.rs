@@ -47,6 +47,19 @@ impl Failure {
         all
     }
 
+    /// The message of the first finding.
+    pub(crate) fn message(&self) -> &str {
+        &self.first.message
+    }
+
+    /// The same with a graver finding before all others.
+    pub(crate) fn led_by(self, graver: Diagnostic) -> Self {
+        Self {
+            first: Box::new(graver),
+            rest: self.into_findings(),
+        }
+    }
+
     /// Adds the place to the first finding, unless it has one.
     pub(crate) fn at(mut self, at: impl Into<Option<Location>>) -> Self {
         if self.first.at.is_none() {

@@ -269,17 +269,18 @@ fn a_first_deployment_that_fails_leaves_what_the_inputs_say() {
     let rollback = azure.command("rollback").run().expect(10);
     azure.held(rollback.code("revision-missing"));
 
+    let remove = |azure: &Azure| {
+        let run = azure.deploy("exits").input("on-first-failure", "remove");
+        azure.held(run.run().expect(50))
+    };
     let other = Azure::new(json!({}));
-    let run = other.deploy("exits").input("on-first-failure", "remove");
-    let ended = run.run().expect(50).says("endpoint `wine` is removed");
-    other.held(ended);
+    remove(&other).says("endpoint `wine` is removed");
     assert!(other.endpoint().is_null());
+    let locked = Azure::new(json!({"locked": true}));
+    remove(&locked).says("endpoint `wine` is left: The scope cannot perform delete operation");
 
     // Somebody else's endpoint stays, whatever came of the first deployment on it.
     let foreign = Azure::new(json!({"endpoint": {"authMode": "Key"}}));
-    let run = foreign.deploy("exits").input("on-first-failure", "remove");
-    let ended = run.run().expect(50);
-    let ended = ended.says("endpoint `wine` stays, without traffic");
-    foreign.held(ended);
+    remove(&foreign).says("endpoint `wine` stays, without traffic");
     assert_eq!(foreign.endpoint()["deployments"], json!({}));
 }

@@ -27,6 +27,22 @@ fn a_silent_return_to_the_old_configuration_is_a_failure() {
     assert_ne!(ended.output("rolled-back"), "");
     let second = endpoint.last_config();
     assert_ne!(first, second);
+    // What AWS refuses to begin leaves as little behind.
+    let limit = json!({"message": "The account-level service limit 'ml.m5.large for endpoint usage' is 1 Instances"});
+    endpoint.fault("UpdateEndpoint", "ResourceLimitExceeded", &limit);
+    let ended = endpoint.run(endpoint.deploy(&project, v2)).expect(50);
+    let ended = ended.code("endpoint-failed").says("Service Quotas");
+    ended.says(&format!("removed configuration `{second}`"));
+    let deleted = [
+        json!({"EndpointConfigName": second}),
+        json!({"EndpointConfigName": second}),
+    ];
+    assert_eq!(endpoint.called("DeleteEndpointConfig"), deleted);
+    assert_eq!(endpoint.called("DeleteModel").len(), 2);
+    // With `on-failure: keep` it stays.
+    let run = endpoint.deploy(&project, v2).input("on-failure", "keep");
+    endpoint.run(run).expect(50).code("endpoint-old-config");
+    assert_eq!(endpoint.called("DeleteModel").len(), 2);
 }
 
 #[test]
@@ -63,11 +79,26 @@ fn an_endpoint_that_cannot_be_made_says_why() {
         .expect(10);
     gone.code("revision-missing");
 
+    // Removals take their time: the next run waits, as it does before it makes a failed one anew.
+    let slow = json!({"address": "http://127.0.0.1:1", "create": {"seconds": 0.2, "end": "failed", "reason": reason}, "delete": {"looks": 4}});
+    endpoint.script(&slow);
+    endpoint.run(endpoint.deploy(&project, v1)).expect(50);
+    let remove = || {
+        let run = endpoint.deploy(&project, v1);
+        endpoint
+            .run(run.input("on-first-failure", "remove"))
+            .expect(50)
+    };
+    remove().says("it is made anew").says("is removed");
+    remove()
+        .says("is Deleting by another run; waiting")
+        .says("is removed");
+
     // Fewer machines than asked for are no success, although the status says so.
     endpoint.script(
         &json!({"address": "http://127.0.0.1:1", "create": {"seconds": 0.2, "end": "short"}}),
     );
-    let run = endpoint.deploy(&project, v1).input("deploy-timeout", "2s");
+    let run = endpoint.deploy(&project, v1).input("deploy-timeout", "5s");
     let ended = endpoint.run(run).expect(50).code("rollout-deadline");
     ended.says("0 of 1 instances of `AllTraffic` serve");
 }

@@ -176,10 +176,10 @@ pub(super) async fn log(work: &Work<'_>, name: &str) -> Log {
             lines.extend(server);
             None
         }
-        Err(failure) => {
-            let why = failure.findings().next();
-            why.map(|finding| format!("(the server's log is not shown: {})", finding.message))
-        }
+        Err(failure) => Some(format!(
+            "(the server's log is not shown: {})",
+            failure.message()
+        )),
     };
     let surplus = lines.len().saturating_sub(LINES);
     let lines = lines.split_off(surplus);

@@ -68,13 +68,15 @@ async fn write(
         Err(failure) if failure.code() == Code::EndpointFailed => failure,
         other => return other,
     };
-    let first = failure.findings().next();
-    let why = first.map_or_else(String::new, |finding| finding.message.clone());
-    let advice = first.and_then(|finding| finding.help.clone());
+    let advice = failure
+        .findings()
+        .next()
+        .and_then(|finding| finding.help.clone());
     let evidence = failure
         .findings()
         .flat_map(|finding| finding.evidence.clone());
-    let unmoved = unmoved(&now.name, wanted, &why).evidence(evidence.collect::<Vec<_>>());
+    let unmoved =
+        unmoved(&now.name, wanted, failure.message()).evidence(evidence.collect::<Vec<_>>());
     Err(match advice {
         Some(advice) => unmoved.help(advice),
         None => unmoved,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::before::Tags;
 use super::provision::log;
-use super::remove::{REMOVAL, remove};
+use super::remove::{REMOVAL, remove, remove_endpoint};
 use super::work::Work;
 use super::{How, Rollout, traffic};
 use crate::artifact::RolledBack;
@@ -140,19 +140,8 @@ async fn first(work: &Work<'_>, rollout: &Rollout, failure: Failure) -> Failure 
     }
     match remove_endpoint(work).await {
         Ok(()) => failure.also(format!("; endpoint `{}` is removed", spec.endpoint)),
-        Err(why) => {
-            let said = words(&why);
-            failure.also(format!("; endpoint `{}` is left: {said}", spec.endpoint))
-        }
+        Err(why) => failure.also(format!("; endpoint `{}` is left: {why}", spec.endpoint)),
     }
-}
-
-async fn remove_endpoint(work: &Work<'_>) -> Outcome<()> {
-    let name = work.spec.endpoint.as_str();
-    let operation = work.ml.delete_endpoint(name).await?;
-    work.wait(&format!("endpoint `{name}` is removed"), operation)
-        .await
-        .map(drop)
 }
 
 /// A cancel while the traffic moved: half of a move is the worst that can be left, so it goes back to who had it, as far as the time
@@ -204,7 +193,7 @@ async fn leads(work: &Work<'_>) -> String {
             traffic::shown(&now.traffic)
         ),
         Ok(None) => format!("endpoint `{name}` is not there"),
-        Err(why) => format!("who has the traffic is not known: {}", words(&why)),
+        Err(why) => format!("who has the traffic is not known: {}", why.message()),
     }
 }
 
@@ -221,7 +210,7 @@ async fn not_put_back(
     let message = format!(
         "the traffic could not be moved back to {}: {}; {leads}",
         traffic::shown(before),
-        words(why)
+        why.message()
     );
     let evidence = why.findings().flat_map(|finding| finding.evidence.clone());
     let broken = Diagnostic::error(Code::RollbackFailed, message)
@@ -230,9 +219,7 @@ async fn not_put_back(
             by_hand(work.spec, before, name)
         ))
         .evidence(evidence.collect::<Vec<_>>());
-    let mut findings = vec![broken];
-    findings.extend(failure.into_findings());
-    Failure::all(findings).unwrap_or_else(|| Failure::new(Code::RollbackFailed, "no finding"))
+    failure.led_by(broken)
 }
 
 /// The line that gives the traffic back, with nothing for the new deployment.
@@ -250,9 +237,4 @@ fn by_hand(spec: &AzureMlSpec, before: &traffic::Traffic, new: &str) -> String {
         spec.endpoint,
         shares.join(" ")
     )
-}
-
-fn words(failure: &Failure) -> String {
-    let first = failure.findings().next();
-    first.map_or_else(String::new, |finding| finding.message.clone())
 }

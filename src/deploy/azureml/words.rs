@@ -78,7 +78,10 @@ fn meaning(code: &str, said: &str, wrong: &Wrong<'_>) -> Option<(Code, String, S
             .iter()
             .any(|word| said.contains(word))
     };
+    // Azure has more than one code for a container that ended or was killed; its words tell it.
+    let dead = said.contains("container has crashed or terminated");
     let (code, why, help) = match code {
+        "BadArgument" | "UserError" if dead => return meaning("ResourceNotReady", said, wrong),
         "OutOfCapacity" => (
             Code::QuotaExceeded,
             format!("the region has no machines left for {}", machines(wrong)),
@@ -200,6 +203,10 @@ mod tests {
         let pull =
             json!({"code": "BadArgument", "message": "Unable to download user container image"});
         assert_eq!(of(&pull, &[]).code, Code::PullDenied);
+        let killed = json!({"code": "BadArgument", "message": "User container has crashed or terminated: Liveness probe failed: HTTP probe failed with statuscode: 502."});
+        let killed = of(&killed, &[]);
+        assert_eq!(killed.code, Code::NotReady);
+        assert!(killed.advice().contains("`startup-timeout`"));
         let registry = json!({"code": "ResourceNotFound", "message": "Container Registry authorization error"});
         assert_eq!(of(&registry, &[]).code, Code::PullDenied);
         let other = json!({"code": "ResourceNotFound", "message": "The storage account is gone."});

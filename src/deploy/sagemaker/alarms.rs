@@ -67,10 +67,14 @@ pub(super) fn named(failure: Failure, firing: &[Alarm]) -> Failure {
     let reasons = firing
         .iter()
         .map(|alarm| format!("alarm {}: {}", alarm.name, alarm.reason));
-    failure
+    let failure = failure
         .also(format!("; in ALARM meanwhile: `{}`", names.join("`, `")))
-        .evidence(reasons)
-        .help("see in CloudWatch why the alarm went off while requests moved to the new version, correct that and deploy again")
+        .evidence(reasons);
+    // Whoever must look after an endpoint first, looks after the alarm later.
+    if failure.code() != Code::EndpointOldConfig {
+        return failure;
+    }
+    failure.help("see in CloudWatch why the alarm went off while requests moved to the new version, correct that and deploy again")
 }
 
 #[cfg(test)]

@@ -29,7 +29,8 @@ pub(super) async fn found(
     let Some(mut described) = look(ctx, aws, name).await? else {
         return Ok(None);
     };
-    if judge::busy(&described) && next_config(&described) != wanted.config {
+    let leaves = text(&described, "EndpointStatus") == "Deleting";
+    if leaves || judge::busy(&described) && next_config(&described) != wanted.config {
         let status = text(&described, "EndpointStatus").to_owned();
         ctx.events
             .note(format!(
@@ -68,19 +69,29 @@ pub(super) async fn found(
     }
 }
 
-/// Waits until a removed endpoint is gone.
+/// Waits until a removed endpoint is gone. What it says of itself meanwhile may be from before its removal.
 async fn gone(ctx: &Context, aws: &SageMaker, spec: &SageMakerSpec, until: Instant) -> Outcome<()> {
-    match settled(ctx, aws, spec, until).await? {
-        None => Ok(()),
-        Some(left) => Err(Failure::new(
-            Code::EndpointFailed,
-            format!(
-                "endpoint `{}` was removed and is still there: {}",
-                spec.endpoint,
-                text(&left, "EndpointStatus")
-            ),
-        )),
+    let name = &spec.endpoint;
+    while let Some(left) = settled(ctx, aws, spec, until).await? {
+        if Instant::now() >= until {
+            let status = text(&left, "EndpointStatus");
+            return Err(Failure::new(
+                Code::EndpointFailed,
+                format!("endpoint `{name}` was removed and is still there: {status}"),
+            ));
+        }
+        pause(ctx, name).await?;
     }
+    Ok(())
+}
+
+/// Waits a moment before something is looked at, or tried, again.
+async fn pause(ctx: &Context, name: &str) -> Outcome<()> {
+    beforehand(ctx, name, async {
+        tokio::time::sleep(PAUSE).await;
+        Ok(())
+    })
+    .await
 }
 
 /// Makes what is not there yet.
@@ -124,7 +135,7 @@ fn unchanged(name: &str) -> Failure {
     )
 }
 
-/// Before an update is tried again that came in between.
+/// Before something is looked at, or tried, again.
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// A change of an endpoint.
@@ -160,11 +171,7 @@ pub(super) async fn change(
             while !aws.update(name, &body).await? {
                 let note = format!("endpoint `{name}` is being changed by something else: waiting");
                 ctx.events.note(note).await;
-                beforehand(ctx, name, async {
-                    tokio::time::sleep(PAUSE).await;
-                    Ok(())
-                })
-                .await?;
+                pause(ctx, name).await?;
                 settled(ctx, aws, spec, until).await?;
                 if Instant::now() >= until {
                     let why = format!(

@@ -75,13 +75,13 @@ async fn mark(aws: &SageMaker, spec: &SageMakerSpec, rollout: &Rollout) -> Outco
 
 /// What fails beside the deployment itself.
 pub(super) async fn warn(ctx: &Context, what: &str, failure: &Failure) {
-    let Some(finding) = failure.findings().next() else {
-        return;
-    };
     let code = match failure.code() {
         Code::CloudDenied => Code::CloudDenied,
         _ => Code::EndpointFailed,
     };
-    let warning = Diagnostic::warning(code, format!("{what}: {}", finding.message));
-    ctx.events.diagnosed(warning.help(finding.advice())).await;
+    let warning = Diagnostic::warning(code, format!("{what}: {}", failure.message()));
+    let advice = failure.findings().next().map(Diagnostic::advice);
+    ctx.events
+        .diagnosed(warning.help(advice.unwrap_or_default()))
+        .await;
 }

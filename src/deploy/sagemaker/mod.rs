@@ -37,7 +37,7 @@ use crate::cloud::SageMaker;
 use crate::code::Code;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::plan::SageMakerSpec;
+use crate::plan::{OnFailure, SageMakerSpec};
 
 /// What an endpoint is made from must begin so: SageMaker gives the container this one argument.
 const ARGUMENT: &str = "serve";
@@ -130,46 +130,21 @@ pub(crate) async fn run(
     let wanted = Wanted::of(spec, &image, &role, origin);
     let found = found(ctx, &aws, spec, &wanted, until).await?;
     let since = SystemTime::now();
-    let mut goal = Goal::new(spec, &wanted.config);
-    let before = match &found {
-        Some(described) if config(described) != wanted.config => Some(Before::of(described)),
-        Some(described) if text(described, "EndpointStatus") == "Creating" => None,
-        // It has become ours before: by a run that was stopped, or by one that was verified.
-        Some(described) => history::before(&aws, spec, described).await,
-        None => None,
-    };
-    let (mut changed, mut deadline) = (true, until);
-    match &found {
-        Some(described) if next_config(described) == wanted.config => {
-            // Somebody else's change of what serves already, such as its weights, is none of ours.
-            changed = config(described) != wanted.config
-                || text(described, "EndpointStatus") == "Creating";
-            if !changed {
-                // An autoscaler may have changed the number of machines since.
-                goal = Goal::earlier(&wanted.config);
+    let before = before(&aws, spec, &wanted, found.as_ref()).await;
+    let begun = match begin(ctx, &aws, spec, &wanted, found.as_ref(), until).await {
+        Ok(begun) => begun,
+        Err(failure) => {
+            // AWS has refused it, so nobody uses what was made for it. Of any other failure that is not known.
+            if failure.code() == Code::EndpointFailed && spec.on_failure == OnFailure::Rollback {
+                undo::tidy(ctx, &aws, spec, &wanted.config).await;
             }
-            let note = if changed {
-                "is on its way to this configuration already: an earlier run began it"
-            } else {
-                "serves this configuration already: there is nothing to update"
-            };
-            ctx.events
-                .note(format!("endpoint `{}` {note}", spec.endpoint))
-                .await;
+            return Err(failure);
         }
-        found => {
-            make(ctx, &aws, spec, &wanted).await?;
-            let step = match found {
-                Some(_) => Change::Move(watched(spec)),
-                None => Change::Make(&wanted.tags),
-            };
-            change(ctx, &aws, spec, &wanted.config, step).await?;
-            deadline = Instant::now() + spec.deadline;
-        }
-    }
+    };
+    let changed = begun.changed;
     let waited = Waited {
-        goal,
-        deadline,
+        goal: begun.goal,
+        deadline: begun.deadline,
         since,
         alarms: &spec.alarms,
     };
@@ -193,6 +168,80 @@ pub(crate) async fn run(
         .await;
     ctx.events.produced(rollout.deployment.clone()).await;
     Ok(rollout)
+}
+
+/// What served before this run; `None`: nothing did, or nothing of which it can be told.
+async fn before(
+    aws: &SageMaker,
+    spec: &SageMakerSpec,
+    wanted: &Wanted,
+    found: Option<&Value>,
+) -> Option<Before> {
+    let described = found?;
+    if config(described) != wanted.config {
+        return Some(Before::of(described));
+    }
+    if text(described, "EndpointStatus") == "Creating" {
+        return None;
+    }
+    // It has become ours before: by a run that was stopped, or by one that was verified.
+    history::before(aws, spec, described).await
+}
+
+/// A change that is on its way, or none that was needed.
+struct Begun<'a> {
+    goal: Goal<'a>,
+    deadline: Instant,
+    /// Whether there is a change of ours.
+    changed: bool,
+}
+
+/// Begins what is not there yet.
+async fn begin<'a>(
+    ctx: &Context,
+    aws: &SageMaker,
+    spec: &'a SageMakerSpec,
+    wanted: &'a Wanted,
+    found: Option<&Value>,
+    until: Instant,
+) -> Outcome<Begun<'a>> {
+    let goal = Goal::new(spec, &wanted.config);
+    let there = found.filter(|described| next_config(described) == wanted.config);
+    let Some(described) = there else {
+        make(ctx, aws, spec, wanted).await?;
+        let step = match found {
+            Some(_) => Change::Move(watched(spec)),
+            None => Change::Make(&wanted.tags),
+        };
+        change(ctx, aws, spec, &wanted.config, step).await?;
+        return Ok(Begun {
+            goal,
+            deadline: Instant::now() + spec.deadline,
+            changed: true,
+        });
+    };
+    // Somebody else's change of what serves already, such as its weights, is none of ours.
+    let changed =
+        config(described) != wanted.config || text(described, "EndpointStatus") == "Creating";
+    let note = if changed {
+        "is on its way to this configuration already: an earlier run began it"
+    } else {
+        "serves this configuration already: there is nothing to update"
+    };
+    ctx.events
+        .note(format!("endpoint `{}` {note}", spec.endpoint))
+        .await;
+    // An autoscaler may have changed the number of machines since.
+    let goal = if changed {
+        goal
+    } else {
+        Goal::earlier(&wanted.config)
+    };
+    Ok(Begun {
+        goal,
+        deadline: until,
+        changed,
+    })
 }
 
 /// Goes back to the configuration that was verified before the one that is live.

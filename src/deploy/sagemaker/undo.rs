@@ -48,7 +48,7 @@ pub(crate) async fn undo(
     match back(ctx, &aws, spec, before).await {
         Ok(()) => {
             let failure = rolled_back(ctx, spec, before, failure).await;
-            tidy(ctx, &aws, spec, rollout).await;
+            tidy(ctx, &aws, spec, &rollout.config).await;
             failure
         }
         Err(why) => not_back(ctx, spec, before, why, failure),
@@ -71,7 +71,7 @@ pub(super) async fn not_there(
         (_, Code::Interrupted | Code::RolloutDeadline | Code::RollbackFailed) => failure,
         (Some(before), Code::EndpointOldConfig) => {
             if spec.on_failure == OnFailure::Rollback {
-                tidy(ctx, aws, spec, rollout).await;
+                tidy(ctx, aws, spec, &rollout.config).await;
             }
             rolled_back(ctx, spec, before, failure).await
         }
@@ -94,9 +94,7 @@ async fn down(aws: &SageMaker, spec: &SageMakerSpec, before: &Before, failure: F
     );
     let broken = Diagnostic::error(Code::RollbackFailed, said)
         .help("delete the endpoint, which is all that SageMaker allows, and run again");
-    let findings = std::iter::once(broken).chain(failure.into_findings());
-    Failure::all(findings.collect())
-        .unwrap_or_else(|| Failure::new(Code::RollbackFailed, Code::RollbackFailed.title()))
+    failure.led_by(broken)
 }
 
 /// Moves the endpoint back and waits for it.
@@ -120,8 +118,7 @@ async fn back(
 }
 
 /// What failed serves nobody any more: its configuration and model go, unless they were verified by an earlier run.
-async fn tidy(ctx: &Context, aws: &SageMaker, spec: &SageMakerSpec, rollout: &Rollout) {
-    let name = &rollout.config;
+pub(super) async fn tidy(ctx: &Context, aws: &SageMaker, spec: &SageMakerSpec, name: &str) {
     match discard(aws, spec, name).await {
         Ok(true) => {
             let note = format!("removed configuration `{name}`, which was never verified");
@@ -158,11 +155,11 @@ fn not_back(
     why: Failure,
     failure: Failure,
 ) -> Failure {
-    let first = why.findings().next();
-    let first = first.map_or("", |finding| finding.message.as_str());
     let said = format!(
-        "endpoint `{}` could not be put back to configuration `{}`: {first}",
-        spec.endpoint, before.config
+        "endpoint `{}` could not be put back to configuration `{}`: {}",
+        spec.endpoint,
+        before.config,
+        why.message()
     );
     if ctx.cancel.is_cancelled() {
         return failure.also(format!("; {said}"));
@@ -171,9 +168,9 @@ fn not_back(
         "see the endpoint's page in the SageMaker console; `ml-deploy rollback` with `endpoint-name: {}` tries again",
         spec.endpoint
     ));
-    let findings = std::iter::once(broken).chain(failure.into_findings());
-    Failure::all(findings.chain(why.into_findings()).collect())
-        .unwrap_or_else(|| Failure::new(Code::RollbackFailed, Code::RollbackFailed.title()))
+    let mut findings = failure.led_by(broken).into_findings();
+    findings.extend(why.into_findings());
+    Failure::all(findings).unwrap_or_else(|| Failure::new(Code::RollbackFailed, "no finding"))
 }
 
 /// Nothing served before.
@@ -197,17 +194,14 @@ async fn first(
     };
     match removed.await {
         Ok(()) => {
-            tidy(ctx, aws, spec, rollout).await;
+            tidy(ctx, aws, spec, &rollout.config).await;
             failure.also(format!(
                 "; nothing was live before: endpoint `{name}` is removed"
             ))
         }
-        Err(why) => {
-            let why = why.findings().next();
-            let why = why.map_or("", |finding| finding.message.as_str());
-            failure.also(format!(
-                "; nothing was live before, and endpoint `{name}` could not be removed: {why}"
-            ))
-        }
+        Err(why) => failure.also(format!(
+            "; nothing was live before, and endpoint `{name}` could not be removed: {}",
+            why.message()
+        )),
     }
 }

@@ -190,9 +190,8 @@ pub(super) async fn explain(
     let log = match log {
         Ok(log) => log,
         Err(failure) => {
-            let why = failure.findings().next();
-            let why = why.map_or("", |finding| finding.message.as_str());
-            return Failure::new(code, message).evidence([why.to_owned()]);
+            let why = failure.message().to_owned();
+            return Failure::new(code, message).evidence([why]);
         }
     };
     let nothing = Value::Null;

@@ -32,6 +32,7 @@ from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
 
 SCRIPTS = {}  # endpoint name → what the test wants of it
 STEPS = {}  # endpoint name → the change under way
+LEAVES = {}  # endpoint name → how often it is looked at until it is gone
 RUNNING = {}  # endpoint configuration → container that serves it
 LABEL = "ml-deploy-bed.aws"
 ACTIVATES = 0.2  # seconds until a step has its traffic
@@ -297,12 +298,24 @@ def extend():
         settle(self, self.endpoints[name])
         return self.endpoints[name]
 
+    def leave(self, name):
+        """One look at an endpoint that is being deleted: after the first it says so, and after the last it is gone."""
+        LEAVES[name] -= 1
+        if LEAVES[name] == 0:
+            del LEAVES[name]
+            delete(self, name)
+        else:
+            self.endpoints[name].endpoint_status = "Deleting"
+
     def described(self, endpoint_name):
         endpoint = found(self, endpoint_name)
         answer = describe(self, endpoint_name)
+        if endpoint_name in LEAVES:
+            leave(self, endpoint_name)
         for variant in answer.get("ProductionVariants", []):
-            config = self.endpoint_configs[endpoint.endpoint_config_name].production_variants
-            model = self._models.get(config[0].get("ModelName"))
+            # Of an endpoint that is being deleted the configuration may be gone.
+            config = self.endpoint_configs.get(endpoint.endpoint_config_name)
+            model = config and self._models.get(config.production_variants[0].get("ModelName"))
             image = model.primary_container.get("Image") if model else None
             variant["DeployedImages"] = [{"SpecifiedImage": image, "ResolvedImage": image}]
         step = STEPS.get(endpoint_name)
@@ -336,7 +349,11 @@ def extend():
         if endpoint.endpoint_status in ("Creating", "Updating", "RollingBack"):
             raise ValidationError(f'Cannot update in-progress endpoint "{endpoint.arn}".')
         stop(endpoint.endpoint_config_name)
-        delete(self, endpoint_name)
+        looks = SCRIPTS.get(endpoint_name, {}).get("delete", {}).get("looks", 0)
+        if looks:
+            LEAVES[endpoint_name] = looks
+        else:
+            delete(self, endpoint_name)
 
     def config_removed(self, endpoint_config_name):
         config_of(self, endpoint_config_name)

@@ -7,6 +7,7 @@ its own names, so that tests do not disturb each other:
   POST   /_bed/endpoint/NAME    {"address", "log", "others" (streams of older machines), "create": {"seconds", "end", "reason"}, "update": {…, "back"}}
                                 end: ok, short (an instance is missing), old-config, failed, rollback-failed
                                 update also: "bake" (seconds of each step of a guarded update), "trips" (an alarm, while the first bakes)
+                                delete: {"looks"} until it is gone
   POST   /_bed/alarm            {"region", "name"}            → a CloudWatch alarm that is OK
   DELETE /_bed/endpoint/NAME    ends its containers
                                 address: where it answers, or {variant or part of an image: where}

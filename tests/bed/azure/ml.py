@@ -7,6 +7,7 @@ Of the script it reads:
   fail        {"code", "message"}: the next deployment that is made fails so, with `log` as its log
   declined    {"code", "message"}: the next deployment that is made is not even begun
   traffic     "stuck": endpoints take another traffic and keep their own; "refused": they do not take it; "once": they take one more, then none
+  locked      endpoints are not deleted
   moves       so many seconds another traffic takes; until then the endpoint shows its old one and takes no other
   slow        a deployment is not ready before so many seconds
   usages      what the quota request answers, in place of plenty
@@ -255,6 +256,9 @@ def endpoint(mine, method, scope, name, one, body, refused):
     if method == "DELETE":
         if one is None:
             return 204, None
+        if mine.script.get("locked"):
+            failed = {"code": "ScopeLocked", "message": "The scope cannot perform delete operation because following scope(s) are locked."}
+            return 202, None, {"Azure-AsyncOperation": mine.later(lambda _: ("Failed", failed))}
         one.end()
         del endpoints(mine)[name]
         return 202, None, {"Location": mine.later(lambda _: ("Succeeded", None), True)}
