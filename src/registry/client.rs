@@ -1,11 +1,12 @@
 //! Requests to a registry over its HTTP API. What is asked and what an answer means stands in the files beside this one.
 //! Source: opencontainers/distribution-spec.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::redirect::Policy;
 use reqwest::{Client, Method, Response, StatusCode, Url};
 
 use super::Reference;
@@ -32,6 +33,9 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// The longest wait that a registry may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
+/// How often a request is led on.
+const HOPS: usize = 10;
+
 /// The kinds of manifest that we understand.
 const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
     application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
@@ -53,6 +57,36 @@ pub(super) struct Registry<'a> {
     login: Option<Credentials>,
     /// They hide what the registry hands out.
     clouds: Option<Arc<Clouds>>,
+    led: Led,
+}
+
+/// Where the last request was led to: the client's own error names the place where it began.
+#[derive(Clone, Default)]
+struct Led(Arc<Mutex<Option<Url>>>);
+
+impl Led {
+    fn set(&self, url: Option<Url>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = url;
+    }
+
+    fn get(&self) -> Option<Url> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Follows, and remembers it.
+    fn policy(&self) -> Policy {
+        let led = self.clone();
+        Policy::custom(move |attempt| {
+            if attempt.previous().len() > HOPS {
+                return attempt.error("it leads on and on");
+            }
+            led.set(Some(attempt.url().clone()));
+            attempt.follow()
+        })
+    }
 }
 
 impl<'a> Registry<'a> {
@@ -68,8 +102,10 @@ impl<'a> Registry<'a> {
             let what = format!("failed to set up a connection to registry `{host}`: {why}");
             Failure::new(Code::RegistryUnreachable, what)
         };
+        let led = Led::default();
         let builder = || {
             Client::builder()
+                .redirect(led.policy())
                 .user_agent(concat!("ml-deploy/", env!("CARGO_PKG_VERSION")))
                 .timeout(TIMEOUT)
                 .connect_timeout(Duration::from_secs(10))
@@ -99,6 +135,7 @@ impl<'a> Registry<'a> {
             reference,
             login,
             clouds,
+            led,
         })
     }
 
@@ -155,6 +192,7 @@ impl<'a> Registry<'a> {
             headers.insert(CONTENT_TYPE, http::HeaderValue::from_static(content.kind));
         }
         let send = |headers: HeaderMap| {
+            self.led.set(None);
             let request = self.client.request(method.clone(), url).headers(headers);
             match &content {
                 Some(content) => request.body(content.bytes.clone()).send(),
@@ -207,7 +245,7 @@ impl<'a> Registry<'a> {
     }
 
     pub(super) fn unreachable(&self, error: reqwest::Error) -> Diagnostic {
-        unreachable(self.reference.host(), &self.base, error)
+        unreachable(self.reference.host(), &self.base, self.led.get(), error)
     }
 }
 

@@ -164,8 +164,16 @@ fn words(body: &[u8]) -> Vec<String> {
 }
 
 /// What to say when a registry, or what it leads to, cannot be asked at all.
-pub(super) fn unreachable(host: &str, base: &Url, error: reqwest::Error) -> Diagnostic {
-    let place = match error.url().filter(|url| url.origin() != base.origin()) {
+/// `led` is where it has led the request to.
+pub(super) fn unreachable(
+    host: &str,
+    base: &Url,
+    led: Option<Url>,
+    error: reqwest::Error,
+) -> Diagnostic {
+    let elsewhere = |url: &&Url| url.origin() != base.origin();
+    let asked = error.url().filter(elsewhere);
+    let place = match asked.or(led.as_ref().filter(elsewhere)) {
         Some(url) => format!(
             "`{}`, to which registry `{host}` leads",
             url.host_str().unwrap_or("?")
@@ -267,7 +275,7 @@ mod tests {
         let base = "https://r.example".parse().unwrap();
         let url = format!("http://{store}/blob?X-Amz-Signature=hunter22-signed");
         let refused = client.get(url).send().await.unwrap_err();
-        let finding = unreachable("r.example", &base, refused);
+        let finding = unreachable("r.example", &base, None, refused);
         assert!(!format!("{finding:?}").contains("hunter22"), "{finding:?}");
         assert_eq!(finding.code, Code::RegistryUnreachable);
         assert_eq!(

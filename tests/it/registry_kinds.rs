@@ -264,7 +264,10 @@ fn a_signed_address_is_told_nowhere() {
     let folder = project.path().join("docker");
     let run = project.ml_deploy("trace").word(&image);
     let run = run.env("DOCKER_CONFIG", &folder.to_string_lossy());
-    let ended = run.run().expect(0).says("nothing listens there");
+    let ended = run.run().expect(0).says(&format!(
+        "failed to reach `127.0.0.1`, to which registry `{}` leads: nothing listens there",
+        server.address()
+    ));
     nowhere(&ended, "hunter22");
 }
 

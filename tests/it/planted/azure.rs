@@ -11,6 +11,7 @@ use crate::azureml;
 use crate::bearer::Door;
 use crate::cluster::Namespace;
 use crate::github::GitHub;
+use crate::secrecy::masked;
 use crate::support::{Project, bed};
 
 /// Every token that the directory gave so far.
@@ -43,6 +44,8 @@ fn an_online_endpoint_that_repeats_what_it_was_given() {
     issued(&mut planted, &azure.log());
     for key in endpoint_keys(&azure) {
         planted.found("endpoint-key", &key);
+        // Both: each opens the endpoint.
+        masked(&ended, &key);
     }
     planted.assert_unseen(&ended, &azure.project, &github);
     planted.absent("a command line", &processes);
