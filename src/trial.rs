@@ -3,7 +3,7 @@
 
 use crate::artifact::{Image, Launch, Trial};
 use crate::context::Context;
-use crate::deploy::{kubernetes, sagemaker};
+use crate::deploy::{azureml, kubernetes, sagemaker};
 use crate::engine::Engine;
 use crate::event::Stage;
 use crate::failure::{Failure, Outcome};
@@ -62,8 +62,10 @@ pub(crate) async fn stage(
         tolerance: Tolerance::of(&plan.model, plan.verify.rtol, plan.verify.atol),
     };
     stage::stage(plan, ctx, Stage::Predictions, async |ctx| {
-        if let Some(endpoint) = endpoint {
-            sagemaker::built(endpoint, engine, &image.id).await?;
+        match &plan.deploy {
+            Some(DeploySpec::SageMaker(spec)) => sagemaker::built(spec, engine, &image.id).await?,
+            Some(DeploySpec::AzureMl(_)) => azureml::built(engine, &image.id).await?,
+            _ => {}
         }
         let trial = predictions::run(ctx, engine, subject).await?;
         let found = cluster.map(|cluster| kubernetes::measured(ctx, cluster, &trial));

@@ -35,3 +35,8 @@ pub(crate) struct AzureMlSpec {
     pub(crate) deadline: Duration,
     pub(crate) commit: Option<String>,
 }
+
+impl AzureMlSpec {
+    /// No machine that Azure ML offers for endpoints has another processor.
+    pub(crate) const ARCHITECTURE: &str = "amd64";
+}

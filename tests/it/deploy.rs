@@ -94,6 +94,15 @@ fn manifests_are_deployed_and_verified_through_the_api_server() {
         .expect(60)
         .code("verify-prediction")
         .says("$.y[0] is 1.0 instead of 2");
+    // The pods run another image than the manifests name now.
+    let text = manifest(SERVE).replace("box:1", "box:2");
+    let other = Project::new().file("k8s/app.yaml", &text);
+    prepared(&other, "verify", &namespace.0)
+        .run()
+        .expect(60)
+        .code("verify-digest")
+        .says("2 of 2 do not run what the manifests name")
+        .says("runs test.local/box:1");
 }
 
 #[test]
@@ -240,9 +249,9 @@ fn a_container_is_replaced_only_by_one_that_answers() {
         "[\"sh\", \"-c\", \"echo no model; exit 7\"]",
     );
     let (project, port) = (Project::new(), free_port());
-    let deploy = |image: &str| {
+    let run = |subcommand: &str, image: &str| {
         project
-            .ml_deploy("deploy")
+            .ml_deploy(subcommand)
             .input("target", "docker")
             .input("container-name", &name)
             .input("ports", &format!("{port}:8080"))
@@ -251,6 +260,7 @@ fn a_container_is_replaced_only_by_one_that_answers() {
             .input("deploy-timeout", "30s")
             .run()
     };
+    let deploy = |image: &str| run("deploy", image);
     let first = deploy(&good).expect(0);
     assert_eq!(first.output("endpoint"), format!("http://127.0.0.1:{port}"));
     let id = docker(&["inspect", "-f", "{{.Id}}", &name]);
@@ -263,6 +273,10 @@ fn a_container_is_replaced_only_by_one_that_answers() {
         docker(&["inspect", "-f", "{{.Id}} {{.State.Running}}", &name]),
         format!("{id} true")
     );
+    // What answers is compared with what it should be.
+    run("verify", &good).expect(0);
+    let other = run("verify", &bad).expect(60).code("verify-digest");
+    other.says(&format!("container `{name}` runs {good}"));
     deploy(&good).expect(0);
     assert_ne!(docker(&["inspect", "-f", "{{.Id}}", &name]), id);
     let left = docker(&[

@@ -31,7 +31,7 @@ fn a_silent_return_to_the_old_configuration_is_a_failure() {
     let limit = json!({"message": "The account-level service limit 'ml.m5.large for endpoint usage' is 1 Instances"});
     endpoint.fault("UpdateEndpoint", "ResourceLimitExceeded", &limit);
     let ended = endpoint.run(endpoint.deploy(&project, v2)).expect(50);
-    let ended = ended.code("endpoint-failed").says("Service Quotas");
+    let ended = ended.code("quota-exceeded").says("Service Quotas");
     ended.says(&format!("removed configuration `{second}`"));
     let deleted = [
         json!({"EndpointConfigName": second}),
@@ -299,7 +299,7 @@ fn what_sagemaker_does_not_take_is_found_before_anything_is_made() {
     endpoint.fault("CreateEndpoint", "ResourceLimitExceeded", &limit);
     let ended = endpoint.run(endpoint.deploy(&project, v1)).expect(50);
     ended
-        .code("endpoint-failed")
+        .code("quota-exceeded")
         .says("service limit 'ml.m5.large for endpoint usage' is 0")
         .says("ask for a higher quota in Service Quotas");
 

@@ -284,15 +284,15 @@ impl SageMaker {
         if message.contains("assume role") {
             return Failure::new(Code::EndpointRole, format!("failed to {tried}: {message}"));
         }
-        let failure = Failure::new(
-            Code::EndpointFailed,
-            format!("failed to {tried}: AWS refuses it: {message} ({kind})"),
-        );
-        if kind == "ResourceLimitExceeded" {
-            return failure
-                .help("ask for a higher quota in Service Quotas, or use another `instance-type`");
-        }
-        failure.help("correct what AWS names")
+        let (code, help) = match kind.as_str() {
+            "ResourceLimitExceeded" => (
+                Code::QuotaExceeded,
+                "ask for a higher quota in Service Quotas, or use another `instance-type`",
+            ),
+            _ => (Code::EndpointFailed, "correct what AWS names"),
+        };
+        let message = format!("failed to {tried}: AWS refuses it: {message} ({kind})");
+        Failure::new(code, message).help(help)
     }
 }
 

@@ -6,6 +6,7 @@ mod body;
 #[cfg(test)]
 mod examples;
 mod finish;
+mod image;
 mod place;
 mod preflight;
 mod provision;
@@ -18,6 +19,7 @@ mod words;
 mod work;
 
 pub(crate) use self::finish::finish;
+pub(crate) use self::image::built;
 pub(crate) use self::preflight::preflight;
 pub(crate) use self::rollback::rollback;
 pub(crate) use self::status::{served, serving, status};

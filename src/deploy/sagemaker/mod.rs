@@ -135,7 +135,8 @@ pub(crate) async fn run(
         Ok(begun) => begun,
         Err(failure) => {
             // AWS has refused it, so nobody uses what was made for it. Of any other failure that is not known.
-            if failure.code() == Code::EndpointFailed && spec.on_failure == OnFailure::Rollback {
+            let refused = matches!(failure.code(), Code::EndpointFailed | Code::QuotaExceeded);
+            if refused && spec.on_failure == OnFailure::Rollback {
                 undo::tidy(ctx, &aws, spec, &wanted.config).await;
             }
             return Err(failure);

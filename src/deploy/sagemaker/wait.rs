@@ -181,6 +181,10 @@ pub(super) async fn explain(
     code: Code,
     message: String,
 ) -> Failure {
+    if lacks_machines(&message) {
+        let failure = Failure::new(short_of(code), message);
+        return failure.help("choose another `instance-type`, or run again later");
+    }
     let since = since.duration_since(UNIX_EPOCH).unwrap_or_default();
     let log = tokio::select! {
         biased;
@@ -216,4 +220,36 @@ pub(super) async fn explain(
         finding = finding.help(help);
     }
     Failure::from(finding.at(found.at)).evidence(shown)
+}
+
+/// The region has none of these machines to give at the moment: no container has run, and its log says nothing.
+fn lacks_machines(reason: &str) -> bool {
+    // AWS writes it as one word or as several.
+    let letters = reason.chars().filter(|c| c.is_ascii_alphabetic());
+    let word = letters.collect::<String>().to_ascii_lowercase();
+    word.contains("insufficientinstancecapacity") || word.contains("insufficientcapacity")
+}
+
+/// That the old configuration serves says more of production than why.
+fn short_of(code: Code) -> Code {
+    match code {
+        Code::EndpointFailed => Code::QuotaExceeded,
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_without_machines_is_told_from_a_container_that_fails() {
+        let none = "is Failed: Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error. Please retry using a different ML instance type or after some time.";
+        assert!(lacks_machines(none) && lacks_machines("is Failed: Insufficient Capacity"));
+        assert!(!lacks_machines(
+            "is Failed: The primary container did not pass the ping health check."
+        ));
+        assert_eq!(short_of(Code::EndpointFailed), Code::QuotaExceeded);
+        assert_eq!(short_of(Code::EndpointOldConfig), Code::EndpointOldConfig);
+    }
 }

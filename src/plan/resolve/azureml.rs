@@ -63,8 +63,7 @@ impl Resolver<'_> {
             ),
             given => Some(given.unwrap_or_default()),
         };
-        // No machine that Azure ML offers for endpoints has another processor.
-        self.built_for("amd64", "Azure ML's machines");
+        self.built_for(AzureMlSpec::ARCHITECTURE, "Azure ML's machines");
         let request_timeout = own.request_timeout.unwrap_or(ANSWER);
         if request_timeout > LONGEST_ANSWER {
             self.invalid(

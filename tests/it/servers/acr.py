@@ -3,8 +3,9 @@ in its file `upstream`; `log` gets `METHOD PATH STATUS`, `tokens` what was hande
 description), `review` (a URL that says whether a token of the directory is good), `cert` and `key` (what the real one trusts), `life`
 (seconds that logins live), `roles` (AcrPush, AcrPull or nothing), `slow` (seconds that the first upload of a layer takes), `only` (so many logins are
 given before the role is taken away), `repeats` (who begins an upload is refused, in words that repeat his token)."""
-import http.client, http.server, json, os, secrets, sys, threading, time, urllib.error, urllib.parse, urllib.request
+import http.client, json, secrets, sys, threading, time, urllib.error, urllib.parse, urllib.request
 
+from serving import Handler, serve
 from signed import Signer, encode
 
 config = json.load(open(sys.argv[1]))
@@ -39,20 +40,7 @@ def is_good(text):
         return ends.get(text, 0) > time.time()
 
 
-class Registry(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def handle_one_request(self):
-        try:
-            # Engines try TLS first and know by the answer that there is none.
-            if self.rfile.peek(1)[:1] == b"\x16":
-                self.wfile.write(b"HTTP/1.0 400 Bad Request\r\n\r\n")
-                self.close_connection = True
-                return
-            super().handle_one_request()
-        except (ConnectionError, http.client.HTTPException):
-            self.close_connection = True
-
+class Registry(Handler):
     def do(self):
         body = b"".join(self.body())
         path = urllib.parse.urlsplit(self.path).path
@@ -131,12 +119,5 @@ class Registry(http.server.BaseHTTPRequestHandler):
         with lock, open(folder + "/log", "a") as log:
             log.write(f"{self.command} {self.path} {status} {more}".rstrip() + "\n")
 
-    def log_message(self, *_):
-        pass
 
-
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Registry)
-threading.Thread(target=server.serve_forever, daemon=True).start()
-print(server.server_address[1])
-sys.stdin.read()
-os._exit(0)
+serve(Registry)

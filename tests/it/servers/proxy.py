@@ -2,7 +2,9 @@
 
 The first COUNT requests (or, with `SKIP+COUNT`, those behind the first SKIP) of that method and path, by a client whose name holds AGENT, get FAULT: `503` as a gateway says it, `503-json` as a
 registry does, `429-later` with two seconds to wait (`EARLY` stands in the log when that is not done), `reset`, or `silent` for a minute. The rest is handed on. With the FAULT `referrers` it is a registry that itself lists what is attached to an image. An empty word means any. `GET /-/log` answers with what was asked so far: `METHOD PATH STATUS`, one a line."""
-import hashlib, http, http.client, http.server, json, os, socket, struct, sys, threading, time
+import hashlib, http, http.client, json, socket, struct, sys, threading, time
+
+from serving import Handler, serve
 
 target, method, part, agent, count, fault = sys.argv[1:]
 # `SKIP+COUNT` lets the first SKIP of them through.
@@ -12,20 +14,7 @@ log, lock, attached, due = [], threading.Lock(), {}, [0]
 CODES = {"401": "UNAUTHORIZED", "403": "DENIED", "404": "NAME_UNKNOWN", "429": "TOOMANYREQUESTS", "500": "UNKNOWN", "503": "UNAVAILABLE"}
 
 
-class Proxy(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def handle_one_request(self):
-        try:
-            # Engines try TLS first and know by the answer that there is none.
-            if self.rfile.peek(1)[:1] == b"\x16":
-                self.wfile.write(b"HTTP/1.0 400 Bad Request\r\n\r\n")
-                self.close_connection = True
-                return
-            super().handle_one_request()
-        except (ConnectionError, http.client.HTTPException):
-            self.close_connection = True
-
+class Proxy(Handler):
     def faulty(self):
         global left, skip
         with lock:
@@ -110,12 +99,5 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def log_message(self, *_):
-        pass
 
-
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
-threading.Thread(target=server.serve_forever, daemon=True).start()
-print(server.server_address[1])
-sys.stdin.read()
-os._exit(0)
+serve(Proxy)

@@ -18,9 +18,8 @@ POST /-/more {"cluster": …}: more of it, when it has begun. GET /-/log: what w
 import base64
 import html
 import http.client
-import http.server
 import json
-import os
+import pathlib
 import secrets
 import sys
 import threading
@@ -33,6 +32,9 @@ from botocore.credentials import Credentials
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
+
+sys.path.append(str(pathlib.Path(__file__).parent.parent))
+from serving import Handler, serve
 
 config = json.load(open(sys.argv[1]))
 moto = urllib.parse.urlsplit(config["moto"])
@@ -99,20 +101,7 @@ def review(token):
     return None if signed == said["X-Amz-Signature"] else "the signature is wrong"
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def handle_one_request(self):
-        try:
-            # Engines try TLS first and know by the answer that there is none.
-            if self.rfile.peek(1)[:1] == b"\x16":
-                self.wfile.write(b"HTTP/1.0 400 Bad Request\r\n\r\n")
-                self.close_connection = True
-                return
-            super().handle_one_request()
-        except (ConnectionError, http.client.HTTPException):
-            self.close_connection = True
-
+class Front(Handler):
     def do(self):
         self.read = False
         try:
@@ -303,9 +292,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do
 
-    def log_message(self, *_):
-        pass
-
 
 def make_cluster(cluster):
     """moto's cluster; its address is told otherwise above."""
@@ -323,10 +309,4 @@ def by_admin(method, path, body):
     return {**dict(request.headers), "Host": moto.netloc}
 
 
-# A deployment asks for much at once.
-http.server.ThreadingHTTPServer.request_queue_size = 128
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-threading.Thread(target=server.serve_forever, daemon=True).start()
-print(server.server_address[1], flush=True)
-sys.stdin.read()
-os._exit(0)
+serve(Front)
