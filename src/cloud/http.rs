@@ -5,10 +5,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::HeaderMap;
 use reqwest::{Client, ClientBuilder, RequestBuilder, StatusCode};
 
 use super::voice::Voice;
+use super::wait::retry_after;
 use crate::code::Code;
 use crate::failure::{Failure, Outcome, chain};
 
@@ -154,12 +155,6 @@ fn unreachable(tried: &str, why: &str) -> Failure {
 
 fn is_busy(status: StatusCode) -> bool {
     status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
-}
-
-/// Seconds that the server asks us to wait; dates are not used by these clouds.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
-    text.trim().parse().ok().map(Duration::from_secs)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod oidc;
 mod registry;
 pub(crate) mod spec;
 mod voice;
+mod wait;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ pub(crate) use azure::ml as azure_ml;
 pub(crate) use cluster::{Address, Bearer, Described, Unattached};
 pub(crate) use environment::Environment;
 pub(crate) use registry::Login;
+pub(crate) use wait::retry_after;
 
 use secrecy::SecretString;
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, Response, StatusCode, Url};
 
@@ -16,7 +16,7 @@ use super::login::Credentials;
 use super::plain::is_local;
 use super::refusal::{Fault, answered, unreachable};
 use super::token::{Asked, Identity};
-use crate::cloud::Clouds;
+use crate::cloud::{Clouds, retry_after};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::failure::{Failure, Outcome, chain};
@@ -267,30 +267,7 @@ fn is_busy(status: StatusCode) -> bool {
     status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
 }
 
-/// Seconds that the registry asks us to wait.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
-    text.trim().parse().ok().map(Duration::from_secs)
-}
-
 /// A name that is not known, a refused connection or a bad certificate stays so; the rest may pass.
 fn is_transient(error: &reqwest::Error) -> bool {
     error.is_timeout() || (error.is_request() && !error.is_connect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_registry_says_in_seconds_how_long_to_wait() {
-        let asked = |text: &'static str| {
-            let value = http::HeaderValue::from_static(text);
-            retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value)]))
-        };
-        assert_eq!(asked(" 7"), Some(Duration::from_secs(7)));
-        assert_eq!(asked("Wed, 21 Oct 2026 07:28:00 GMT"), None);
-        assert_eq!(asked("-1"), None);
-        assert_eq!(retry_after(&HeaderMap::new()), None);
-    }
 }

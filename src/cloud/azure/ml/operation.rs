@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::LOCATION;
 use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::super::super::http::Answer;
+use super::super::super::wait::retry_after;
 use super::MachineLearning;
 use super::request::Ask;
 use super::types::text;
@@ -160,9 +161,4 @@ fn of_state(state: &str, error: Value) -> Progress {
         "Failed" | "Canceled" | "Cancelled" => Progress::Ended(Ended::Failed(error)),
         _ => Progress::Goes(None),
     }
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
-    text.trim().parse().ok().map(Duration::from_secs)
 }
