@@ -281,6 +281,12 @@ fn what_sagemaker_does_not_take_is_found_before_anything_is_made() {
         let ended = endpoint.run(run.input("variants", variants)).expect(2);
         ended.code("input-invalid").says(why);
     }
+    // Ten steps of an hour, of which SageMaker would end the last two.
+    let steps = endpoint.deploy(&project, v1).input("instance-count", "10");
+    let steps = steps.input("update-policy", "linear: 10%");
+    let run = steps.input("update-wait", "1h");
+    let ended = endpoint.run(run).expect(2).code("input-invalid");
+    ended.says("makes the whole update take 600 minutes");
     for (name, value) in [("data-capture", "s3://wine/x"), ("update-alarms", "a")] {
         let run = endpoint.deploy(&project, v1).input("instance-type", "");
         let run = run.input("serverless-memory", "2048").input(name, value);

@@ -11,6 +11,8 @@ const DEADLINE: Duration = Duration::from_secs(30 * 60);
 /// Most alarms, and the longest pause between two steps.
 const ALARMS: usize = 10;
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+/// The longest that an update may take. Source: SageMaker API, "BlueGreenUpdatePolicy", `MaximumExecutionTimeoutInSeconds`.
+const LONGEST_UPDATE: Duration = Duration::from_secs(28_800);
 
 /// The update, as the inputs have it.
 pub(super) struct Update {
@@ -45,6 +47,13 @@ impl Resolver<'_> {
             self.guarded(policy, variants);
         }
         let watched = watched(policy, wait, !alarms.is_empty());
+        if watched >= LONGEST_UPDATE && wait <= LONGEST_WAIT {
+            let minutes = watched.as_secs() / 60;
+            self.invalid(
+                "update-wait",
+                format!("makes the whole update take {minutes} minutes with this `update-policy`, and SageMaker ends one after 8h"),
+            );
+        }
         if !self.sources.contains_key("deploy-timeout") {
             let deadline = DEADLINE + watched;
             return Update {
